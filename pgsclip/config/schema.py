@@ -1,0 +1,173 @@
+"""The whole description of a run as one typed tree. Every default of the project lives here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from pgsclip.config.ratio import Ratio
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Frozen, no unknown keys; the docstring under a field is its help text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class DataConfig(Section):
+    """Which pairs are seen, how many at once, and how damage is handled."""
+
+    spec: str = "generated"
+    """`generated`, shards (`dir/{00000..01242}.tar`, a glob, `a::b` for a mixture), a .csv/.tsv, or a folder of images."""
+    samples: Positive | None = None
+    """Pairs in one epoch; counted once when not given."""
+    batch_size: Positive = 256
+    """Pairs per optimiser step over all processes together."""
+    workers: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
+    """Loader processes per training process; `auto` takes up to four, never more than there are shards."""
+    shuffle: Positive = 5000
+    """Shards are shuffled as a whole, samples within a buffer of this many."""
+    crop_scale: tuple[Share, Share] = (0.9, 1.0)
+    """Smallest and largest share of the image area that a random crop covers."""
+    bad_share: Share = 0.02
+    """The run stops when more than this share of the samples read so far cannot be used."""
+    image_key: str | None = None
+    """Column of a table that holds the image path; found by its name when not given."""
+    caption_key: str | None = None
+    """Column of a table that holds the caption; found by its name when not given."""
+
+
+class ModelConfig(Section):
+    """Any open_clip model whose image tower is a ViT."""
+
+    name: str = "ViT-B-16"
+    """An open_clip model name, or one of ours (`pgsclip-smoke`, `pgsclip-clipart`)."""
+    pretrained: str | None = None
+    """An open_clip pretrained tag, or a file (.safetensors, .pt) to start from."""
+    image_size: Positive | None = None
+    """Side of the square input in pixels; the model's own when not given."""
+    checkpoint_activations: bool = False
+    """Compute activations again in the backward pass: less memory, about a third more time."""
+
+
+class MaskerConfig(Section):
+    """Which patches the image encoder is shown."""
+
+    name: str = "none"
+    """A registered masker (`pgsclip maskers` lists them) or `package.module:Class`."""
+    ratio: Ratio = Ratio(0.5, 0.5)
+    """Share of patches removed; `0.3:0.5` lets the masker choose for each image. `none` removes nothing."""
+    groups: Positive = 4
+    """With a range, the batch is sorted by patch count and cut into this many passes."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the masker itself; checked when it is built."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none_hides_nothing(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("name", "none") == "none":
+            return {**given, "ratio": 0}
+        return given
+
+
+class TextConfig(Section):
+    """How captions run through the text encoder."""
+
+    groups: Positive = 4
+    """Captions are sorted by length and run in this many passes, each cut to its longest. Exact."""
+
+
+class LossConfig(Section):
+    """The training objective."""
+
+    name: str = "clip"
+    """A registered loss: `clip` or `siglip`."""
+    max_scale: Annotated[float, Field(gt=0)] = 100.0
+    """Upper bound of exp(logit_scale), the inverse temperature."""
+
+
+class OptimConfig(Section):
+    """AdamW with linear warm-up and cosine decay to zero."""
+
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    """Peak learning rate."""
+    betas: tuple[Share, Share] = (0.9, 0.98)
+    eps: Annotated[float, Field(gt=0)] = 1e-6
+    weight_decay: Annotated[float, Field(ge=0)] = 0.2
+    """Applied to weight matrices only; never to gains, biases or the temperature."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    clip_grad_norm: Annotated[float, Field(gt=0)] | None = None
+    """Largest gradient norm; not clipped when null."""
+    steps: Positive | None = None
+    """Length of the run in optimiser steps."""
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    """Length of the run in passes over the data; `steps` wins when both are given."""
+
+
+class EngineConfig(Section):
+    """What executes a step."""
+
+    name: Literal["auto", "torch", "deepspeed"] = "auto"
+    """`auto` takes DeepSpeed on a GPU or with several processes, torch otherwise."""
+    zero_stage: Annotated[int, Field(ge=0, le=3)] = 1
+    """DeepSpeed only: what is split over processes: 1 optimiser state, 2 also gradients, 3 also weights."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """`auto` is bf16 on GPUs that have it, fp32 elsewhere. Weights stay fp32; bf16 and fp16 are autocast."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `mps`."""
+    compile: bool = False
+    """torch.compile the image and text towers (torch engine)."""
+
+
+class CheckpointConfig(Section):
+    """When the run is saved. It is always saved at its end."""
+
+    every_steps: Positive | None = None
+    every_minutes: Annotated[float, Field(gt=0)] | None = 30.0
+    keep: Positive = 3
+    """How many checkpoints stay; older ones are deleted."""
+
+
+class LogConfig(Section):
+    """What is written to metrics.jsonl and the terminal."""
+
+    every_steps: Positive = 10
+
+
+class EvaluateConfig(Section):
+    """Evaluation on held-out pairs during and at the end of training."""
+
+    every_steps: Positive | None = None
+    """Evaluate also during the run; always at its end."""
+    data: str | None = "auto"
+    """Held-out pairs, in any form that `data.spec` takes; `auto` finds `val-*.tar` beside the training shards; null: none."""
+    batch_size: Positive = 256
+
+
+def _as_text(given: Any) -> Any:
+    return None if given is None else str(given)
+
+
+class RunConfig(Section):
+    """One training run."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    """All chance of a run (weights, data order, crops, masks) comes from this number."""
+    out: Annotated[str | None, BeforeValidator(_as_text)] = None
+    """Run folder; `runs/<recipe>-<masker>-<ratio>` when not given."""
+    recipe: str | None = None
+    """Name of the recipe that this run started from, for the record."""
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    masker: MaskerConfig = MaskerConfig()
+    text: TextConfig = TextConfig()
+    loss: LossConfig = LossConfig()
+    optim: OptimConfig = OptimConfig()
+    engine: EngineConfig = EngineConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    log: LogConfig = LogConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()

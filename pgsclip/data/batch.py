@@ -1,0 +1,51 @@
+"""What travels from the loader to the training loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Position(NamedTuple):
+    """Where a loader worker's stream stands after a batch: enough to go on exactly from there."""
+
+    worker: int
+    """Logical number of the worker within this process."""
+    epoch: int
+    """Pass of this worker over its share of the data, from 0."""
+    taken: int
+    """Samples taken in this pass, counted after shuffling and before decoding."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One sample or shard that could not be used."""
+
+    cause: str
+    """Short and countable: `corrupt image`, `no caption`, `truncated tar` ..."""
+    shard: str
+    """The tar, table or folder that it came from."""
+    key: str
+    """The sample's own name, empty when the whole shard is meant."""
+    detail: str = ""
+
+
+@dataclass
+class Batch:
+    """B pairs, ready for the device."""
+
+    images: Tensor
+    """(B, 3, H, W) float32, normalised as the tower wants them."""
+    texts: Tensor
+    """(B, context_length) int64 token ids, zero-padded."""
+    lengths: Tensor
+    """(B,) int64 on the CPU: tokens up to and including the end-of-text token."""
+    keys: list[str]
+    """(B,) sample names, for the record when something goes wrong."""
+    position: Position
+    faults: list[Fault] = field(default_factory=list)
+    """What could not be used since the last batch of the same worker."""
+    read: int = 0
+    """Samples looked at since the last batch of the same worker, usable or not."""
