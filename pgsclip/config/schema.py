@@ -70,6 +70,7 @@ class MaskerConfig(Section):
     @classmethod
     def _none_hides_nothing(cls, given: Any) -> Any:
         if isinstance(given, dict) and given.get("name", "none") == "none":
+            Ratio.parse(given.get("ratio", 0))  # a ratio that is none is a mistake here too
             return {**given, "ratio": 0}
         return given
 

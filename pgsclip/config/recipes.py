@@ -1,0 +1,109 @@
+"""Recipes: YAML files that hold only what differs from their parent, shipped inside the package or the user's own."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from pgsclip.errors import ConfigError, did_you_mean
+
+
+class Recipe(NamedTuple):
+    """A recipe with its parents merged in."""
+
+    name: str
+    settings: dict[str, Any]
+    origins: dict[str, str]
+    """Dotted key → the file that set it, for error messages."""
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that ship with the package."""
+    shipped = files("pgsclip").joinpath("recipes").iterdir()
+    return sorted(entry.name.removesuffix(".yaml") for entry in shipped if entry.name.endswith(".yaml"))
+
+
+def recipe_text(name: str) -> str:
+    """The YAML of a shipped recipe or of a file, as written.
+
+    Raises:
+        ConfigError: when there is no such recipe, with the nearest name.
+    """
+    if name in recipe_names():
+        return files("pgsclip").joinpath("recipes", f"{name}.yaml").read_text(encoding="utf-8")
+    path = Path(name)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        if path.exists():
+            raise ConfigError(f"The recipe file {name} cannot be read: {error}.") from None
+        raise ConfigError(
+            f"There is no recipe {name!r}.{did_you_mean(name, recipe_names())} "
+            f"Shipped recipes: {', '.join(recipe_names())}; or give the path of a YAML file."
+        ) from None
+
+
+def recipe_header(name: str) -> list[str]:
+    """The comment lines at the top: paper, hardware, hours, expected numbers, command."""
+    lines = []
+    for line in recipe_text(name).splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("#").strip())
+    return lines
+
+
+def load_recipe(name: str, _children: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe and everything that it extends.
+
+    A recipe that names another masker than its parent replaces the parent's whole masker section.
+
+    Raises:
+        ConfigError: no such recipe, no YAML, not a mapping, or recipes that extend each other in a circle.
+    """
+    if name in _children:
+        raise ConfigError(f"Recipes extend each other in a circle: {' → '.join((*_children, name))}.")
+    try:
+        given = yaml.safe_load(recipe_text(name)) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The recipe {name} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(given, dict):
+        raise ConfigError(f"The recipe {name} must be a mapping of sections, such as 'model:' and 'optim:'.")
+    parent = given.pop("extends", None)
+    if parent is None:
+        base = Recipe(name, {}, {})
+    else:
+        beside = Path(name).parent / str(parent)
+        path = str(beside) if Path(name).exists() and beside.is_file() else str(parent)
+        base = load_recipe(path, (*_children, name))
+    settings = overlay(base.settings, given)
+    written = dict.fromkeys(dotted(given), name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    return Recipe(Path(name).stem if Path(name).exists() else name, settings, {**base.origins, **written})
+
+
+def overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """`top` over `base`, section by section; another masker's parameters never leak through."""
+    merged = dict(base)
+    for key, value in top.items():
+        below = merged.get(key)
+        if not isinstance(value, dict) or not isinstance(below, dict):
+            merged[key] = value
+        elif key == "masker" and value.get("name", below.get("name")) != below.get("name"):
+            merged[key] = value
+        else:
+            merged[key] = overlay(below, value)
+    return merged
+
+
+def dotted(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"optim": {"lr": 1}}` → `{"optim.lr": 1}`."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            flat.update(dotted(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,0 +1,118 @@
+"""From recipe, named options and `--set` to one checked `RunConfig`; every mistake is reported, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from pgsclip.config.recipes import Recipe, dotted, load_recipe, overlay
+from pgsclip.config.schema import RunConfig
+from pgsclip.errors import ConfigError, did_you_mean
+
+
+def resolve(recipe: str | None, options: dict[str, Any], settings: Sequence[str] = ()) -> RunConfig:
+    """Schema defaults < recipe and its parents < named options < `--set section.key=value`.
+
+    Args:
+        recipe: name or file, or None for schema defaults.
+        options: dotted key → value; None values count as not given.
+        settings: `section.key=value` strings, values in YAML.
+
+    Raises:
+        ConfigError: one message that names every mistake, where it was written, and the nearest valid key.
+    """
+    found = load_recipe(recipe) if recipe else Recipe("", {}, {})
+    tree = dict(found.settings)
+    origins = dict(found.origins)
+    if found.name:
+        tree["recipe"] = found.name
+    for key, value in options.items():
+        if value is not None:
+            tree = overlay(tree, _nested(key, value))
+            origins[key] = f"--{key.rpartition('.')[2].replace('_', '-')}"
+    for setting in settings:
+        key, value = _split_setting(setting)
+        tree = overlay(tree, _nested(key, value))
+        origins[key] = "--set"
+    return check(tree, origins)
+
+
+def check(tree: dict[str, Any], origins: dict[str, str] | None = None) -> RunConfig:
+    """Validate a nested mapping.
+
+    Raises:
+        ConfigError: with one line per mistake.
+    """
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        mistakes = [_sentence(detail, origins or {}) for detail in error.errors(include_url=False)]
+    count = "One setting is" if len(mistakes) == 1 else f"{len(mistakes)} settings are"
+    raise ConfigError("\n".join([f"{count} not valid:", *(f"  {mistake}" for mistake in mistakes)]))
+
+
+def to_yaml(config: RunConfig) -> str:
+    """The resolved config, every key written out; loads back to an equal config."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _split_setting(setting: str) -> tuple[str, Any]:
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {setting!r} is not of the form section.key=value, such as optim.lr=5e-4.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    if isinstance(value, str):  # YAML 1.1 reads 5e-4 as text
+        try:
+            value = float(value)
+        except ValueError:
+            pass
+    return key.strip(), value
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _sentence(detail: ErrorDetails, origins: dict[str, str]) -> str:
+    place = tuple(str(part) for part in detail["loc"] if not _is_union_branch(part))
+    key = ".".join(place)
+    origin = next((origins[k] for k in (key, *(o for o in origins if key.startswith(o + "."))) if k in origins), None)
+    where = f"{origin}: {key}" if origin else key
+    if detail["type"] == "extra_forbidden":
+        keys = _keys_beside(place)
+        everywhere = [name for name in dotted(_defaults()) if name.rpartition(".")[2] == place[-1]]
+        hint = did_you_mean(place[-1], keys) or (f" Did you mean {everywhere[0]!r}?" if everywhere else "")
+        return f"{where} is unknown.{hint} Allowed here: {', '.join(keys)}."
+    message = detail["msg"].removeprefix("Value error, ")
+    if "default" in detail["msg"]:
+        message = detail["msg"]
+    given = "" if repr(detail["input"]) in message else f" (given: {detail['input']!r})"
+    return f"{where}: {message}{given}."
+
+
+def _is_union_branch(part: int | str) -> bool:
+    """pydantic adds the branch of a union, such as `constrained-int` or `literal['auto']`, to the place."""
+    return isinstance(part, str) and (part in {"int", "float", "str"} or part.startswith(("constrained-", "literal[")))
+
+
+def _keys_beside(place: tuple[str, ...]) -> list[str]:
+    model: type[BaseModel] = RunConfig
+    for part in place[:-1]:
+        annotation = model.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        model = annotation
+    return list(model.model_fields)
+
+
+def _defaults() -> dict[str, Any]:
+    return RunConfig().model_dump()

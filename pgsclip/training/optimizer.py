@@ -1,0 +1,45 @@
+"""AdamW with open_clip's parameter groups, and the learning rate of a step."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from pgsclip.config.schema import OptimConfig
+
+_UNDECAYED = ("bn", "ln", "bias", "logit_scale")
+
+
+def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+    """Two groups: weight matrices decay; gains, biases, class embedding and temperature do not."""
+    decayed, kept = split_parameters(model)
+    return torch.optim.AdamW(
+        [{"params": kept, "weight_decay": 0.0}, {"params": decayed, "weight_decay": config.weight_decay}],
+        lr=config.lr,
+        betas=config.betas,
+        eps=config.eps,
+        fused=all(p.is_cuda for p in model.parameters()),
+    )
+
+
+def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """(with weight decay, without), by open_clip's rule: fewer than two dimensions or named bn, ln, bias, logit_scale."""
+    decayed, kept = [], []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            plain = parameter.ndim < 2 or any(word in name for word in _UNDECAYED)
+            (kept if plain else decayed).append(parameter)
+    return decayed, kept
+
+
+def learning_rate(step: int, total: int, config: OptimConfig) -> float:
+    """Of step 0 .. total-1: linear warm-up over `warmup_steps`, then half a cosine down to zero.
+
+    The same values as open_clip's `cosine_lr`.
+    """
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(1, total - config.warmup_steps)
+    return config.lr * 0.5 * (1 + math.cos(math.pi * done))

@@ -1,0 +1,129 @@
+"""The one module that an engine wraps: model, masker and loss, from a batch to a scalar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pgsclip.config.schema import RunConfig
+from pgsclip.losses import ContrastiveLoss, acc1
+from pgsclip.masking.choose import choose
+from pgsclip.masking.contract import Masker
+from pgsclip.masking.groups import sorted_groups
+from pgsclip.models.build import BuiltModel
+
+
+class View(NamedTuple):
+    """What a masked training step knows beside its batch."""
+
+    progress: float
+    """Share of the run that is done, in [0, 1]."""
+    generator: torch.Generator
+    """On the device of the images; the masks' only source of chance."""
+
+
+class StepReport(NamedTuple):
+    """Detached figures of one step; reading them waits for the device."""
+
+    acc1: Tensor
+    """Share of images whose own caption is the nearest of this process's batch."""
+    temperature: Tensor
+    """exp(logit_scale), the factor on the cosines."""
+    kept: float
+    """Share of patches that the image tower saw."""
+
+
+class Task(nn.Module):
+    """CLIP training on visible patches.
+
+    `forward(images, texts, lengths, view)` gives `(loss, StepReport)`. Without a view it is evaluation: whichever of
+    images and texts are given come back as normalised float32 features, all patches seen.
+    """
+
+    def __init__(self, built: BuiltModel, masker: Masker, loss: ContrastiveLoss, config: RunConfig) -> None:
+        super().__init__()
+        self.model = built.model
+        self.image_tower = built.image_tower
+        self.text_tower = built.text_tower
+        self.masker = masker
+        self.loss = loss
+        self._ratio = config.masker.ratio
+        self._mask_groups = config.masker.groups
+        self._text_groups = config.text.groups
+        self._largest_scale = torch.tensor(config.loss.max_scale).log().item()
+
+    def forward(
+        self,
+        images: Float[Tensor, "B 3 H W"] | None,
+        texts: Int[Tensor, "T N"] | None,
+        lengths: Int[Tensor, " T"] | None = None,
+        view: View | None = None,
+    ) -> Any:
+        if view is None:
+            return self._features(images, texts, lengths)
+        assert images is not None
+        assert texts is not None
+        image_features, kept = self.image_tower(images, self._chooser(view))
+        text_features = self.text_tower(texts, self._caption_groups(lengths))
+        image_features = F.normalize(image_features.float(), dim=-1)
+        text_features = F.normalize(text_features.float(), dim=-1)
+        scale = CappedExp.apply(self.model.logit_scale, self._largest_scale)
+        loss = self.loss(image_features, text_features, scale, getattr(self.model, "logit_bias", None))
+        report = StepReport(acc1(image_features.detach(), text_features.detach()), scale.detach(), kept)
+        return loss, report
+
+    def borrowed_parameters(self) -> list[nn.Parameter]:
+        """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""
+        return [p for p in (self.model.logit_scale, getattr(self.model, "logit_bias", None)) if p is not None]
+
+    def _features(
+        self, images: Tensor | None, texts: Tensor | None, lengths: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None]:
+        image_features = text_features = None
+        if images is not None:
+            image_features = F.normalize(self.image_tower(images).features.float(), dim=-1)
+        if texts is not None:
+            text_features = F.normalize(self.text_tower(texts, self._caption_groups(lengths)).float(), dim=-1)
+        return image_features, text_features
+
+    def _chooser(self, view: View) -> Callable[[Tensor, Tensor], list[tuple[Tensor, Tensor]]] | None:
+        """None when every patch is shown, so that `none` costs exactly what open_clip costs."""
+        if self._ratio.high == 0:
+            return None
+
+        @torch.no_grad()
+        def chosen(images: Tensor, patches: Tensor) -> list[tuple[Tensor, Tensor]]:
+            scores = self.masker(images, patches, progress=view.progress, generator=view.generator)
+            return choose(scores, self._ratio, view.generator, self._mask_groups)
+
+        return chosen
+
+    def _caption_groups(self, lengths: Tensor | None) -> list[tuple[Tensor, int]] | None:
+        if lengths is None or not self.text_tower.can_cut:
+            return None
+        return sorted_groups(lengths, self._text_groups)
+
+
+class CappedExp(torch.autograd.Function):
+    """exp(min(x, cap)) for the temperature.
+
+    Above the cap the gradient still pulls down but never pushes further up, as if the parameter itself were clamped
+    after each step, without touching a parameter that ZeRO may have split or copied.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, log_scale: Tensor, cap: float) -> Tensor:
+        value = log_scale.float().clamp(max=cap).exp()
+        ctx.save_for_backward(value, log_scale > cap)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        value, above = ctx.saved_tensors
+        pull = gradient * value
+        return torch.where(above & (pull < 0), torch.zeros_like(pull), pull), None
