@@ -1,0 +1,49 @@
+"""The command line: names and help only. Every command imports its room when it runs, so that --help is instant."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from pgsclip import __version__
+from pgsclip.cli.listings import maskers, recipes
+from pgsclip.cli.train import train
+from pgsclip.cli.viz_mask import viz_mask
+from pgsclip.errors import PgsclipError
+
+app = typer.Typer(
+    name="pgsclip",
+    help="Train CLIP models on the patches that matter, and see what each masker keeps.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train)
+app.command("viz-mask")(viz_mask)
+app.command("maskers")(maskers)
+app.add_typer(recipes, name="recipes")
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"pgsclip {__version__}")
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; mistakes of the user end in one sentence on stderr and exit code 2."""
+    try:
+        app(args=list(arguments) if arguments is not None else None, prog_name="pgsclip")
+    except PgsclipError as error:
+        sys.stderr.write(f"pgsclip: {error}\n")
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("pgsclip: stopped by the keyboard.\n")
+        raise SystemExit(130) from None

@@ -1,0 +1,116 @@
+"""A run folder describes itself: config.yaml, environment.json, metrics.jsonl, faults.json, checkpoints/."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from pgsclip.config.resolve import to_yaml
+from pgsclip.config.schema import RunConfig
+from pgsclip.errors import RunError
+
+_PACKAGES = ("pgsclip", "torch", "torchvision", "open_clip_torch", "timm", "webdataset", "deepspeed", "numpy")
+
+
+class RunFolder:
+    """The files of one run. Only the leading process writes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.faults = path / "faults.json"
+        self._metrics = path / "metrics.jsonl"
+
+    def create(self, config: RunConfig) -> None:
+        """Start a new run here.
+
+        Raises:
+            RunError: when the folder already holds something; nothing is touched.
+        """
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise RunError(
+                f"The run folder {self.path} already exists and is not overwritten. "
+                f"Give another --out, go on with --resume, or delete it yourself."
+            )
+        try:
+            self.checkpoints.mkdir(parents=True)
+        except OSError as error:
+            raise RunError(f"The run folder {self.path} cannot be made: {error.strerror}. Give another --out.") from None
+        self.describe(config)
+
+    def describe(self, config: RunConfig) -> None:
+        """Write the resolved config and the environment of this start."""
+        write_atomically(self.path / "config.yaml", to_yaml(config))
+        write_atomically(self.path / "environment.json", json.dumps(_environment(), indent=2) + "\n")
+
+    def add_row(self, row: Mapping[str, float | int | str | None]) -> None:
+        """Append one row to metrics.jsonl; complete on disk when this returns to the kernel."""
+        with self._metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def forget_rows_after(self, step: int) -> None:
+        """Drop the rows of steps that a resumed run will do again, and a last line cut short by a crash."""
+        if not self._metrics.exists():
+            return
+        kept = []
+        for line in self._metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if row.get("step", 0) <= step:
+                kept.append(line + "\n")
+        write_atomically(self._metrics, "".join(kept))
+
+
+def default_path(config: RunConfig, *, resume: bool) -> Path:
+    """`runs/<recipe>-<masker>-<ratio>`; numbered when taken, the newest one on resume."""
+    masker = config.masker
+    what = masker.name if masker.name == "none" else f"{masker.name}-{masker.ratio}"
+    name = f"{config.recipe or 'run'}-{what}".replace(":", "-").replace("/", "-")
+    base = Path("runs") / name
+    taken = base
+    number = 1
+    while (candidate := base if number == 1 else base.with_name(f"{name}-{number}")).exists():
+        taken = candidate
+        number += 1
+    return taken if resume else candidate
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write under a temporary name, flush to disk, rename: a reader sees the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _environment() -> dict[str, object]:
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "command": shlex.join(["pgsclip", *sys.argv[1:]]),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "gpus": devices,
+        "world_size": int(os.environ.get("WORLD_SIZE", "1")),
+        "packages": versions,
+    }

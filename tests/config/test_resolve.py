@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pgsclip.config.ratio import Ratio
+from pgsclip.config.resolve import check, resolve, to_yaml
+from pgsclip.errors import ConfigError
+
+
+def test_each_layer_overrides_the_one_below(tmp_path: Path) -> None:
+    parent = tmp_path / "parent.yaml"
+    parent.write_text("optim: {lr: 0.1, eps: 0.2, steps: 5, warmup_steps: 7}\n")
+    child = tmp_path / "child.yaml"
+    child.write_text("extends: parent.yaml\noptim: {eps: 0.3, steps: 6, warmup_steps: 8}\n")
+    config = resolve(str(child), {"optim.steps": 9, "optim.warmup_steps": 9}, ["optim.warmup_steps=10"])
+    optim = config.optim
+    assert (optim.lr, optim.eps, optim.steps, optim.warmup_steps) == (0.1, 0.3, 9, 10)
+    assert optim.weight_decay == 0.2
+    assert config.recipe == "child"
+
+
+def test_options_that_are_none_do_not_count() -> None:
+    assert resolve("smoke", {"masker.name": None, "masker.ratio": None}).masker.name == "pgs"
+
+
+def test_another_masker_replaces_the_whole_section(tmp_path: Path) -> None:
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("masker: {name: pgs, ratio: '0.3:0.5', params: {edges: false}}\n")
+    masker = resolve(str(recipe), {"masker.name": "random"}).masker
+    assert masker.params == {}
+    assert masker.ratio == Ratio(0.5, 0.5)
+    same = resolve(str(recipe), {"masker.name": "pgs", "masker.ratio": "0.4"}).masker
+    assert same.params == {"edges": False}
+    assert same.ratio == Ratio(0.4, 0.4)
+
+
+def test_none_hides_nothing_whatever_the_ratio() -> None:
+    assert resolve(None, {"masker.name": "none", "masker.ratio": "0.5"}).masker.ratio == Ratio(0, 0)
+    with pytest.raises(ConfigError, match=r"outside \[0, 1\)"):
+        resolve(None, {"masker.name": "none", "masker.ratio": "7"})
+
+
+def test_scientific_notation_and_null_in_settings() -> None:
+    config = resolve(None, {}, ["optim.lr=5e-4", "optim.clip_grad_norm=null", "masker.params.deep.key=[1, 2]"])
+    assert config.optim.lr == 5e-4
+    assert config.masker.params == {"deep": {"key": [1, 2]}}
+
+
+def test_all_mistakes_at_once_with_place_and_nearest_key(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("optim: {lrr: 3}\ndata: {workers: -2}\n")
+    with pytest.raises(ConfigError) as caught:
+        resolve(str(recipe), {"masker.name": "pgs", "masker.ratio": "1.5"}, ["engine.name=foo", "batch_size=3"])
+    message = str(caught.value)
+    assert "settings are not valid" in message
+    assert f"{recipe}: optim.lrr is unknown. Did you mean 'lr'? Allowed here: lr, betas" in message
+    assert f"{recipe}: data.workers: Input should be greater than or equal to 0 (given: -2)" in message
+    assert "--ratio: masker.ratio: '1.5' is outside [0, 1)" in message
+    assert "--set: engine.name: Input should be 'auto', 'torch' or 'deepspeed' (given: 'foo')" in message
+    assert "batch_size is unknown. Did you mean 'data.batch_size'?" in message
+
+
+@pytest.mark.parametrize("setting", ["optim.lr", "=3", ""])
+def test_settings_need_key_and_value(setting: str) -> None:
+    with pytest.raises(ConfigError, match=r"is not of the form section.key=value"):
+        resolve(None, {}, [setting])
+
+
+def test_yaml_form_reads_back_to_the_same_config() -> None:
+    config = resolve("smoke", {"masker.ratio": "0.3:0.5"}, ["data.workers=0"])
+    assert check(yaml.safe_load(to_yaml(config))) == config

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pgsclip import plugins
+from pgsclip.errors import PluginError
+
+
+def install(folder: Path, distribution: str, points: str) -> None:
+    """What pip leaves behind of a distribution with these maskers, enough for its metadata to be found."""
+    info = folder / f"{distribution.replace('-', '_')}-1.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(f"[pgsclip.maskers]\n{points}\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_built_in_maskers_come_through_the_same_door() -> None:
+    found = plugins.available(plugins.MASKERS)
+    assert {"none", "random", "centered", "cluster", "pgs"} <= set(found)
+    assert found["pgs"][0].distribution == "pgsclip"
+
+
+def test_a_third_party_is_found_by_metadata_without_importing_it(site: Path) -> None:
+    install(site, "other-maskers", "mine = other_maskers_that_explode:Mine")
+    (site / "other_maskers_that_explode.py").write_text("raise RuntimeError('imported')")
+    plugin = plugins.available(plugins.MASKERS)["mine"][0]
+    assert (plugin.distribution, plugin.version) == ("other-maskers", "1.2")
+
+
+def test_only_the_name_of_a_broken_plugin_fails(site: Path) -> None:
+    install(site, "broken", "bad = broken_masker_module:Mine\ngood = pathlib:Path")
+    (site / "broken_masker_module.py").write_text("raise RuntimeError('no GPU library')")
+    assert plugins.load(plugins.MASKERS, "good") is Path
+    with pytest.raises(PluginError, match="masker 'bad' from broken 1.2 could not be loaded: RuntimeError: no GPU"):
+        plugins.load(plugins.MASKERS, "bad")
+
+
+def test_a_name_with_two_owners_names_both(site: Path) -> None:
+    install(site, "first", "mine = pathlib:Path")
+    install(site, "second", "mine = pathlib:PurePath")
+    with pytest.raises(PluginError, match=r"'mine' is claimed twice among the maskers, by (first|second) 1.2 and"):
+        plugins.load(plugins.MASKERS, "mine")
+
+
+def test_unknown_name_suggests_the_nearest_and_lists_all() -> None:
+    with pytest.raises(PluginError, match=r"Unknown masker 'rndom'. Did you mean 'random'\? Installed: .*cluster"):
+        plugins.load(plugins.MASKERS, "rndom")
+    with pytest.raises(PluginError, match=r"Unknown loss 'clp'. Did you mean 'clip'\?"):
+        plugins.load(plugins.LOSSES, "clp")
+
+
+def test_a_class_can_be_named_directly() -> None:
+    assert plugins.load(plugins.MASKERS, "pathlib:Path") is Path
+    with pytest.raises(PluginError, match="'nowhere:Thing' could not be imported: ModuleNotFoundError"):
+        plugins.load(plugins.MASKERS, "nowhere:Thing")
+    with pytest.raises(PluginError, match="'pathlib:Nothing' could not be imported: AttributeError"):
+        plugins.load(plugins.MASKERS, "pathlib:Nothing")
