@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pgsclip import __version__
+from pgsclip.cli.bench import bench
 from pgsclip.cli.listings import maskers, recipes
 from pgsclip.cli.train import train
 from pgsclip.cli.viz_mask import viz_mask
@@ -26,6 +27,7 @@ app.command("train")(train)
 app.command("viz-mask")(viz_mask)
 app.command("maskers")(maskers)
 app.add_typer(recipes, name="recipes")
+app.add_typer(bench, name="bench")
 
 
 @app.callback()

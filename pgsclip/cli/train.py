@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:  # both would bring torch into --help
+    from pgsclip.config.schema import RunConfig
+    from pgsclip.training.run import Outcome
 
 _EPILOG = """
 **Examples**
@@ -56,14 +60,51 @@ def train(
         "seed": seed,
         "engine.name": engine,
     }
-    from pgsclip.training.run import dry_run as plan
-    from pgsclip.training.run import start
+    from rich.console import Console
 
-    request = start(recipe, options, settings or [], resume=resume)
+    from pgsclip.training.configure import configure
+
+    request = configure(recipe, options, settings or [], resume=resume)
     if dry_run:
-        plan(request)
-    else:
-        request.train()
+        _print_plan(request.config)
+        return
+    from pgsclip.training.run import train as train_run
+
+    if request.config.masker.name == "none" and ratio not in (None, "0"):
+        typer.echo(f"The masker none shows every patch; --ratio {ratio} has no effect.", err=True)
+    outcome = train_run(request, Console())
+    if outcome.led_by_us:
+        typer.echo(_closing(request.config, outcome))
+
+
+def _print_plan(config: RunConfig) -> None:
+    from pgsclip.config.resolve import to_yaml
+    from pgsclip.training.distributed import read_world
+    from pgsclip.training.plan import make_plan
+
+    typer.echo(to_yaml(config))
+    typer.echo("\n".join(make_plan(config, read_world()).lines()))
+
+
+def _closing(config: RunConfig, outcome: Outcome) -> str:
+    """What was done, what came out, what to type next."""
+    lines = [f"Trained {outcome.steps} steps. Results on pairs that the model never saw, all patches shown:"]
+    if not outcome.results:
+        lines = [f"Trained {outcome.steps} steps. Nothing was evaluated: name held-out pairs with --set evaluate.data=…"]
+    lines += [f"  {name}  {value:.4g}" for name, value in outcome.results.items()]
+    lines += [
+        f"Run folder: {outcome.path}",
+        f"Weights:    {outcome.checkpoint}/open_clip_model.safetensors (open_clip reads it as it is)",
+    ]
+    if config.recipe == "smoke":
+        lines += [
+            "This was the smoke run: a tiny model on generated scenes, to show that everything works here. Next:",
+            "  pgsclip viz-mask photo.jpg                                   what each masker keeps of your picture",
+            "  pgsclip train --masker random --ratio 0.5                    another masker, to compare",
+            "  pgsclip train --recipe clipart --data 'shards/{00000..00006}.tar'   your own pairs",
+            "  pgsclip recipes                                              the published settings",
+        ]
+    return "\n".join(lines)
 
 
 train.__doc__ = f"{train.__doc__}\n{_EPILOG}"

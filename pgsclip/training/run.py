@@ -1,30 +1,30 @@
-"""One run from its config to its last checkpoint: build every part, train, say what came out."""
+"""One run from its config to its last checkpoint: build every part, train, hand over what came out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
+from pgsclip import plugins
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Batch
 from pgsclip.data.faults import FaultLedger
 from pgsclip.data.loading import Stream, open_data
-from pgsclip.errors import ConfigError, RunError
+from pgsclip.errors import ConfigError, MaskerError, RunError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut, held_out_sets
-from pgsclip.losses import ContrastiveLoss, build_loss
 from pgsclip.masking.build import build_masker
 from pgsclip.models.build import BuiltModel, build_model
 from pgsclip.training.checkpoint import CheckpointFolder, Progress
 from pgsclip.training.configure import Request
 from pgsclip.training.display import Display
 from pgsclip.training.distributed import World, join, leave, read_world
-from pgsclip.training.engines.base import build_engine, pick_device, pick_engine
+from pgsclip.training.engines.base import Engine, build_engine, pick_device, pick_engine
 from pgsclip.training.loop import Loop
 from pgsclip.training.run_folder import RunFolder
 from pgsclip.training.task import Task
@@ -39,6 +39,8 @@ class Outcome:
     steps: int
     results: dict[str, float]
     """Of the last evaluation: `<dataset>/<metric>` → value."""
+    led_by_us: bool
+    """Whether this process is the one that speaks."""
 
 
 def train(request: Request, console: Console) -> Outcome:
@@ -52,30 +54,20 @@ def train(request: Request, console: Console) -> Outcome:
     device = pick_device(config.engine.device, world)
     with _joined(world, device):
         built, task = build_task(config, world)
-        stream = _open_stream(config, built, world)
+        stream = open_stream(config, built, world)
         total = total_steps(config, stream.size)
         folder = RunFolder(request.path)
-        checkpoints = CheckpointFolder(folder.checkpoints, world, config.checkpoint.keep, built.config)
-        last = checkpoints.last() if request.resume else None
-        if request.resume and last is None:
-            raise RunError(f"{request.path} has no complete checkpoint to resume from; start again in another --out.")
-        if world.leads:
-            folder.describe(config) if request.resume else folder.create(config)
+        checkpoints = CheckpointFolder(folder.checkpoints, world, config.checkpoint.keep)
+        last = _last_checkpoint(request, checkpoints)
         name = pick_engine(config.engine, world, device)
         engine = build_engine(task, name, config.engine, config.optim, world, device, config.data.batch_size)
         done = checkpoints.load(engine, last) if last else Progress(0, 0, 0.0)
         if world.leads:
-            folder.forget_rows_after(done.step)
+            _open_folder(folder, request, done)
         sets = held_out_sets(config, built)
-        encoder = Encoder(engine.features, built.tokenizer, device)
         with Display(total, console=console, silent=not world.leads) as display:
-            _introduce(display, config, task, stream, name, device, done, sets)
-            results: dict[str, float] = {}
-
-            def evaluate() -> dict[str, float]:
-                results.update({f"{s.name}/{key}": value for s in sets for key, value in s.evaluate(encoder).items()})
-                return dict(results)
-
+            display.say(_introduction(request, stream, name, engine, done, total))
+            evaluation = Evaluation(sets, Encoder(engine.features, built.tokenizer, device))
             loop = Loop(
                 config=config,
                 engine=engine,
@@ -87,24 +79,58 @@ def train(request: Request, console: Console) -> Outcome:
                 checkpoints=checkpoints,
                 display=display,
                 ledger=FaultLedger(config.data.bad_share),
-                evaluate=evaluate,
+                evaluate=evaluation,
                 done=done,
             )
             progress = loop.run()
     newest = checkpoints.last()
     assert newest is not None
-    return Outcome(request.path, newest, progress.step, results)
+    return Outcome(request.path, newest, progress.step, evaluation.results, world.leads)
+
+
+@dataclass
+class Evaluation:
+    """All held-out sets on one encoder; remembers the last results."""
+
+    sets: list[HeldOut]
+    encoder: Encoder
+    results: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self) -> dict[str, float]:
+        self.results = {f"{s.name}/{key}": value for s in self.sets for key, value in s.evaluate(self.encoder).items()}
+        return self.results
 
 
 def build_task(config: RunConfig, world: World) -> tuple[BuiltModel, Task]:
     """Model, masker and loss of a config, joined into the module that an engine wraps."""
-    loss_class = load_loss(config.loss.name)
-    built = build_model(config.model, seed=config.seed, loss_has_bias=loss_class.needs_bias)
+    loss_class = plugins.load(plugins.LOSSES, config.loss.name)
     masker = build_masker(config.masker.name, config.masker.params)
     if config.masker.ratio.is_range and not masker.chooses_ratio:
-        refuse_range(config.masker.name, config.masker.ratio)
-    loss: ContrastiveLoss = loss_class(rank=world.rank, world_size=world.size)
-    return built, Task(built, masker, loss, config)
+        raise MaskerError(
+            f"The masker {config.masker.name!r} cannot choose a ratio per image, so the range {config.masker.ratio} "
+            f"means nothing to it. Give one ratio, such as {config.masker.ratio.high:g}, or a masker that chooses, "
+            f"such as pgs."
+        )
+    built = build_model(config.model, seed=config.seed, loss_has_bias=loss_class.needs_bias)
+    return built, Task(built, masker, loss_class(rank=world.rank, world_size=world.size), config)
+
+
+def open_stream(config: RunConfig, built: BuiltModel, world: World) -> Stream:
+    """The training pairs, after a check that the batch divides over the processes."""
+    if config.data.batch_size % world.size:
+        raise ConfigError(
+            f"data.batch_size {config.data.batch_size} is the batch of all processes together and does not divide "
+            f"over {world.size}; give a multiple of {world.size}."
+        )
+    return open_data(
+        config.data.spec,
+        config=config.data,
+        transform=built.preprocess_train(config.data.crop_scale),
+        tokenizer=built.tokenizer,
+        seed=config.seed,
+        rank=world.rank,
+        world=world.size,
+    )
 
 
 def total_steps(config: RunConfig, samples: int) -> int:
@@ -114,3 +140,52 @@ def total_steps(config: RunConfig, samples: int) -> int:
     if config.optim.epochs is None:
         raise ConfigError("The run has no length: give --steps or --epochs, or a --recipe that has one.")
     return max(1, int(config.optim.epochs * samples // config.data.batch_size))
+
+
+@contextmanager
+def _joined(world: World, device: torch.device) -> Iterator[None]:
+    join(world, device)
+    try:
+        yield
+    finally:
+        leave()
+
+
+def _last_checkpoint(request: Request, checkpoints: CheckpointFolder) -> Path | None:
+    if not request.resume:
+        return None
+    last = checkpoints.last()
+    if last is None:
+        raise RunError(f"{request.path} has no complete checkpoint to resume from; start again in another --out.")
+    return last
+
+
+def _open_folder(folder: RunFolder, request: Request, done: Progress) -> None:
+    if request.resume:
+        folder.describe(request.config)
+        folder.forget_rows_after(done.step)
+    else:
+        folder.create(request.config)
+
+
+def _batches(stream: Stream, config: RunConfig, world: World, done: Progress) -> Iterator[Batch]:
+    return stream.batches(
+        batch_size=config.data.batch_size // world.size,
+        rank=world.rank,
+        world=world.size,
+        start=done.positions,
+        batches_done=done.step,
+    )
+
+
+def _introduction(
+    request: Request, stream: Stream, engine_name: str, engine: Engine, done: Progress, total: int
+) -> str:
+    config = request.config
+    masker = config.masker
+    shown = "every patch" if masker.ratio.high == 0 else f"{masker.name}, {masker.ratio} of the patches hidden"
+    start = f"goes on from step {done.step} of {total}" if request.resume else f"{total} steps"
+    return (
+        f"{config.recipe or 'run'}: {config.model.name} on {stream.description}; {shown}; {start} of "
+        f"{config.data.batch_size} pairs; {engine_name} engine on {engine.device.type}; run folder {request.path}"
+    )

@@ -1,0 +1,134 @@
+"""`pgsclip bench step`: what a training step costs with each masker, beside open_clip's own step.
+
+Variants take turns within one process, so that a machine that slows down slows all of them; figures are medians and
+ratios of medians.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from statistics import median
+
+import open_clip
+import torch
+from torch import Tensor
+
+from pgsclip.config.ratio import Ratio
+from pgsclip.config.schema import MaskerConfig, ModelConfig, RunConfig
+from pgsclip.models.build import build_model
+from pgsclip.training.chance import step_generator
+from pgsclip.training.distributed import World
+from pgsclip.training.run import build_task
+from pgsclip.training.task import View
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One variant: seconds of its median step, and the ratio to open_clip's unmasked step."""
+
+    name: str
+    seconds: float
+    ratio: float
+    kept: float
+
+
+def bench_step(
+    model: str,
+    maskers: list[tuple[str, Ratio]],
+    *,
+    batch_size: int,
+    repeats: int,
+    device: torch.device,
+    context: int | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Cost]:
+    """Time forward, backward and AdamW on random pixels and full-length random captions, the same for all variants.
+
+    Args:
+        model: an open_clip model name.
+        maskers: (name, ratio) of each of our variants.
+        batch_size: pairs per step.
+        repeats: timed rounds; one more round warms up.
+        context: caption length in tokens; the model's own when not given.
+    """
+    torch.manual_seed(0)
+    steps = {"open_clip, no mask": _open_clip_step(model, 0.0, device)}
+    fixed = sorted({ratio.high for _, ratio in maskers if ratio.high > 0 and not ratio.is_range})
+    for share in fixed:
+        steps[f"open_clip, patch_dropout {share:g}"] = _open_clip_step(model, share, device)
+    kept: dict[str, float] = dict.fromkeys(steps, 0.0)
+    for name, ratio in maskers:
+        steps[f"{name} {ratio}"] = _our_step(name, ratio, model, device)
+    built = build_model(ModelConfig(name=model), seed=0, loss_has_bias=False)
+    height, width = built.image_tower.image_size
+    images = torch.randn(batch_size, 3, height, width, device=device)
+    texts = _captions(batch_size, context or built.context_length, built.vocab_size, device)
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for round_number in range(repeats + 1):
+        for name, step in steps.items():
+            progress(f"round {round_number} of {repeats}: {name}")
+            _wait(device)
+            began = time.perf_counter()
+            kept[name] = step(images, texts)
+            _wait(device)
+            if round_number:
+                times[name].append(time.perf_counter() - began)
+    floor = median(times["open_clip, no mask"])
+    return [Cost(name, median(took), median(took) / floor, kept[name]) for name, took in times.items()]
+
+
+def as_json(costs: list[Cost]) -> list[dict[str, object]]:
+    """For `--json`."""
+    return [asdict(cost) for cost in costs]
+
+
+Step = Callable[[Tensor, Tensor], float]
+
+
+def _open_clip_step(name: str, dropout: float, device: torch.device) -> Step:
+    model = open_clip.create_model(name, force_patch_dropout=dropout).to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters())
+    loss_of = open_clip.ClipLoss()
+
+    def step(images: Tensor, texts: Tensor) -> float:
+        image_features, text_features, scale = model(images, texts)
+        _update(optimizer, loss_of(image_features, text_features, scale))
+        return 1 - dropout
+
+    return step
+
+
+def _our_step(name: str, ratio: Ratio, model: str, device: torch.device) -> Step:
+    config = RunConfig(model=ModelConfig(name=model), masker=MaskerConfig(name=name, ratio=ratio))
+    _, task = build_task(config, World())
+    task.to(device).train()
+    optimizer = torch.optim.AdamW(task.parameters())
+    rounds = iter(range(10**9))
+
+    def step(images: Tensor, texts: Tensor) -> float:
+        view = View(0.5, step_generator(0, 0, next(rounds), device))
+        loss, report = task(images, texts, None, view)
+        _update(optimizer, loss)
+        return float(report.kept)
+
+    return step
+
+
+def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def _captions(batch: int, context: int, vocabulary: int, device: torch.device) -> Tensor:
+    """Random ids whose largest, the end of text, stands last."""
+    texts = torch.randint(1, vocabulary - 2, (batch, context), device=device)
+    texts[:, -1] = vocabulary - 1
+    return texts
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

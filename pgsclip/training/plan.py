@@ -1,0 +1,104 @@
+"""What a run would take, before it takes it: samples, steps, patches, FLOPs, memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from pgsclip.config.schema import RunConfig
+from pgsclip.masking.selection import kept_count
+from pgsclip.models.build import BuiltModel
+from pgsclip.models.flops import count_flops
+from pgsclip.training.distributed import World
+from pgsclip.training.engines.base import autocast_dtype, pick_device, pick_engine
+from pgsclip.training.run import build_task, open_stream, total_steps
+
+_TYPICAL_CAPTION = 20
+"""Tokens of a web caption with its two markers, CC12M's mean: what a sorted group of captions is cut to, about."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The figures of `--dry-run`."""
+
+    description: str
+    epoch_samples: int
+    samples: int
+    steps: int
+    patches: int
+    kept: tuple[int, int]
+    """Fewest and most patches that an image shows."""
+    image_gflops: float
+    text_gflops: float
+    """Forward and backward, per pair, at `kept`'s middle."""
+    unmasked_image_gflops: float
+    parameters: int
+    state_gib: float
+    """Weights, gradients and Adam's moments on one process, fp32, under the engine's ZeRO stage."""
+    engine: str
+
+    def lines(self) -> list[str]:
+        """The plan as text."""
+        fewest, most = self.kept
+        shown = f"{most}" if fewest == most else f"{fewest} to {most}"
+        share = self.image_gflops / self.unmasked_image_gflops
+        return [
+            f"data     {self.description}",
+            f"samples  {self.samples:,} in {self.steps:,} steps = {self.samples / self.epoch_samples:.2f} epochs "
+            f"of {self.epoch_samples:,}",
+            f"patches  {shown} of {self.patches} per image",
+            f"compute  {self.image_gflops + self.text_gflops:.2f} GFLOPs per pair, forward and backward "
+            f"(image {self.image_gflops:.2f}, {share:.0%} of unmasked; text {self.text_gflops:.2f}); "
+            f"{(self.image_gflops + self.text_gflops) * self.samples / 1e6:.3g} PFLOPs in all",
+            f"memory   {self.parameters / 1e6:.1f} M parameters; weights, gradients and Adam {self.state_gib:.2f} GiB "
+            f"per process, activations come on top",
+            f"engine   {self.engine}",
+        ]
+
+
+def make_plan(config: RunConfig, world: World) -> Plan:
+    """Build model and data, count, train nothing."""
+    built, task = build_task(config, world)
+    stream = open_stream(config, built, world)
+    steps = total_steps(config, stream.size)
+    device = pick_device(config.engine.device, world)
+    engine = pick_engine(config.engine, world, device)
+    total = patch_count(built)
+    ratio = config.masker.ratio
+    kept = (kept_count(total, ratio.high), kept_count(total, ratio.low))
+    caption = min(_TYPICAL_CAPTION, built.context_length)
+    flops = count_flops(built, kept_patches=round(sum(kept) / 2), text_length=caption)
+    unmasked = count_flops(built, kept_patches=total, text_length=caption)
+    parameters = sum(p.numel() for p in task.parameters())
+    dtype = autocast_dtype(config.engine.precision, device)
+    return Plan(
+        description=stream.description,
+        epoch_samples=stream.size,
+        samples=steps * config.data.batch_size,
+        steps=steps,
+        patches=total,
+        kept=kept,
+        image_gflops=3 * flops.image / 1e9,  # the backward pass costs two forward passes
+        text_gflops=3 * flops.text / 1e9,
+        unmasked_image_gflops=3 * unmasked.image / 1e9,
+        parameters=parameters,
+        state_gib=_state_bytes(parameters, engine, config.engine.zero_stage, world.size) / 2**30,
+        engine=f"{engine} on {device.type}, {str(dtype or torch.float32).removeprefix('torch.')}, "
+        f"{world.size} process{'es' if world.size > 1 else ''}",
+    )
+
+
+def patch_count(built: BuiltModel) -> int:
+    """Patches of one image at the model's input size."""
+    (height, width), (rows, columns) = built.image_tower.image_size, built.image_tower.patch_size
+    return (height // rows) * (width // columns)
+
+
+def _state_bytes(parameters: int, engine: str, stage: int, size: int) -> float:
+    """fp32: 4 bytes of weights, 4 of gradients, 8 of moments; ZeRO splits moments (1), gradients (2), weights (3)."""
+    stage = stage if engine == "deepspeed" else 0
+    moments = 8 / (size if stage >= 1 else 1)
+    gradients = 4 / (size if stage >= 2 else 1)
+    weights = 4 / (size if stage >= 3 else 1)
+    return parameters * (moments + gradients + weights)
