@@ -15,10 +15,11 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Batch
 from pgsclip.data.faults import FaultLedger
 from pgsclip.data.loading import Stream, open_data
-from pgsclip.errors import ConfigError, MaskerError, RunError
+from pgsclip.errors import ConfigError, RunError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut, held_out_sets
 from pgsclip.masking.build import build_masker
+from pgsclip.masking.selection import refuse_range
 from pgsclip.models.build import BuiltModel, build_model
 from pgsclip.training.checkpoint import CheckpointFolder, Progress
 from pgsclip.training.configure import Request
@@ -106,11 +107,7 @@ def build_task(config: RunConfig, world: World) -> tuple[BuiltModel, Task]:
     loss_class = plugins.load(plugins.LOSSES, config.loss.name)
     masker = build_masker(config.masker.name, config.masker.params)
     if config.masker.ratio.is_range and not masker.chooses_ratio:
-        raise MaskerError(
-            f"The masker {config.masker.name!r} cannot choose a ratio per image, so the range {config.masker.ratio} "
-            f"means nothing to it. Give one ratio, such as {config.masker.ratio.high:g}, or a masker that chooses, "
-            f"such as pgs."
-        )
+        refuse_range(config.masker.name, config.masker.ratio)
     built = build_model(config.model, seed=config.seed, loss_has_bias=loss_class.needs_bias)
     return built, Task(built, masker, loss_class(rank=world.rank, world_size=world.size), config)
 

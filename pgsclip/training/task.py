@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from pgsclip.config.schema import RunConfig
 from pgsclip.losses import ContrastiveLoss, acc1
-from pgsclip.masking.choose import choose
+from pgsclip.masking.selection import choose
 from pgsclip.masking.contract import Masker
 from pgsclip.masking.groups import sorted_groups
 from pgsclip.models.build import BuiltModel

@@ -1,0 +1,42 @@
+"""From a name and its parameters to a masker that is ready to score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from pgsclip import plugins
+from pgsclip.errors import MaskerError, did_you_mean
+from pgsclip.masking.contract import Masker
+
+
+def build_masker(name: str, params: dict[str, Any] | None = None) -> Masker:
+    """The registered masker `name`, or `package.module:Class`.
+
+    Raises:
+        PluginError: no such masker, or its code does not load.
+        MaskerError: it is no masker, or a parameter is unknown or has a wrong value; all mistakes at once.
+    """
+    kind = plugins.load(plugins.MASKERS, name)
+    model = getattr(kind, "Params", None)
+    if model is None or not hasattr(kind, "chooses_ratio") or not callable(getattr(kind, "__call__", None)):
+        raise MaskerError(
+            f"{name!r} is not a masker: a masker is a class with Params, chooses_ratio and __call__. "
+            f"`pgsclip.masking.testing.check_masker` tells its author what is missing."
+        )
+    try:
+        checked = model(**(params or {}))
+    except ValidationError as error:
+        fields = list(model.model_fields)
+        mistakes = []
+        for detail in error.errors(include_url=False):
+            key = str(detail["loc"][0]) if detail["loc"] else "?"
+            if detail["type"] == "extra_forbidden":
+                allowed = f"Allowed: {', '.join(fields)}." if fields else "It has no parameters."
+                mistakes.append(f"{key!r} is unknown.{did_you_mean(key, fields)} {allowed}")
+            else:
+                mistakes.append(f"{key}: {detail['msg']} (given: {detail['input']!r}).")
+        raise MaskerError(f"The masker {name!r} refuses its parameters: {' '.join(dict.fromkeys(mistakes))}") from None
+    masker: Masker = kind(checked)
+    return masker

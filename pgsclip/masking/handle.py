@@ -1,0 +1,94 @@
+"""`pgsclip.masker("pgs").keep(images)`: a masker for anybody's own code, without the rest of the program."""
+
+from __future__ import annotations
+
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+
+from pgsclip.config.ratio import Ratio
+from pgsclip.errors import MaskerError
+from pgsclip.masking.build import build_masker
+from pgsclip.masking.contract import Masker
+from pgsclip.masking.pixels import Grid, patchify
+from pgsclip.masking.selection import exact, refuse_range, select
+
+
+class MaskerHandle:
+    """A named masker that takes images and gives the patches to keep."""
+
+    def __init__(self, name: str, masker: Masker) -> None:
+        self.name = name
+        self.masker = masker
+
+    @overload
+    def keep(self, images: Tensor, patch_size: int = ..., ratio: float = ..., seed: int = ...) -> Tensor: ...
+
+    @overload
+    def keep(
+        self, images: Tensor, patch_size: int = ..., ratio: tuple[float, float] | str = ..., seed: int = ...
+    ) -> Tensor | list[Tensor]: ...
+
+    @torch.no_grad()
+    def keep(
+        self,
+        images: Tensor,
+        patch_size: int = 16,
+        ratio: float | tuple[float, float] | str = 0.5,
+        seed: int = 0,
+    ) -> Tensor | list[Tensor]:
+        """Indices of the patches to show, row by row from the top left.
+
+        Raw pixel patches stand in for embeddings. Nothing global is touched; the same seed gives the same patches.
+
+        Args:
+            images: (B, 3, H, W) floating point, normalised as open_clip does; H and W multiples of `patch_size`.
+            patch_size: side of a patch in pixels.
+            ratio: share to remove; a range `(0.3, 0.5)` or `"0.3:0.5"` lets the masker choose per image.
+            seed: of all chance in the masks.
+
+        Returns:
+            (B, K) int64, ascending; for a range a list of B tensors (K_i,).
+
+        Raises:
+            MaskerError: images of another form, a ratio outside [0, 1), or a range for a masker that cannot choose.
+        """
+        grid = _checked_grid(images, patch_size)
+        try:
+            share = Ratio.parse(ratio)
+        except ValueError as error:
+            raise MaskerError(f"ratio: {error}.") from None
+        if share.is_range and not self.masker.chooses_ratio:
+            refuse_range(self.name, share)
+        generator = torch.Generator(images.device).manual_seed(seed)
+        scores = self.masker(images, patchify(images, grid), progress=0.0, generator=generator)
+        if share.is_range:
+            return exact(scores, share, generator)
+        return select(scores.keep.float(), share.high, generator)
+
+
+def masker(name: str, **params: Any) -> MaskerHandle:
+    """A registered masker (or `package.module:Class`) with its parameters.
+
+    Raises:
+        PluginError: no such masker. MaskerError: a parameter is unknown or wrong.
+    """
+    return MaskerHandle(name, build_masker(name, params))
+
+
+def _checked_grid(images: Tensor, patch_size: int) -> Grid:
+    if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape or not images.is_floating_point():
+        raise MaskerError(
+            f"Images must be a floating-point tensor (B, 3, H, W) with at least one image, normalised as open_clip "
+            f"does; given: {tuple(images.shape)} {images.dtype}."
+        )
+    if not torch.isfinite(images).all():
+        raise MaskerError("The images hold NaN or infinite values; look at how they were loaded and normalised.")
+    height, width = images.shape[2:]
+    if patch_size < 1 or height % patch_size or width % patch_size:
+        raise MaskerError(
+            f"Images of {height} x {width} pixels cannot be cut into patches of {patch_size}; "
+            f"resize or crop them to a multiple of it."
+        )
+    return Grid(height // patch_size, width // patch_size, patch_size)

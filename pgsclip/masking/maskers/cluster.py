@@ -1,0 +1,61 @@
+"""E-CLIP: "Efficient Vision-Language Pre-training by Cluster Masking", CVPR 2024, arXiv 2405.08815.
+
+A few random anchor patches, and every patch that looks like one of them goes with it. The paper searches one
+similarity threshold per run so that the mean ratio over a batch meets its target. Here the patches most similar to an
+anchor go until the ratio of the image is reached, so an image's mask does not depend on its batch; under a range the
+image removes the share of its patches that lies above `threshold`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from pgsclip.masking.contract import MaskerParams, MaskScores
+from pgsclip.masking.pixels import grid_of, patchify
+from pgsclip.masking.similarity import blended_similarity, unit
+
+
+class ClusterParams(MaskerParams):
+    anchor_share: float = Field(default=0.03, gt=0, le=1)
+    """Share of patches drawn as anchors."""
+    features: bool = True
+    """Blend embeddings in as training goes on; false looks at pixels only."""
+    threshold: float = Field(default=0.5, ge=-1, le=1)
+    """Under a range: patches whose cosine with an anchor is above this are asked to go."""
+
+
+class ClusterMasker:
+    """Hides clusters of look-alike patches around random anchors (E-CLIP)."""
+
+    Params: ClassVar[type[MaskerParams]] = ClusterParams
+    chooses_ratio: ClassVar[bool] = True
+
+    def __init__(self, params: ClusterParams) -> None:
+        self.params = params
+
+    def __call__(
+        self,
+        images: Float[Tensor, "B 3 H W"],
+        patches: Float[Tensor, "B L D"],
+        *,
+        progress: float,
+        generator: torch.Generator,
+    ) -> MaskScores:
+        batch, count = patches.shape[:2]
+        pixels = standardised(patchify(images, grid_of(images.shape[2], images.shape[3], count)))
+        anchors = max(1, round(self.params.anchor_share * count))
+        drawn = torch.rand(batch, count, generator=generator, device=images.device).argsort(dim=1)[:, :anchors]
+        embeddings = patches if self.params.features else None
+        nearest = blended_similarity(pixels, embeddings, progress, drawn).amax(dim=1)
+        return MaskScores(-nearest, (nearest > self.params.threshold).float().mean(dim=1))
+
+
+def standardised(pixels: Float[Tensor, "B L P"]) -> Float[Tensor, "B L P"]:
+    """Each patch at mean 0 and length 1, as the paper compares them; a flat patch becomes 0 and resembles nothing."""
+    centred = pixels.float() - pixels.float().mean(dim=-1, keepdim=True)
+    return unit(centred)

@@ -1,0 +1,68 @@
+"""Images as grids of patches: the shapes and colours that maskers look at."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pgsclip.errors import MaskerError
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+_LUMA = (0.299, 0.587, 0.114)
+
+
+class Grid(NamedTuple):
+    """Rows and columns of square patches of `side` pixels."""
+
+    rows: int
+    columns: int
+    side: int
+
+    @property
+    def patches(self) -> int:
+        return self.rows * self.columns
+
+
+def grid_of(height: int, width: int, patches: int) -> Grid:
+    """The grid that cuts an image of this size into `patches` square patches without a remainder.
+
+    Raises:
+        MaskerError: there is none.
+    """
+    for side in range(min(height, width), 0, -1):
+        if height % side == 0 and width % side == 0 and (height // side) * (width // side) == patches:
+            return Grid(height // side, width // side, side)
+    raise MaskerError(
+        f"An image of {height} x {width} pixels cannot be cut into {patches} square patches. "
+        f"Crop it to a multiple of the patch size first."
+    )
+
+
+def patchify(images: Float[Tensor, "B C H W"], grid: Grid) -> Float[Tensor, "B L P"]:
+    """(B, L, C*side*side), patches row by row from the top left, as the patch embedding sees them."""
+    batch, channels, _, _ = images.shape
+    rows, columns, side = grid
+    cut = images.reshape(batch, channels, rows, side, columns, side)
+    return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, channels * side * side)
+
+
+def luminance(images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B H W"]:
+    """Rec. 601 luma in [0, 1] of images in CLIP's normalisation.
+
+    Models with another mean and deviation give a luma that differs by a factor and an offset per channel, which
+    moves no edge by much; edges are scaled per image in any case.
+    """
+    weights = images.new_tensor(_LUMA, dtype=torch.float32)
+    scale = weights * images.new_tensor(CLIP_STD, dtype=torch.float32)
+    offset = float(sum(weight * mean for weight, mean in zip(_LUMA, CLIP_MEAN, strict=True)))
+    return torch.einsum("bchw,c->bhw", images.float(), scale) + offset
+
+
+def patch_means(values: Float[Tensor, "B H W"], grid: Grid) -> Float[Tensor, "B L"]:
+    """Mean of a per-pixel map over each patch."""
+    rows, columns, side = grid
+    return values.reshape(-1, rows, side, columns, side).mean(dim=(2, 4)).reshape(-1, rows * columns)

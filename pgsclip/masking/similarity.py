@@ -1,0 +1,51 @@
+"""How alike patches are: a blend of pixels, which mean something from the first step, and embeddings, which learn to.
+
+CLIP-PGS (arXiv 2503.17080, section 3.3): `(1 - a) * pixels + a * embeddings` with a growing over training. Ours is
+`a = progress`, whatever the length of the run.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def unit(vectors: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+    """Each patch at length 1 in float32; an all-zero patch stays zero."""
+    return F.normalize(vectors.float(), dim=-1)
+
+
+def blended_similarity(
+    pixels: Float[Tensor, "B L P"],
+    embeddings: Float[Tensor, "B L D"] | None,
+    weight: float,
+    rows: Int[Tensor, "B N"] | None = None,
+) -> Float[Tensor, "B N L"]:
+    """Cosine of patches `rows` (all when None) with all patches, in [-1, 1].
+
+    Args:
+        embeddings: None, or blended in by `weight` in [0, 1]; a side with no weight is not computed.
+    """
+    weight = 0.0 if embeddings is None else weight
+    total: Tensor | None = None
+    for share, vectors in ((1 - weight, pixels), (weight, embeddings)):
+        if share > 0 and vectors is not None:
+            part = share * cosine(vectors, rows)
+            total = part if total is None else total + part
+    assert total is not None
+    return total
+
+
+def cosine(vectors: Float[Tensor, "B L D"], rows: Int[Tensor, "B N"] | None = None) -> Float[Tensor, "B N L"]:
+    """Cosine of the patches `rows` (all when None) with all patches."""
+    units = unit(vectors)
+    left = units if rows is None else take_rows(units, rows)
+    with torch.autocast(vectors.device.type, enabled=False):
+        return left @ units.mT
+
+
+def take_rows(values: Float[Tensor, "B L D"], rows: Int[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
+    """`values[b, rows[b]]` for every image b."""
+    return values.gather(1, rows.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
