@@ -1,0 +1,150 @@
+"""From a model config to an open_clip model with adapters that can hide patches."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.timm_model import TimmModel
+from open_clip.transformer import VisionTransformer
+from timm.models.vision_transformer import VisionTransformer as TimmVisionTransformer
+from torch import Tensor, nn
+
+from pgsclip.config.schema import ModelConfig
+from pgsclip.errors import ModelError, did_you_mean
+from pgsclip.models.native_tower import NativeTower
+from pgsclip.models.text_tower import TextTower
+from pgsclip.models.timm_tower import TimmTower
+from pgsclip.models.towers import ImageTower
+from pgsclip.models.weights import load_weights
+
+Transform = Callable[[Any], Tensor]
+Tokenizer = Callable[[Sequence[str]], Tensor]
+
+
+@dataclass(frozen=True)
+class BuiltModel:
+    """A model with everything that belongs to it."""
+
+    name: str
+    model: nn.Module
+    """open_clip's, its weights untouched by us: they load and save as open_clip's own."""
+    image_tower: ImageTower
+    text_tower: TextTower
+    tokenizer: Tokenizer
+    context_length: int
+    vocab_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def preprocess_train(self, crop_scale: tuple[float, float]) -> Transform:
+        """PIL image → random crop of that share of the area, normalised (3, H, W)."""
+        augment = open_clip.AugmentationCfg(scale=crop_scale)
+        return self._transform(is_train=True, aug_cfg=augment)
+
+    def preprocess_eval(self) -> Transform:
+        """PIL image → resized, centre crop, normalised (3, H, W)."""
+        return self._transform(is_train=False)
+
+    def _transform(self, **options: Any) -> Transform:
+        size = self.image_tower.image_size
+        transform: Transform = open_clip.image_transform(size, mean=self.mean, std=self.std, **options)
+        return transform
+
+
+def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> BuiltModel:
+    """Create the model; the same seed gives the same weights, and no global generator moves.
+
+    Args:
+        loss_has_bias: the loss wants `logit_bias`; scale and bias then start as SigLIP's (arXiv 2303.15343, section 3).
+
+    Raises:
+        ModelError: unknown name, a tower that cannot hide patches, or weights that do not fit.
+    """
+    _register_own_models()
+    if config.name not in open_clip.list_models():
+        raise ModelError(
+            f"Unknown model {config.name!r}.{did_you_mean(config.name, open_clip.list_models())} "
+            f"Any open_clip model with a ViT works; `python -c 'import open_clip; print(open_clip.list_models())'` "
+            f"lists them."
+        )
+    options: dict[str, Any] = {"nonscalar_logit_scale": True}  # DeepSpeed refuses parameters without a dimension
+    if loss_has_bias:
+        options |= {"init_logit_scale": math.log(10), "init_logit_bias": -10.0}
+    is_file = config.pretrained is not None and _is_path(config.pretrained)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _create(config, None if is_file else config.pretrained, options)
+    if is_file:
+        load_weights(model, Path(str(config.pretrained)))
+    if config.checkpoint_activations:
+        model.set_grad_checkpointing(True)
+    preprocess = open_clip.get_model_preprocess_cfg(model)
+    return BuiltModel(
+        name=config.name,
+        model=model,
+        image_tower=adapt(model.visual),
+        text_tower=TextTower(model),
+        tokenizer=open_clip.get_tokenizer(config.name),
+        context_length=int(model.context_length),
+        vocab_size=int(model.vocab_size),
+        mean=tuple(preprocess["mean"]),
+        std=tuple(preprocess["std"]),
+    )
+
+
+def adapt(visual: nn.Module) -> ImageTower:
+    """The adapter for an image tower.
+
+    Raises:
+        ModelError: a tower that has no patches to hide.
+    """
+    if isinstance(visual, VisionTransformer):
+        return NativeTower(visual)
+    trunk = getattr(visual, "trunk", visual)
+    if isinstance(visual, TimmModel) and isinstance(trunk, TimmVisionTransformer):
+        return TimmTower(visual)
+    raise ModelError(
+        f"The image tower {type(trunk).__name__} cannot hide patches: only ViTs can, open_clip's own and timm's "
+        f"VisionTransformer. Take a ViT model, such as ViT-B-16."
+    )
+
+
+def _create(config: ModelConfig, pretrained: str | None, options: dict[str, Any]) -> Any:
+    if pretrained is not None:
+        known = open_clip.list_pretrained_tags_by_model(config.name)
+        if pretrained not in known:
+            raise ModelError(
+                f"There are no pretrained weights {pretrained!r} for {config.name}.{did_you_mean(pretrained, known)} "
+                f"Tags: {', '.join(known) or 'none'}; or give the path of a .safetensors or .pt file."
+            )
+    level = logging.root.level
+    try:
+        logging.root.setLevel(logging.ERROR)  # open_clip reports every model that it builds
+        return open_clip.create_model(
+            config.name,
+            pretrained=pretrained,
+            force_image_size=config.image_size,
+            force_patch_dropout=0.0,
+            **options,
+        )
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise ModelError(f"open_clip cannot build {config.name!r} as configured: {error}") from None
+    finally:
+        logging.root.setLevel(level)
+
+
+def _is_path(pretrained: str) -> bool:
+    return Path(pretrained).suffix in {".safetensors", ".pt", ".bin", ".pth"} or Path(pretrained).exists()
+
+
+@cache
+def _register_own_models() -> None:
+    open_clip.add_model_config(Path(__file__).parent / "configs")

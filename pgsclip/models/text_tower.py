@@ -1,0 +1,77 @@
+"""The text tower, run in groups of captions that are each cut to their longest.
+
+Exact, not an approximation: under a causal mask nothing after the end-of-text token can reach it, and it is the only
+one that is pooled. Towers of another kind run uncut.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from open_clip.model import CLIP
+from open_clip.transformer import TextTransformer, text_global_pool
+from torch import Tensor, nn
+
+from pgsclip.models.towers import in_batch_order
+
+Group = tuple[Tensor, int]
+"""Rows of the batch (b,) int64, and the length that none of them exceeds."""
+
+
+class TextTower(nn.Module):
+    """Adapter of a model's text side: the root of a `CLIP`, the `TextTransformer` of a `CustomTextCLIP`, or any other.
+
+    Owns no parameters, as `ImageTower`.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        tower = model if isinstance(model, CLIP) else model.text
+        object.__setattr__(self, "tower", tower)
+        self._pool = tower.text_pool_type if isinstance(model, CLIP) else getattr(tower, "pool_type", "")
+        self._end = getattr(tower, "text_eos_id" if isinstance(model, CLIP) else "eos_id", None)
+        self._drives = isinstance(tower, CLIP | TextTransformer)
+        self.can_cut = (
+            self._drives
+            and tower.attn_mask is not None
+            and self._pool in ("argmax", "eos")
+            and getattr(tower, "cls_emb", None) is None
+            and not getattr(tower, "use_pad_mask", False)
+        )
+
+    def forward(self, texts: Int[Tensor, "T N"], groups: list[Group] | None = None) -> Float[Tensor, "T E"]:
+        """Features in batch order, not normalised.
+
+        Args:
+            texts: token ids.
+            groups: rows with the length they are cut to; None runs all rows whole, as `can_cut` false demands.
+        """
+        if groups is None or not self.can_cut:
+            return self._whole(texts)
+        device = texts.device
+        parts = [self._encode(texts[rows.to(device), :length]) for rows, length in groups]
+        return in_batch_order(parts, [rows for rows, _ in groups])
+
+    def borrowed_parameters(self) -> list[nn.Parameter]:
+        """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""
+        if not self._drives:
+            return []
+        found = (self.tower.positional_embedding, self.tower.text_projection, getattr(self.tower, "cls_emb", None))
+        return [parameter for parameter in found if isinstance(parameter, nn.Parameter)]
+
+    def _whole(self, texts: Tensor) -> Tensor:
+        if self.can_cut:
+            return self._encode(texts)
+        features: Tensor = self.tower.encode_text(texts) if isinstance(self.tower, CLIP) else self.tower(texts)
+        return features
+
+    def _encode(self, texts: Tensor) -> Tensor:
+        tower, length = self.tower, texts.shape[1]
+        dtype = tower.transformer.get_cast_dtype()
+        hidden = tower.token_embedding(texts).to(dtype) + tower.positional_embedding[:length].to(dtype)
+        hidden = tower.ln_final(tower.transformer(hidden, attn_mask=tower.attn_mask[:length, :length]))
+        pooled = text_global_pool(hidden, texts, self._pool, eos_token_id=self._end)
+        projection = tower.text_projection
+        if projection is None:
+            return pooled
+        return projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection

@@ -1,0 +1,91 @@
+"""Weights in and out, in open_clip's own form. Nothing is unpickled: tensors only."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import torch
+from open_clip.factory import resize_pos_embed, resize_text_pos_embed
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from pgsclip.errors import ModelError
+
+_PREFIXES = ("module.", "_orig_mod.")
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Load a .safetensors file, or a .pt written by open_clip, into a model of the same architecture.
+
+    The names of DDP and torch.compile are stripped and position embeddings of another size are resized, as open_clip
+    does it.
+
+    Raises:
+        ModelError: no such file, not a file of tensors, or weights of another architecture.
+    """
+    state = {_bare(name): tensor for name, tensor in _read(path).items()}
+    own = model.state_dict()
+    for name in ("logit_scale", "logit_bias"):
+        if name in state and name in own:
+            state[name] = state[name].reshape(own[name].shape)
+    resize_pos_embed(state, model)
+    resize_text_pos_embed(state, model)
+    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    wrong = [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
+    if missing or extra or wrong:
+        parts = [
+            f"{len(names)} {what} (such as {names[0]})"
+            for what, names in (("missing", missing), ("not of this model", extra), ("of another shape", sorted(wrong)))
+            if names
+        ]
+        raise ModelError(
+            f"The weights in {path} do not fit this model: {', '.join(parts)}. "
+            f"Set model.name to the architecture that they were trained with."
+        )
+    model.load_state_dict(state)
+
+
+def save_state_dict(state: dict[str, Tensor], path: Path) -> None:
+    """Write weights as safetensors, complete or not at all; open_clip reads them with `pretrained=`.
+
+    The temperature, one element in our models, is written without a dimension as open_clip's models have it.
+    """
+    plain = {
+        name: (tensor.reshape(()) if name in {"logit_scale", "logit_bias"} else tensor).contiguous().clone()
+        for name, tensor in state.items()
+    }
+    temporary = path.with_name(f".{path.name}.tmp")
+    save_file(plain, temporary, metadata={"format": "pt"})
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise ModelError(f"There is no weights file {path}; give a .safetensors or .pt file, or a pretrained tag.")
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise ModelError(f"{path} is not a readable safetensors file: {error}.") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"{path} holds more than tensors or is damaged, and is not unpickled for safety ({reason}). "
+            f"Where you trust it, convert it once: load it yourself and write its state dict as safetensors."
+        ) from None
+    state = content.get("state_dict", content) if isinstance(content, dict) else content
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ModelError(f"{path} holds no state dict of tensors; expected one, or a checkpoint with 'state_dict'.")
+    return state
+
+
+def _bare(name: str) -> str:
+    for prefix in _PREFIXES * 2:  # either may be outside
+        name = name.removeprefix(prefix)
+    return name
