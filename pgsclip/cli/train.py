@@ -88,10 +88,8 @@ def _print_plan(config: RunConfig) -> None:
 
 def _closing(config: RunConfig, outcome: Outcome) -> str:
     """What was done, what came out, what to type next."""
-    lines = [f"Trained {outcome.steps} steps. Results on pairs that the model never saw, all patches shown:"]
-    if not outcome.results:
-        lines = [f"Trained {outcome.steps} steps. Nothing was evaluated: name held-out pairs with --set evaluate.data=…"]
-    lines += [f"  {name}  {value:.4g}" for name, value in outcome.results.items()]
+    nothing = "Nothing was evaluated: name held-out pairs with --set evaluate.data=SPEC."
+    lines = [f"Trained {outcome.steps} steps.", *(outcome.findings or [nothing])]
     lines += [
         f"Run folder: {outcome.path}",
         f"Weights:    {outcome.checkpoint}/open_clip_model.safetensors (open_clip reads it as it is)",

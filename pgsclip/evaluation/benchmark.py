@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import torch
 from clip_benchmark.metrics import zeroshot_classification, zeroshot_retrieval
 from torch import Tensor
 
@@ -34,18 +35,16 @@ def zeroshot(
     return {"acc1": float((logits.argmax(dim=1) == labels).float().mean().item())}
 
 
-def retrieval(encoder: Encoder, batches: Iterable[tuple[Tensor, list[list[str]]]]) -> dict[str, float]:
-    """Recall at 1, 5 and 10 of (images, captions of each image).
+def retrieval(encoder: Encoder, batches: Iterable[tuple[Tensor, list[Tensor]]]) -> dict[str, float]:
+    """Recall at 1, 5 and 10 of (images, token ids of the caption of each image).
 
     `image_retrieval_recall@k`: text to image; `text_retrieval_recall@k`: image to text. k beyond the number of
     images or captions is left out.
     """
-    kept = list(batches)
-    images = sum(len(batch) for batch, _ in kept)
-    captions = sum(len(texts) for _, batch in kept for texts in batch)
-    recalls = [k for k in RECALLS if k <= min(images, captions)]
+    pairs = [(images, [[caption] for caption in captions]) for images, captions in batches]
+    recalls = [k for k in RECALLS if k <= sum(len(images) for images, _ in pairs)]
     result = zeroshot_retrieval.evaluate(
-        encoder, kept, encoder.tokenizer, encoder.device.type, amp=False, recall_k_list=recalls
+        encoder, pairs, torch.stack, encoder.device.type, amp=False, recall_k_list=recalls
     )
     return {name: float(value) for name, value in result.items()}
 

@@ -1,8 +1,96 @@
-"""Evaluation while a run goes on and at its end: held-out pairs, and the classes of the generated scenes."""
+"""Evaluation while a run goes on and at its end, on pairs that it does not train on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pgsclip.config.schema import DataConfig
+from pgsclip.data.generated import HELD_OUT, TEMPLATES, classes, scene
+from pgsclip.data.loading import read_all
+from pgsclip.data.spec import GENERATED
+from pgsclip.evaluation import benchmark
+from pgsclip.evaluation.encoder import Encoder
+
+Transform = Callable[[Image.Image], Tensor]
+_SCENES = 1000
+
+
+class HeldOut(Protocol):
+    """Something to evaluate a model on."""
+
+    name: str
+
+    def evaluate(self, encoder: Encoder) -> dict[str, float]:
+        """Metric → value, under clip-benchmark's names."""
+
+    def sentence(self, results: dict[str, float]) -> str:
+        """The result for a person, with what a guess would reach."""
+
+
+@dataclass
+class SceneClasses:
+    """Zero-shot classification of generated scenes by colour and shape."""
+
+    transform: Transform
+    batch_size: int
+    name: str = GENERATED
+
+    def evaluate(self, encoder: Encoder) -> dict[str, float]:
+        return benchmark.zeroshot(encoder, self._batches(), classes(), TEMPLATES)
+
+    def sentence(self, results: dict[str, float]) -> str:
+        return (
+            f"zero-shot accuracy {results['acc1']:.1%} on {_SCENES} generated scenes that the model never saw, "
+            f"{len(classes())} classes (chance {1 / len(classes()):.1%})"
+        )
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for start in range(0, _SCENES, self.batch_size):
+            scenes = [scene(HELD_OUT, index) for index in range(start, min(start + self.batch_size, _SCENES))]
+            images = torch.stack([self.transform(Image.fromarray(one.image)) for one in scenes])
+            yield images, torch.tensor([one.label for one in scenes])
+
+
+@dataclass
+class HeldOutPairs:
+    """Retrieval among held-out pairs, both ways."""
+
+    spec: str
+    config: DataConfig
+    transform: Transform
+    tokenizer: Callable[[list[str]], Tensor]
+    batch_size: int
+    pairs: int = 0
+
+    @property
+    def name(self) -> str:
+        return Path(self.spec.split("::")[0]).stem
+
+    def evaluate(self, encoder: Encoder) -> dict[str, float]:
+        batches = list(read_all(self.spec, self.config, self.transform, self.tokenizer, self.batch_size))
+        self.pairs = sum(len(batch.keys) for batch in batches)
+        return benchmark.retrieval(encoder, [(batch.images, list(batch.texts)) for batch in batches])
+
+    def sentence(self, results: dict[str, float]) -> str:
+        k = 5 if "text_retrieval_recall@5" in results else 1
+        to_text, to_image = results[f"text_retrieval_recall@{k}"], results[f"image_retrieval_recall@{k}"]
+        return (
+            f"recall@{k} among {self.pairs} held-out pairs of {self.name}: image to text {to_text:.1%}, "
+            f"text to image {to_image:.1%} (chance {k / self.pairs:.1%})"
+        )
+
+
+def held_out_sets(spec: str | None, config: DataConfig, transform: Transform, tokenizer: Callable[[list[str]], Tensor], batch_size: int) -> list[HeldOut]:
+    """The sets that a spec of held-out data means; none for None."""
+    if spec is None:
+        return []
+    if spec.partition(":")[0] == GENERATED:
+        return [SceneClasses(transform, batch_size)]
+    return [HeldOutPairs(spec, config, transform, tokenizer, batch_size)]

@@ -12,7 +12,7 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Batch, Position
 from pgsclip.data.faults import FaultLedger
 from pgsclip.errors import TrainingError
-from pgsclip.training.chance import seed_step, step_generator
+from pgsclip.training.seeding import seed_step, step_generator
 from pgsclip.training.checkpoint import CheckpointFolder, Progress
 from pgsclip.training.display import Display
 from pgsclip.training.distributed import World, agree
@@ -117,8 +117,9 @@ class Loop:
         results = self.evaluate()
         if self.world.leads and results:
             self.folder.add_row({"step": self.done.step, **{f"eval/{name}": value for name, value in results.items()}})
-        for name, value in results.items():
-            self.display.say(f"step {self.done.step}  {name} {value:.4f}")
+        if results:
+            figures = "  ".join(f"{name} {value:.4f}" for name, value in results.items())
+            self.display.say(f"step {self.done.step}  {figures}")
 
     def _save(self) -> None:
         self.checkpoints.save(self.engine, self.done)

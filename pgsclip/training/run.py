@@ -15,6 +15,7 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Batch
 from pgsclip.data.faults import FaultLedger
 from pgsclip.data.loading import Stream, open_data
+from pgsclip.data.spec import find_held_out
 from pgsclip.errors import ConfigError, RunError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut, held_out_sets
@@ -38,8 +39,8 @@ class Outcome:
     path: Path
     checkpoint: Path
     steps: int
-    results: dict[str, float]
-    """Of the last evaluation: `<dataset>/<metric>` → value."""
+    findings: list[str]
+    """Of the last evaluation, a sentence for each held-out set."""
     led_by_us: bool
     """Whether this process is the one that speaks."""
 
@@ -65,7 +66,7 @@ def train(request: Request, console: Console) -> Outcome:
         done = checkpoints.load(engine, last) if last else Progress(0, 0, 0.0)
         if world.leads:
             _open_folder(folder, request, done)
-        sets = held_out_sets(config, built)
+        sets = open_held_out(config, built)
         with Display(total, console=console, silent=not world.leads) as display:
             display.say(_introduction(request, stream, name, engine, done, total))
             evaluation = Evaluation(sets, Encoder(engine.features, built.tokenizer, device))
@@ -86,20 +87,26 @@ def train(request: Request, console: Console) -> Outcome:
             progress = loop.run()
     newest = checkpoints.last()
     assert newest is not None
-    return Outcome(request.path, newest, progress.step, evaluation.results, world.leads)
+    return Outcome(request.path, newest, progress.step, evaluation.sentences, world.leads)
 
 
 @dataclass
 class Evaluation:
-    """All held-out sets on one encoder; remembers the last results."""
+    """All held-out sets on one encoder; remembers its last results as sentences."""
 
     sets: list[HeldOut]
     encoder: Encoder
-    results: dict[str, float] = field(default_factory=dict)
+    sentences: list[str] = field(default_factory=list)
 
     def __call__(self) -> dict[str, float]:
-        self.results = {f"{s.name}/{key}": value for s in self.sets for key, value in s.evaluate(self.encoder).items()}
-        return self.results
+        """`<dataset>/<metric>` → value."""
+        results: dict[str, float] = {}
+        self.sentences = []
+        for held_out in self.sets:
+            found = held_out.evaluate(self.encoder)
+            results |= {f"{held_out.name}/{metric}": value for metric, value in found.items()}
+            self.sentences.append(held_out.sentence(found))
+        return results
 
 
 def build_task(config: RunConfig, world: World) -> tuple[BuiltModel, Task]:
@@ -125,7 +132,6 @@ def open_stream(config: RunConfig, built: BuiltModel, world: World) -> Stream:
         transform=built.preprocess_train(config.data.crop_scale),
         tokenizer=built.tokenizer,
         seed=config.seed,
-        rank=world.rank,
         world=world.size,
     )
 
@@ -137,6 +143,12 @@ def total_steps(config: RunConfig, samples: int) -> int:
     if config.optim.epochs is None:
         raise ConfigError("The run has no length: give --steps or --epochs, or a --recipe that has one.")
     return max(1, int(config.optim.epochs * samples // config.data.batch_size))
+
+
+def open_held_out(config: RunConfig, built: BuiltModel) -> list[HeldOut]:
+    """What this run is evaluated on; `auto` is what belongs to its training data, if anything does."""
+    spec = find_held_out(config.data.spec) if config.evaluate.data == "auto" else config.evaluate.data
+    return held_out_sets(spec, config.data, built.preprocess_eval(), built.tokenizer, config.evaluate.batch_size)
 
 
 @contextmanager

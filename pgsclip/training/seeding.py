@@ -1,16 +1,10 @@
-"""One number per (seed, rank, step): all chance of a step comes from it, so a resumed step is the same step."""
+"""The chance of one step, from (seed, rank, step): a resumed step is the same step."""
 
 from __future__ import annotations
 
-import hashlib
-
 import torch
 
-
-def derive(*parts: int | str) -> int:
-    """A 63-bit seed from any parts; changing one part gives an unrelated seed."""
-    digest = hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
+from pgsclip.chance import derive
 
 
 def step_generator(seed: int, rank: int, step: int, device: torch.device) -> torch.Generator:

@@ -1,0 +1,61 @@
+"""Where pairs come from, before anything is decoded."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from PIL import Image
+
+from pgsclip.chance import derive
+from pgsclip.data.batch import Fault
+
+
+class Raw(NamedTuple):
+    """One pair whose picture is not opened yet."""
+
+    shard: str
+    key: str
+    caption: str
+    picture: Callable[[], Image.Image]
+    """Opens the picture; may raise what Pillow raises."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One pass of one loader worker: number `number` of `count` equal workers over all ranks, in pass `epoch`."""
+
+    number: int
+    count: int
+    epoch: int
+    seed: int
+
+    def share(self, size: int) -> list[int]:
+        """This worker's numbers out of range(size): all workers together take each number once a pass, shuffled."""
+        order = list(range(size))
+        random.Random(derive(self.seed, "order", self.epoch)).shuffle(order)
+        return order[self.number :: self.count]
+
+    def chance(self) -> random.Random:
+        """For the shuffle buffer of this worker and pass."""
+        return random.Random(derive(self.seed, "shuffle", self.epoch, self.number, self.count))
+
+
+class Source(Protocol):
+    """Pairs that can be read as often as wanted, each time in the order that a slot asks for."""
+
+    size: int
+    """Pairs in one pass."""
+    shards: int | None
+    """Files that are read as a whole; None when every pair can be reached by itself."""
+    shuffled: bool
+    """Whether `read` is in random order already, so that no buffer is needed."""
+    description: str
+
+    def read(self, slot: Slot, skip: int = 0) -> Iterator[Raw | Fault]:
+        """One pass of one worker without its first `skip` items; what cannot be used comes as a Fault in its place."""
+
+    def read_all(self) -> Iterator[Raw | Fault]:
+        """Every pair once, in order."""
