@@ -48,9 +48,14 @@ class TextTower(nn.Module):
         """
         if groups is None or not self.can_cut:
             return self._whole(texts)
-        device = texts.device
-        parts = [self._encode(texts[rows.to(device), :length]) for rows, length in groups]
-        return in_batch_order(parts, [rows for rows, _ in groups])
+        rows = [group_rows.to(texts.device) for group_rows, _ in groups]
+        # Looked up once: the gradient of the table is as large as the table, for every look-up.
+        embedded = self._embed(texts[:, : max(length for _, length in groups)])
+        parts = [
+            self._encode(embedded[group, :length], texts[group, :length])
+            for group, (_, length) in zip(rows, groups, strict=True)
+        ]
+        return in_batch_order(parts, rows)
 
     def borrowed_parameters(self) -> list[nn.Parameter]:
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""
@@ -61,15 +66,19 @@ class TextTower(nn.Module):
 
     def _whole(self, texts: Tensor) -> Tensor:
         if self.can_cut:
-            return self._encode(texts)
+            return self._encode(self._embed(texts), texts)
         features: Tensor = self.tower.encode_text(texts) if isinstance(self.tower, CLIP) else self.tower(texts)
         return features
 
-    def _encode(self, texts: Tensor) -> Tensor:
-        tower, length = self.tower, texts.shape[1]
+    def _embed(self, texts: Tensor) -> Tensor:
+        tower = self.tower
         dtype = tower.transformer.get_cast_dtype()
-        hidden = tower.token_embedding(texts).to(dtype) + tower.positional_embedding[:length].to(dtype)
-        hidden = tower.ln_final(tower.transformer(hidden, attn_mask=tower.attn_mask[:length, :length]))
+        embedded: Tensor = tower.token_embedding(texts).to(dtype)
+        return embedded + tower.positional_embedding[: texts.shape[1]].to(dtype)
+
+    def _encode(self, embedded: Tensor, texts: Tensor) -> Tensor:
+        tower, length = self.tower, texts.shape[1]
+        hidden = tower.ln_final(tower.transformer(embedded, attn_mask=tower.attn_mask[:length, :length]))
         pooled = text_global_pool(hidden, texts, self._pool, eos_token_id=self._end)
         projection = tower.text_projection
         if projection is None:

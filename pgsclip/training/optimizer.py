@@ -20,7 +20,7 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
         lr=config.lr,
         betas=config.betas,
         eps=config.eps,
-        fused=all(p.is_cuda for p in model.parameters()),
+        fused=all(p.device.type in {"cpu", "cuda"} for p in model.parameters()),
     )
 
 

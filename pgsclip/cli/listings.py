@@ -1,0 +1,66 @@
+"""`pgsclip maskers` and `pgsclip recipes`: what is there to choose from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgsclip import plugins
+from pgsclip.config.recipes import load_recipe, recipe_header, recipe_names
+from pgsclip.errors import PgsclipError
+
+if TYPE_CHECKING:  # pydantic's model class would be fine, but the maskers behind it import torch
+    from pydantic import BaseModel
+
+recipes = typer.Typer(help="Published settings, ready to train.", invoke_without_command=True)
+
+
+def maskers() -> None:
+    """What is installed: each masker, its distribution, what it does, its parameters."""
+    for name, owners in plugins.available(plugins.MASKERS).items():
+        for owner in owners:
+            typer.echo(f"{name}  ({owner.distribution} {owner.version})")
+            typer.echo("\n".join(f"    {line}" for line in _describe(name, owner, twice=len(owners) > 1)))
+
+
+@recipes.callback()
+def _list(context: typer.Context) -> None:
+    """The recipes that ship with pgsclip; `recipes show NAME` prints one."""
+    if context.invoked_subcommand is None:
+        names = recipe_names()
+        for name in names:
+            typer.echo(f"{name:{max(map(len, names))}}  {recipe_header(name)[0]}")
+
+
+@recipes.command("show")
+def show(name: Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.")]) -> None:
+    """A recipe's header and everything that it sets, with its parents merged in."""
+    import yaml
+
+    recipe = load_recipe(name)
+    typer.echo("\n".join(f"# {line}" for line in recipe_header(name)))
+    typer.echo(yaml.safe_dump(recipe.settings, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _describe(name: str, owner: plugins.Plugin, *, twice: bool) -> list[str]:
+    try:
+        kind = owner.load()
+        parameters = kind.Params
+        range_too = kind.chooses_ratio
+    except (PgsclipError, AttributeError) as error:
+        return [f"does not work: {error}"]
+    lines = [(kind.__doc__ or "No description.").strip().splitlines()[0]]
+    if twice:
+        lines.append(f"The name is taken twice; choose this one as --masker {owner.target}")
+    lines.append(f"--ratio R{' or LO:HI' if range_too else ''}")
+    return lines + _parameters(parameters)
+
+
+def _parameters(model: type[BaseModel]) -> list[str]:
+    lines = []
+    for name, field in model.model_fields.items():
+        default = field.get_default()
+        given = str(default).lower() if isinstance(default, bool) else default
+        lines.append(f"--set masker.params.{name}={given}  {field.description or ''}".rstrip())
+    return lines

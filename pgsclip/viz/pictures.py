@@ -1,0 +1,57 @@
+"""From an image file to the tensor that a masker looks at, and the picture that a person looks at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from pgsclip.errors import ImageError
+from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, Grid
+
+
+class Picture(NamedTuple):
+    """One image, cut to whole patches."""
+
+    name: str
+    image: Image.Image
+    pixels: Float[Tensor, "1 3 H W"]
+    """Normalised as open_clip does."""
+    grid: Grid
+
+
+def open_picture(path: Path, size: int, patch: int) -> Picture:
+    """Read an image, bring its shorter side to `size` and crop the middle to whole patches; it stays as wide as it is.
+
+    Raises:
+        ImageError: missing, no image, or smaller than one patch.
+    """
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file).convert("RGB")
+    except FileNotFoundError:
+        raise ImageError(f"There is no image {path}.") from None
+    except IsADirectoryError:
+        raise ImageError(f"{path} is a folder; name its images, for example {path}/*.jpg.") from None
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
+        raise ImageError(f"{path} is not an image that can be read: {error}. JPEG, PNG and WebP are.") from None
+    if size < patch:
+        raise ImageError(f"An image side of {size} pixels holds no patch of {patch}; raise --image-size.")
+    scale = size / min(image.size)
+    image = image.resize([max(size, round(side * scale)) for side in image.size], Image.Resampling.BICUBIC)
+    columns, rows = image.width // patch, image.height // patch
+    left, top = (image.width - columns * patch) // 2, (image.height - rows * patch) // 2
+    image = image.crop((left, top, left + columns * patch, top + rows * patch))
+    return Picture(path.name, image, normalised(image), Grid(rows, columns, patch))
+
+
+def normalised(image: Image.Image) -> Float[Tensor, "1 3 H W"]:
+    """An RGB image in CLIP's normalisation."""
+    pixels = torch.from_numpy(np.asarray(image, np.float32) / 255).permute(2, 0, 1)
+    mean, std = (torch.tensor(value).reshape(3, 1, 1) for value in (CLIP_MEAN, CLIP_STD))
+    return ((pixels - mean) / std).unsqueeze(0)
