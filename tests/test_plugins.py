@@ -39,7 +39,7 @@ def test_only_the_name_of_a_broken_plugin_fails(site: Path) -> None:
     install(site, "broken", "bad = broken_masker_module:Mine\ngood = pathlib:Path")
     (site / "broken_masker_module.py").write_text("raise RuntimeError('no GPU library')")
     assert plugins.load(plugins.MASKERS, "good") is Path
-    with pytest.raises(PluginError, match="masker 'bad' from broken 1.2 could not be loaded: RuntimeError: no GPU"):
+    with pytest.raises(PluginError, match=r"masker 'bad' from broken 1.2 could not be loaded: RuntimeError: no GPU"):
         plugins.load(plugins.MASKERS, "bad")
 
 

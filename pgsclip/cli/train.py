@@ -34,7 +34,7 @@ def train(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="SPEC", help="Shards `dir/{000..123}.tar`, a glob, `a::b`, a CSV/TSV, a folder, `generated`."),
+        typer.Option(metavar="SPEC", help="Shards `dir/{000..123}.tar`, glob, `a::b`, CSV/TSV, folder or `generated`."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; `runs/...` when not given.")] = None,
     steps: Annotated[int | None, typer.Option(help="Length of the run in steps.")] = None,

@@ -16,7 +16,7 @@ _DEFAULT = (("random", "0.5"), ("cluster", "0.5"), ("pgs", "0.5"), ("pgs", "0.3:
 
 def viz_mask(
     images: Annotated[list[Path], typer.Argument(help="Image files.", show_default=False)],
-    masker: Annotated[list[str] | None, typer.Option(help="Repeatable; random, cluster and pgs when not given.")] = None,
+    masker: Annotated[list[str] | None, typer.Option(help="Repeatable; random, cluster, pgs when not given.")] = None,
     ratio: Annotated[
         list[str] | None, typer.Option(metavar="R|LO:HI", help="One for all maskers, or one for each in turn.")
     ] = None,
@@ -48,7 +48,9 @@ def viz_mask(
     try:
         sheet.save(out, format="PNG")
     except OSError as error:
-        raise ImageError(f"The sheet cannot be written to {out}: {error.strerror or error}. Give another --out.") from None
+        raise ImageError(
+            f"The sheet cannot be written to {out}: {error.strerror or error}. Give another --out."
+        ) from None
     show(sheet, Console())
     typer.echo(f"{out}  ({sheet.width} x {sheet.height} pixels)")
 

@@ -89,9 +89,11 @@ def overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in top.items():
         below = merged.get(key)
-        if not isinstance(value, dict) or not isinstance(below, dict):
-            merged[key] = value
-        elif key == "masker" and value.get("name", below.get("name")) != below.get("name"):
+        if (
+            not isinstance(value, dict)
+            or not isinstance(below, dict)
+            or (key == "masker" and value.get("name", below.get("name")) != below.get("name"))
+        ):
             merged[key] = value
         else:
             merged[key] = overlay(below, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,10 +70,8 @@ def _split_setting(setting: str) -> tuple[str, Any]:
     except yaml.YAMLError:
         value = text
     if isinstance(value, str):  # YAML 1.1 reads 5e-4 as text
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     return key.strip(), value
 
 

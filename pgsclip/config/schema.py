@@ -22,7 +22,7 @@ class DataConfig(Section):
     """Which pairs are seen, how many at once, and how damage is handled."""
 
     spec: str = "generated"
-    """`generated`, shards (`dir/{00000..01242}.tar`, a glob, `a::b` for a mixture), a .csv/.tsv, or a folder of images."""
+    """`generated`, shards (`dir/{00000..01242}.tar`, a glob, `a::b`), a .csv/.tsv, or a folder of images."""
     samples: Positive | None = None
     """Pairs in one epoch; counted once when not given."""
     batch_size: Positive = 256
@@ -145,7 +145,7 @@ class EvaluateConfig(Section):
     every_steps: Positive | None = None
     """Evaluate also during the run; always at its end."""
     data: str | None = "auto"
-    """Held-out pairs, in any form that `data.spec` takes; `auto` finds `val-*.tar` beside the training shards; null: none."""
+    """Held-out pairs, given as `data.spec` is; `auto`: `val-*.tar` beside the training shards; null: none."""
     batch_size: Positive = 256
 
 

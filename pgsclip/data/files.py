@@ -21,7 +21,7 @@ _CAPTION_NAMES = ("title", "caption", "text", "description")
 class FileSource:
     """(image file, caption) pairs that are all known at the start; any worker can reach any of them."""
 
-    shards = None
+    shards: int | None = None
     shuffled = True
 
     def __init__(self, origin: str, pairs: list[tuple[Path, str | None]], description: str) -> None:

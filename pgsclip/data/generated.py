@@ -90,7 +90,7 @@ def scene(stream: str, index: int, side: int = SIDE) -> Scene:
 class GeneratedSource:
     """A stream of scenes as training data; needs no file."""
 
-    shards = None
+    shards: int | None = None
     shuffled = True
 
     def __init__(self, stream: str = TRAINING, size: int = _TRAINING_SCENES) -> None:
@@ -142,7 +142,8 @@ def _background(texture: str, side: int, chance: random.Random) -> NDArray[np.ui
     else:
         share = np.zeros((side, side), np.float32)
     share = share[..., None]
-    return np.clip(first * (1 - share) + second * share, 0, 255).astype(np.uint8)
+    blended: NDArray[np.uint8] = np.clip(first * (1 - share) + second * share, 0, 255).astype(np.uint8)
+    return blended
 
 
 def _draw(mask: NDArray[np.uint8], shape: str, centre: tuple[float, float], radius: float, turn: float) -> None:

@@ -34,7 +34,7 @@ class ShardSource:
 
     def __init__(self, urls: list[str], size: int | None) -> None:
         self._urls = urls
-        self.shards = len(urls)
+        self.shards: int | None = len(urls)
         self.size = sum(count_pairs(url) for url in urls) if size is None else size
         if self.size == 0:
             raise DataError(
@@ -83,7 +83,8 @@ def count_pairs(url: str) -> int:
     path = Path(url.removeprefix("file:"))
     if ":" in url and not path.exists():
         raise DataError(
-            f"The pairs of {url} cannot be counted without reading it; say how many there are with --set data.samples=N."
+            f"The pairs of {url} cannot be counted without reading it; "
+            f"say how many there are with --set data.samples=N."
         )
     images: set[str] = set()
     captions: set[str] = set()

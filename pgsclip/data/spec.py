@@ -6,7 +6,7 @@ import glob
 import re
 from pathlib import Path
 
-from braceexpand import UnbalancedBracesError, braceexpand
+from braceexpand import braceexpand
 
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.files import open_folder, open_table
@@ -78,7 +78,7 @@ def _expand_one(pattern: str) -> list[str]:
         return list(_braces(pattern))
     found: list[str] = []
     for name in _braces(pattern):
-        matches = sorted(glob.glob(name)) if glob.has_magic(name) else [name] if Path(name).exists() else []
+        matches = sorted(glob.glob(name)) if glob.has_magic(name) else [name] if Path(name).exists() else []  # noqa: PTH207 - may be absolute
         if not matches:
             raise DataError(f"No file matches {name!r}{_of(pattern, name)}. {_FORMS}.")
         found += matches
@@ -91,7 +91,7 @@ def _expand_one(pattern: str) -> list[str]:
 def _braces(pattern: str) -> list[str]:
     try:
         return list(braceexpand(pattern))
-    except UnbalancedBracesError:
+    except ValueError:
         raise DataError(f"The braces in {pattern!r} do not close. {_FORMS}.") from None
 
 

@@ -47,5 +47,3 @@ def retrieval(encoder: Encoder, batches: Iterable[tuple[Tensor, list[Tensor]]]) 
         encoder, pairs, torch.stack, encoder.device.type, amp=False, recall_k_list=recalls
     )
     return {name: float(value) for name, value in result.items()}
-
-

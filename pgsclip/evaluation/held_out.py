@@ -25,7 +25,8 @@ _SCENES = 1000
 class HeldOut(Protocol):
     """Something to evaluate a model on."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def evaluate(self, encoder: Encoder) -> dict[str, float]:
         """Metric → value, under clip-benchmark's names."""
@@ -87,7 +88,13 @@ class HeldOutPairs:
         )
 
 
-def held_out_sets(spec: str | None, config: DataConfig, transform: Transform, tokenizer: Callable[[list[str]], Tensor], batch_size: int) -> list[HeldOut]:
+def held_out_sets(
+    spec: str | None,
+    config: DataConfig,
+    transform: Transform,
+    tokenizer: Callable[[list[str]], Tensor],
+    batch_size: int,
+) -> list[HeldOut]:
     """The sets that a spec of held-out data means; none for None."""
     if spec is None:
         return []

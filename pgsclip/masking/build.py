@@ -20,7 +20,7 @@ def build_masker(name: str, params: dict[str, Any] | None = None) -> Masker:
     """
     kind = plugins.load(plugins.MASKERS, name)
     model = getattr(kind, "Params", None)
-    if model is None or not hasattr(kind, "chooses_ratio") or not callable(getattr(kind, "__call__", None)):
+    if model is None or not hasattr(kind, "chooses_ratio") or not isinstance(kind, type):
         raise MaskerError(
             f"{name!r} is not a masker: a masker is a class with Params, chooses_ratio and __call__. "
             f"`pgsclip.masking.testing.check_masker` tells its author what is missing."

@@ -40,9 +40,8 @@ def choose(scores: MaskScores, ratio: Ratio, generator: torch.Generator, groups:
         MaskerError: a range was given and the scores carry no ratio per image.
     """
     keep = scores.keep.float()
-    batch, patches = keep.shape
     if not ratio.is_range:
-        return [(torch.arange(batch, device=keep.device), select(keep, ratio.high, generator))]
+        return [(torch.arange(len(keep), device=keep.device), select(keep, ratio.high, generator))]
     ranked = _ranking(keep, generator)
     counts = wanted_counts(scores, ratio)
     return [(rows, ranked[rows, :most].sort(dim=1).values) for rows, most in sorted_groups(counts, groups)]

@@ -12,9 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def transport_plan(
-    similarity: Float[Tensor, "B L M"], temperature: float, iterations: int
-) -> Float[Tensor, "B L M"]:
+def transport_plan(similarity: Float[Tensor, "B L M"], temperature: float, iterations: int) -> Float[Tensor, "B L M"]:
     """A plan whose rows sum to 1/L and whose columns sum to 1/M, each up to the rounds not run.
 
     Works on the kernel itself rather than its logarithm, five times as fast: with cosines in [-1, 1] its entries span
@@ -35,3 +33,15 @@ def transport_plan(
             left = 1 / (rows * (kernel @ right))
             right = 1 / (columns * (kernel.mT @ left))
         return left * kernel * right.mT
+
+
+def balanced_similarity(
+    similarity: Float[Tensor, "B L L"], temperature: float, iterations: int
+) -> Float[Tensor, "B L L"]:
+    """The plan in the units of the similarity it came from: `temperature * log(L * L * plan)`.
+
+    A plan's entries span orders of magnitude, because a patch that resembles nothing keeps its mass to itself; their
+    logarithm is the cosine plus what balancing takes from hubs and gives to loners, and can be weighed against edges.
+    """
+    plan = transport_plan(similarity, temperature, iterations)
+    return temperature * torch.log(plan * similarity.shape[1] ** 2 + torch.finfo(plan.dtype).tiny)

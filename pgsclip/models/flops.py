@@ -26,7 +26,7 @@ def count_flops(built: BuiltModel, *, kept_patches: int, text_length: int) -> Fl
     height, width = built.image_tower.image_size
     images = torch.empty(1, 3, height, width, device="meta")
     keep = torch.arange(kept_patches, device="meta").unsqueeze(0)
-    tower, text_tower = adapt(model.visual), TextTower(model)
+    tower, text_tower = adapt(model.get_submodule("visual")), TextTower(model)
 
     def chosen(_: Tensor, patches: Tensor) -> list[tuple[Tensor, Tensor]]:
         return [(torch.arange(1, device="meta"), keep)]

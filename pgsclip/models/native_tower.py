@@ -30,8 +30,8 @@ class NativeTower(ImageTower):
     def encode(self, prefix: Float[Tensor, "B P D"], patches: Float[Tensor, "B K D"]) -> Float[Tensor, "B E"]:
         tower = self.tower
         hidden = tower.transformer(tower.ln_pre(torch.cat([prefix, patches], dim=1)))
-        pooled, _ = tower._pool(hidden)
-        return pooled if tower.proj is None else pooled @ tower.proj
+        pooled: Tensor = tower._pool(hidden)[0]
+        return pooled if tower.proj is None else pooled @ tower.proj.to(pooled.dtype)
 
     def borrowed_parameters(self) -> list[nn.Parameter]:
         tower = self.tower

@@ -6,7 +6,8 @@ one that is pooled. Towers of another kind run uncut.
 
 from __future__ import annotations
 
-import torch
+from typing import Any
+
 from jaxtyping import Float, Int
 from open_clip.model import CLIP
 from open_clip.transformer import TextTransformer, text_global_pool
@@ -24,9 +25,11 @@ class TextTower(nn.Module):
     Owns no parameters, as `ImageTower`.
     """
 
+    tower: Any
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        tower = model if isinstance(model, CLIP) else model.text
+        tower: Any = model if isinstance(model, CLIP) else model.text
         object.__setattr__(self, "tower", tower)
         self._pool = tower.text_pool_type if isinstance(model, CLIP) else getattr(tower, "pool_type", "")
         self._end = getattr(tower, "text_eos_id" if isinstance(model, CLIP) else "eos_id", None)
@@ -74,13 +77,15 @@ class TextTower(nn.Module):
         tower = self.tower
         dtype = tower.transformer.get_cast_dtype()
         embedded: Tensor = tower.token_embedding(texts).to(dtype)
-        return embedded + tower.positional_embedding[: texts.shape[1]].to(dtype)
+        positioned: Tensor = embedded + tower.positional_embedding[: texts.shape[1]].to(dtype)
+        return positioned
 
     def _encode(self, embedded: Tensor, texts: Tensor) -> Tensor:
         tower, length = self.tower, texts.shape[1]
         hidden = tower.ln_final(tower.transformer(embedded, attn_mask=tower.attn_mask[:length, :length]))
-        pooled = text_global_pool(hidden, texts, self._pool, eos_token_id=self._end)
+        pooled: Tensor = text_global_pool(hidden, texts, self._pool, eos_token_id=self._end)
         projection = tower.text_projection
         if projection is None:
             return pooled
-        return projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
+        projected: Tensor = projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
+        return projected

@@ -41,9 +41,7 @@ class ImageTower(nn.Module):
         object.__setattr__(self, "tower", tower)
 
     @abstractmethod
-    def embed(
-        self, images: Float[Tensor, "B 3 H W"]
-    ) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B L D"]]:
+    def embed(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B L D"]]:
         """Prefix (class and register tokens) and patches, with position embedding, before the first block."""
 
     @abstractmethod
@@ -63,7 +61,9 @@ class ImageTower(nn.Module):
         groups = choose(images, patches.detach())
         parts = [self.encode(prefix[rows], take_patches(patches[rows], keep)) for rows, keep in groups]
         seen = sum(keep.shape[0] * keep.shape[1] for _, keep in groups)
-        return Encoded(in_batch_order(parts, [rows for rows, _ in groups]), seen / (patches.shape[0] * patches.shape[1]))
+        return Encoded(
+            in_batch_order(parts, [rows for rows, _ in groups]), seen / (patches.shape[0] * patches.shape[1])
+        )
 
     def crop(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 h w"]:
         """Without the pixels right and below that the patch convolution does not reach either."""

@@ -36,7 +36,9 @@ def read_world() -> World:
         given = {name: os.environ.get(name) for name, _ in _VARIABLES}
         raise ConfigError(f"RANK, WORLD_SIZE and LOCAL_RANK must be whole numbers, not {given}.") from None
     if not 0 <= world.rank < world.size:
-        raise ConfigError(f"RANK {world.rank} does not fit WORLD_SIZE {world.size}; start with torchrun, or unset both.")
+        raise ConfigError(
+            f"RANK {world.rank} does not fit WORLD_SIZE {world.size}; start with torchrun, or unset both."
+        )
     return world
 
 

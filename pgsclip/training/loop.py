@@ -12,7 +12,6 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Batch, Position
 from pgsclip.data.faults import FaultLedger
 from pgsclip.errors import TrainingError
-from pgsclip.training.seeding import seed_step, step_generator
 from pgsclip.training.checkpoint import CheckpointFolder, Progress
 from pgsclip.training.display import Display
 from pgsclip.training.distributed import World, agree
@@ -20,7 +19,8 @@ from pgsclip.training.engines.base import Engine
 from pgsclip.training.meter import Meter
 from pgsclip.training.optimizer import learning_rate
 from pgsclip.training.run_folder import RunFolder
-from pgsclip.training.task import View
+from pgsclip.training.seeding import seed_step, step_generator
+from pgsclip.training.task import StepReport, View
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Loop:
         self.ledger.add(batch)
         return batch, waited
 
-    def _step(self, step: int, batch: Batch, lr: float) -> tuple[torch.Tensor, ...]:
+    def _step(self, step: int, batch: Batch, lr: float) -> tuple[torch.Tensor, StepReport]:
         device = self.engine.device
         seed_step(self.config.seed, self.world.rank, step)
         view = View(step / self.total, step_generator(self.config.seed, self.world.rank, step, device))

@@ -25,8 +25,9 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """(with weight decay, without), by open_clip's rule: fewer than two dimensions or named bn, ln, bias, logit_scale."""
-    decayed, kept = [], []
+    """(with weight decay, without), split as open_clip does: by dimensions, and by words in the name."""
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             plain = parameter.ndim < 2 or any(word in name for word in _UNDECAYED)

@@ -44,7 +44,9 @@ class RunFolder:
         try:
             self.checkpoints.mkdir(parents=True)
         except OSError as error:
-            raise RunError(f"The run folder {self.path} cannot be made: {error.strerror}. Give another --out.") from None
+            raise RunError(
+                f"The run folder {self.path} cannot be made: {error.strerror}. Give another --out."
+            ) from None
         self.describe(config)
 
     def describe(self, config: RunConfig) -> None:

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from pgsclip.config.schema import RunConfig
 from pgsclip.losses import ContrastiveLoss, acc1
-from pgsclip.masking.selection import choose
 from pgsclip.masking.contract import Masker
 from pgsclip.masking.groups import sorted_groups
+from pgsclip.masking.selection import choose
 from pgsclip.models.build import BuiltModel
 
 
@@ -79,7 +79,8 @@ class Task(nn.Module):
 
     def borrowed_parameters(self) -> list[nn.Parameter]:
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""
-        return [p for p in (self.model.logit_scale, getattr(self.model, "logit_bias", None)) if p is not None]
+        found = (self.model.logit_scale, getattr(self.model, "logit_bias", None))
+        return [parameter for parameter in found if isinstance(parameter, nn.Parameter)]
 
     def _features(
         self, images: Tensor | None, texts: Tensor | None, lengths: Tensor | None

@@ -29,7 +29,7 @@ def row_of_panels(picture: Picture, columns: list[Column], *, seed: int, explain
     """The original and what each masker keeps; with `explain` also what led PGS there."""
     panels = [Panel("original", picture.image, picture.name)]
     for column in columns:
-        kept = column.masker.keep(picture.pixels, picture.grid.side, tuple(column.ratio), seed)[0]
+        kept = column.masker.keep(picture.pixels, picture.grid.side, (column.ratio.low, column.ratio.high), seed)[0]
         share = len(kept) / picture.grid.patches
         panels.append(Panel(column.title, masked(picture.image, kept.numpy(), picture.grid), f"kept {share:.0%}"))
     if explain:
@@ -53,5 +53,7 @@ def _explanation(picture: Picture, handle: MaskerHandle, seed: int) -> list[Pane
             outlined(picture.image, found.candidates[0].numpy(), grid),
             f"{found.candidates.shape[1]} of {grid.patches}",
         ),
-        Panel(f"{handle.name}: similarity", heat(picture.image, found.similarity[0].numpy(), grid), "bright goes first"),
+        Panel(
+            f"{handle.name}: similarity", heat(picture.image, found.similarity[0].numpy(), grid), "bright goes first"
+        ),
     ]

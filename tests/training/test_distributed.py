@@ -29,7 +29,7 @@ def test_variables_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_variables_that_make_no_sense(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "one")
-    with pytest.raises(ConfigError, match="must be whole numbers, not .*'RANK': 'one'"):
+    with pytest.raises(ConfigError, match=r"must be whole numbers, not .*'RANK': 'one'"):
         read_world()
     monkeypatch.setenv("RANK", "2")
     monkeypatch.setenv("WORLD_SIZE", "2")
@@ -38,7 +38,7 @@ def test_variables_that_make_no_sense(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_several_processes_need_an_address() -> None:
-    with pytest.raises(ConfigError, match="MASTER_ADDR and MASTER_PORT is not set.*start with torchrun"):
+    with pytest.raises(ConfigError, match=r"MASTER_ADDR and MASTER_PORT is not set.*start with torchrun"):
         join(World(0, 2, 0), torch.device("cpu"))
 
 

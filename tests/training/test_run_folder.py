@@ -22,7 +22,9 @@ def test_a_new_folder_describes_its_run(tmp_path: Path) -> None:
 
 def test_an_existing_folder_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "note").write_text("mine")
-    with pytest.raises(RunError, match="already exists and is not overwritten. Give another --out, go on with --resume"):
+    with pytest.raises(
+        RunError, match=r"already exists and is not overwritten. Give another --out, go on with --resume"
+    ):
         RunFolder(tmp_path).create(resolve("smoke", {}))
     assert [p.name for p in tmp_path.iterdir()] == ["note"]
     with pytest.raises(RunError, match="already exists"):
@@ -35,7 +37,7 @@ def test_an_empty_folder_may_be_used(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="cannot be made: Not a directory. Give another --out"):
+    with pytest.raises(RunError, match=r"cannot be made: Not a directory. Give another --out"):
         RunFolder(tmp_path / "file" / "run").create(resolve("smoke", {}))
 
 

@@ -18,7 +18,7 @@ from pgsclip.masking.contract import MaskerParams, MaskScores
 from pgsclip.masking.edges import canny_edges, sobel_edges
 from pgsclip.masking.pixels import grid_of, patchify
 from pgsclip.masking.similarity import blended_similarity, take_rows
-from pgsclip.masking.transport import transport_plan
+from pgsclip.masking.transport import balanced_similarity
 
 
 class PgsParams(MaskerParams):
@@ -85,8 +85,8 @@ class PgsMasker:
         embeddings = patches if self.params.features else None
         if self.params.transport:
             cosines = blended_similarity(pixels, embeddings, progress)
-            plan = transport_plan(cosines, self.params.temperature, self.params.iterations)
-            rows, cosines = take_rows(plan, candidates), take_rows(cosines, candidates)
+            balanced = balanced_similarity(cosines, self.params.temperature, self.params.iterations)
+            rows, cosines = take_rows(balanced, candidates), take_rows(cosines, candidates)
         else:
             rows = cosines = blended_similarity(pixels, embeddings, progress, candidates)
         similarity = _to_unit_range(rows.amax(dim=1))

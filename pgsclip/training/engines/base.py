@@ -66,7 +66,9 @@ def pick_engine(config: EngineConfig, world: World, device: torch.device) -> str
     return "deepspeed" if device.type == "cuda" or world.size > 1 else "torch"
 
 
-def build_engine(task: Task, name: str, config: EngineConfig, optim: OptimConfig, world: World, device: torch.device, batch: int) -> Engine:
+def build_engine(
+    task: Task, name: str, config: EngineConfig, optim: OptimConfig, world: World, device: torch.device, batch: int
+) -> Engine:
     """The engine called `name`; deepspeed is imported only when it is the one.
 
     Args:

@@ -79,7 +79,9 @@ class DeepSpeedEngine:
             gather = self._zero.GatheredParameters([source]) if self.stage == 3 else contextlib.nullcontext()
             with gather:
                 if self._world.leads:
-                    complete[name] = source.detach().float().cpu().clone() if source.is_floating_point() else source.cpu()
+                    complete[name] = (
+                        source.detach().float().cpu().clone() if source.is_floating_point() else source.cpu()
+                    )
         return complete
 
     def save(self, folder: Path) -> None:

@@ -1,0 +1,44 @@
+"""What the documents promise exists: links lead somewhere, commands and options are known."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+from pgsclip.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "plugins").glob("*/README.md"))]
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+COMMAND = re.compile(r"\bpgsclip (?:[a-z][a-z-]*)[^`\n|]*")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_commands_of_the_readme_are_known() -> None:
+    root = typer.main.get_command(app)
+    found = 0
+    for line in COMMAND.findall((ROOT / "README.md").read_text()):
+        words = shlex.split(line.split("&&")[0].replace("…", ""))[1:]
+        if words[0] in {"is", "trains"}:
+            continue
+        command: click.Command = root
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            name = words.pop(0)
+            assert name in command.commands, f"pgsclip {name} in {line!r}"
+            command = command.commands[name]
+        known = {option for parameter in command.params for option in parameter.opts}
+        for word in words:
+            if word.startswith("--"):
+                assert word in known, f"{word} in {line!r}"
+        found += 1
+    assert found >= 6
