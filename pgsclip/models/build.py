@@ -80,10 +80,15 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
         options |= {"init_logit_scale": math.log(10), "init_logit_bias": -10.0}
     is_file = config.pretrained is not None and _is_path(config.pretrained)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs' generators for good
         model = _create(config, None if is_file else config.pretrained, options)
     if is_file:
         load_weights(model, Path(str(config.pretrained)))
+    if isinstance(model, open_clip.CoCa):
+        raise ModelError(
+            f"{config.name!r} is a CoCa model, whose caption decoder a contrastive loss does not train. "
+            f"Take a CLIP model, such as ViT-B-16."
+        )
     if config.checkpoint_activations:
         model.set_grad_checkpointing(True)
     preprocess = open_clip.get_model_preprocess_cfg(model)
@@ -92,7 +97,7 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
         model=model,
         image_tower=adapt(model.visual),
         text_tower=TextTower(model),
-        tokenizer=open_clip.get_tokenizer(config.name),
+        tokenizer=_tokenizer(config.name),
         context_length=int(model.context_length),
         vocab_size=int(model.vocab_size),
         mean=tuple(preprocess["mean"]),
@@ -141,8 +146,20 @@ def _create(config: ModelConfig, pretrained: str | None, options: dict[str, Any]
         logging.root.setLevel(level)
 
 
+def _tokenizer(name: str) -> Tokenizer:
+    try:
+        tokenizer: Tokenizer = open_clip.get_tokenizer(name)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelError(
+            f"The tokenizer of {name!r} cannot be loaded: {reason} It comes from the Hugging Face hub: get it there "
+            f"once with a network (and `pip install transformers`), or take a model with CLIP's own, such as ViT-B-16."
+        ) from None
+    return tokenizer
+
+
 def _is_path(pretrained: str) -> bool:
-    return Path(pretrained).suffix in {".safetensors", ".pt", ".bin", ".pth"} or Path(pretrained).exists()
+    return Path(pretrained).suffix in {".safetensors", ".pt", ".bin", ".pth"} or Path(pretrained).is_file()
 
 
 @cache

@@ -54,11 +54,10 @@ class ImageTower(nn.Module):
 
     def forward(self, images: Float[Tensor, "B 3 H W"], choose: Choose | None = None) -> Encoded:
         """Features in batch order; without `choose` every patch is seen."""
-        images = self.crop(images)
         prefix, patches = self.embed(images)
         if choose is None:
             return Encoded(self.encode(prefix, patches), 1.0)
-        groups = choose(images, patches.detach())
+        groups = choose(self.crop(images), patches.detach())
         parts = [self.encode(prefix[rows], take_patches(patches[rows], keep)) for rows, keep in groups]
         seen = sum(keep.shape[0] * keep.shape[1] for _, keep in groups)
         return Encoded(

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import pytest
+import torch
+from open_clip import factory
+from PIL import Image
+
+from pgsclip.config.schema import ModelConfig
+from pgsclip.errors import ModelError
+from pgsclip.models.build import BuiltModel, build_model
+from pgsclip.models.native_tower import NativeTower
+from pgsclip.models.timm_tower import TimmTower
+from pgsclip.models.weights import save_state_dict
+
+SMOKE = ModelConfig(name="pgsclip-smoke")
+VISION = {"image_size": 32, "patch_size": 8, "width": 32, "layers": 1, "head_width": 16}
+TEXT = {"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1}
+TIMM = {"timm_model_name": "test_vit", "timm_pool": "token", "timm_proj": "linear", "image_size": 160}
+
+
+@pytest.fixture(scope="module")
+def smoke() -> BuiltModel:
+    return build_model(SMOKE, seed=0, loss_has_bias=False)
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`known(name, vision={…}, text={…})` makes a config known to open_clip while the test lasts."""
+
+    def add(name: str, **parts: Any) -> ModelConfig:
+        config = {"embed_dim": 16, "vision_cfg": parts.pop("vision", VISION), "text_cfg": parts.pop("text", TEXT)}
+        monkeypatch.setitem(factory._MODEL_CONFIGS, name, {**config, **parts})
+        return ModelConfig(name=name)
+
+    build_model(SMOKE, seed=0, loss_has_bias=False)  # scanning our own configs would forget what was added before
+    return add
+
+
+def test_everything_that_belongs_to_the_model_comes_along(smoke: BuiltModel) -> None:
+    assert isinstance(smoke.image_tower, NativeTower)
+    assert smoke.image_tower.image_size == (64, 64)
+    assert (smoke.context_length, smoke.vocab_size) == (24, 49408)
+    tokens = smoke.tokenizer(["a red circle"])
+    assert tokens.shape == (1, 24)
+    assert tokens.max() < smoke.vocab_size
+    assert smoke.model.logit_scale.shape == (1,)
+    assert smoke.model.logit_scale.item() == pytest.approx(math.log(1 / 0.07))
+    assert smoke.model.logit_bias is None
+
+
+def test_the_seed_alone_decides_the_weights(smoke: BuiltModel) -> None:
+    before = torch.get_rng_state()
+    again = build_model(SMOKE, seed=0, loss_has_bias=False).model.state_dict()
+    other = build_model(SMOKE, seed=1, loss_has_bias=False).model.state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, tensor in smoke.model.state_dict().items():
+        assert torch.equal(tensor, again[name]), name
+    assert not torch.equal(again["visual.conv1.weight"], other["visual.conv1.weight"])
+
+
+def test_a_loss_with_a_bias_starts_as_siglip(known: Any) -> None:
+    model = build_model(known("tiny"), seed=0, loss_has_bias=True).model
+    assert model.logit_scale.item() == pytest.approx(math.log(10))
+    assert model.logit_bias.tolist() == [-10.0]
+
+
+def test_images_are_resized_cropped_and_normalised(smoke: BuiltModel) -> None:
+    grey = Image.new("RGB", (100, 80), (128, 128, 128))
+    expected = (128 / 255 - torch.tensor(open_clip.OPENAI_DATASET_MEAN)) / torch.tensor(open_clip.OPENAI_DATASET_STD)
+    for transform in (smoke.preprocess_eval(), smoke.preprocess_train((0.9, 1.0))):
+        pixels = transform(grey)
+        assert pixels.shape == (3, 64, 64)
+        torch.testing.assert_close(pixels.mean(dim=(1, 2)), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_crop_covers_the_share_that_is_asked_for(smoke: BuiltModel) -> None:
+    ramp = Image.linear_gradient("L").convert("RGB")
+    whole = smoke.preprocess_train((1.0, 1.0))(ramp)
+    part = smoke.preprocess_train((0.04, 0.05))(ramp)
+    assert part.std() < 0.5 * whole.std()
+
+
+def test_another_image_size_reaches_tower_and_transform(known: Any) -> None:
+    config = known("tiny").model_copy(update={"image_size": 48})
+    built = build_model(config, seed=0, loss_has_bias=False)
+    assert built.image_tower.image_size == (48, 48)
+    assert built.preprocess_eval()(Image.new("RGB", (60, 60))).shape == (3, 48, 48)
+    assert built.image_tower(torch.zeros(1, 3, 48, 48)).features.shape == (1, 16)
+
+
+def test_a_timm_tower_is_built_at_its_size(known: Any) -> None:
+    config = known("tiny-timm", vision=TIMM).model_copy(update={"image_size": 48})
+    built = build_model(config, seed=0, loss_has_bias=False)
+    assert isinstance(built.image_tower, TimmTower)
+    assert (built.image_tower.image_size, built.image_tower.patch_size) == ((48, 48), (16, 16))
+    pixels = torch.randn(1, 3, 48, 48)
+    torch.testing.assert_close(built.image_tower(pixels).features, built.model.encode_image(pixels))
+
+
+def test_patch_dropout_of_the_config_is_off(known: Any) -> None:
+    config = known("tiny-dropping", vision={**VISION, "patch_dropout": 0.5})
+    model = build_model(config, seed=0, loss_has_bias=False).model
+    assert isinstance(model.visual.patch_dropout, torch.nn.Identity)
+
+
+@pytest.mark.parametrize("custom", [False, True])
+def test_activations_are_recomputed_in_both_towers_when_asked(custom: bool, known: Any) -> None:
+    for wanted in (False, True):
+        config = known("tiny", custom_text=custom).model_copy(update={"checkpoint_activations": wanted})
+        model = build_model(config, seed=0, loss_has_bias=False).model
+        text = model.text.transformer if custom else model.transformer
+        assert (model.visual.transformer.grad_checkpointing, text.grad_checkpointing) == (wanted, wanted)
+
+
+@pytest.mark.parametrize(
+    ("vision", "kind"),
+    [
+        ({"layers": [1, 1, 1, 1], "width": 8, "image_size": 32}, "ModifiedResNet"),
+        ({**TIMM, "timm_model_name": "test_convnext", "timm_pool": "avg"}, "ConvNeXt"),
+        ({**TIMM, "timm_model_name": "test_resnet", "timm_pool": "avg"}, "ResNet"),
+    ],
+)
+def test_towers_without_patches_are_refused(vision: dict[str, Any], kind: str, known: Any) -> None:
+    with pytest.raises(ModelError, match=rf"The image tower {kind} cannot hide patches: only ViTs can.*Take a ViT"):
+        build_model(known("tiny-other", vision=vision), seed=0, loss_has_bias=False)
+
+
+def test_coca_is_refused(known: Any) -> None:
+    config = known(
+        "tiny-coca",
+        vision={**VISION, "attentional_pool": True, "attn_pooler_heads": 2},
+        text={**TEXT, "embed_cls": True, "output_tokens": True},
+        multimodal_cfg={"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1},
+        custom_text=True,
+    )
+    with pytest.raises(ModelError, match="'tiny-coca' is a CoCa model, whose caption decoder a contrastive loss does"):
+        build_model(config, seed=0, loss_has_bias=False)
+
+
+def test_unknown_model_gets_the_nearest_name() -> None:
+    with pytest.raises(ModelError, match=r"Unknown model 'pgsclip-smok'. Did you mean 'pgsclip-smoke'\?.*list_models"):
+        build_model(ModelConfig(name="pgsclip-smok"), seed=0, loss_has_bias=False)
+
+
+def test_unknown_tag_gets_the_nearest_one_and_all() -> None:
+    config = ModelConfig(name="ViT-B-32", pretrained="openay")
+    with pytest.raises(
+        ModelError, match=r"no pretrained weights 'openay' for ViT-B-32. Did you mean 'openai'\?.*laion"
+    ):
+        build_model(config, seed=0, loss_has_bias=False)
+    config = ModelConfig(name="pgsclip-smoke", pretrained="openai")
+    with pytest.raises(ModelError, match=r"Tags: none; or give the path of a .safetensors or .pt file"):
+        build_model(config, seed=0, loss_has_bias=False)
+
+
+def test_a_folder_called_like_a_tag_does_not_hide_the_tag(
+    smoke: BuiltModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "openai").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="no pretrained weights 'openai'"):
+        build_model(ModelConfig(name="pgsclip-smoke", pretrained="openai"), seed=0, loss_has_bias=False)
+
+
+def test_what_open_clip_refuses_is_told_and_its_silence_ends(known: Any) -> None:
+    level = logging.root.level
+    with pytest.raises(ModelError, match="open_clip cannot build 'broken' as configured: "):
+        build_model(known("broken", vision={**VISION, "pool_type": "max"}), seed=0, loss_has_bias=False)
+    assert logging.root.level == level
+
+
+def test_a_tokenizer_that_cannot_be_had_is_a_sentence(known: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(name: str) -> None:
+        raise OSError("no route to the hub.\nTraceback of many lines")
+
+    config = known("tiny")
+    monkeypatch.setattr(open_clip, "get_tokenizer", offline)
+    with pytest.raises(ModelError, match=r"tokenizer of 'tiny' cannot be loaded: no route to the hub. It comes from"):
+        build_model(config, seed=0, loss_has_bias=False)
+
+
+def test_training_starts_from_a_file(known: Any, tmp_path: Path) -> None:
+    source = build_model(known("tiny"), seed=5, loss_has_bias=False).model
+    save_state_dict(source.state_dict(), tmp_path / "w.safetensors")
+    torch.save({"state_dict": source.state_dict()}, tmp_path / "w.pt")
+    for name in ("w.safetensors", "w.pt"):
+        config = known("tiny").model_copy(update={"pretrained": str(tmp_path / name)})
+        loaded = build_model(config, seed=0, loss_has_bias=False).model
+        torch.testing.assert_close(loaded.state_dict(), source.state_dict(), atol=0, rtol=0)
+
+
+def test_a_file_that_is_not_there() -> None:
+    config = ModelConfig(name="pgsclip-smoke", pretrained="none/such.pt")
+    with pytest.raises(ModelError, match=r"There is no weights file none/such.pt; give a .safetensors or .pt file"):
+        build_model(config, seed=0, loss_has_bias=False)
