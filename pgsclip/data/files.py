@@ -57,7 +57,7 @@ def open_table(path: Path, image_key: str | None, caption_key: str | None) -> Fi
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
+            rows = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
             columns = list(rows.fieldnames or [])
             image = _column(path, columns, image_key, _IMAGE_NAMES, "image_key")
             caption = _column(path, columns, caption_key, _CAPTION_NAMES, "caption_key")
@@ -87,7 +87,7 @@ def open_folder(path: Path) -> FileSource:
 
 def _caption_beside(image: Path) -> str | None:
     try:
-        return image.with_suffix(".txt").read_text(encoding="utf-8", errors="replace")
+        return image.with_suffix(".txt").read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         return None
 

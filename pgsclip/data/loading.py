@@ -11,8 +11,9 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -100,7 +101,7 @@ def read_all(
     spec: str, config: DataConfig, transform: Transform, tokenizer: Tokenizer, batch_size: int
 ) -> Iterator[Batch]:
     """Every usable pair once, in order, in this process; the last batch may be short. For evaluation."""
-    source = open_source(spec, config.model_copy(update={"samples": None}))
+    source = open_source(spec, config)
     collector = _Collector(transform, tokenizer, seed=0, augment=False)
     for item in source.read_all():
         collector.take(item, epoch=0)
@@ -193,9 +194,12 @@ class _Collector:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
-                image = raw.picture().convert("RGB")
+                with raw.picture() as picture:
+                    image = _upright_rgb(picture)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             return Fault("image too large", raw.shard, raw.key, str(error))
+        except FileNotFoundError as error:
+            return Fault("missing image", raw.shard, raw.key, str(error))
         except Exception as error:  # decoders of damaged files raise anything
             return Fault("corrupt image", raw.shard, raw.key, f"{type(error).__name__}: {error}")
         if not self.augment:
@@ -203,6 +207,16 @@ class _Collector:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(self.seed, "augment", epoch, raw.shard, raw.key))
             return self.transform(image)
+
+
+def _upright_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I"):  # 16 bits: convert() would clip them at 255, and the picture would be white
+        picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
+    image = picture.convert("RGB")
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a damaged tag does not make a damaged picture
+        return image
 
 
 def _shuffled(source: Source, slot: Slot, size: int, skip: int) -> Iterator[Raw | Fault]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -43,6 +43,7 @@ class Slot:
         return random.Random(derive(self.seed, "shuffle", self.epoch, self.number, self.count))
 
 
+@runtime_checkable
 class Source(Protocol):
     """Pairs that can be read as often as wanted, each time in the order that a slot asks for."""
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from braceexpand import braceexpand
+from webdataset.gopen import gopen_schemes
 
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.files import open_folder, open_table
@@ -23,6 +24,7 @@ _FORMS = (
 )
 _REMOTE = re.compile(r"^(pipe:|[a-z0-9]+://)")
 _HELD_OUT_SCENES = 1000
+_VALIDATION = "val-*.tar"
 
 
 def open_source(spec: str, config: DataConfig) -> Source:
@@ -36,14 +38,13 @@ def open_source(spec: str, config: DataConfig) -> Source:
     if spec == _HELD_OUT:
         return GeneratedSource(HELD_OUT, _HELD_OUT_SCENES)
     path = Path(spec)
-    if path.suffix in {".csv", ".tsv"} and "::" not in spec:
+    if path.suffix.lower() in {".csv", ".tsv"} and "::" not in spec:
         if not path.is_file():
             raise DataError(f"There is no table {spec}.")
         return open_table(path, config.image_key, config.caption_key)
-    if path.is_dir() and not (tars := sorted(path.glob("*.tar"))):
+    if path.is_dir() and not any(path.glob("*.tar")):
         return open_folder(path)
-    urls = [str(tar) for tar in tars] if path.is_dir() else expand(spec)
-    return ShardSource(urls, config.samples)
+    return ShardSource(_tars_in(path) if path.is_dir() else expand(spec), config.samples)
 
 
 def expand(spec: str) -> list[str]:
@@ -61,24 +62,33 @@ def expand(spec: str) -> list[str]:
 
 
 def find_held_out(spec: str) -> str | None:
-    """Held-out pairs that belong to training data: other scenes, or `val-*.tar` beside the training shards."""
+    """Held-out pairs that belong to training data: other scenes, or `val-*.tar` beside the training shards.
+
+    A shard that is trained on is never one of them.
+    """
     if spec == GENERATED:
         return _HELD_OUT
     if _REMOTE.match(spec):
         return None
-    folders = {Path(url).parent for url in expand(spec) if url.endswith(".tar")} if ".tar" in spec else {Path(spec)}
-    found = sorted(str(tar) for folder in folders for tar in folder.glob("val-*.tar"))
+    path = Path(spec)
+    trained = _tars_in(path) if path.is_dir() else expand(spec) if ".tar" in spec else []
+    found = sorted({str(tar) for url in trained for tar in Path(url).parent.glob(_VALIDATION)} - {*trained})
     return "::".join(found) if found else None
 
 
+def _tars_in(folder: Path) -> list[str]:
+    """All tars but those that are held out from the others."""
+    tars = sorted(folder.glob("*.tar"))
+    return [str(tar) for tar in tars if not tar.match(_VALIDATION)] or [str(tar) for tar in tars]
+
+
 def _expand_one(pattern: str) -> list[str]:
-    if pattern.startswith("pipe:"):
-        return list(_braces(pattern))
     if _REMOTE.match(pattern):
-        return list(_braces(pattern))
+        return _remote(pattern)
     found: list[str] = []
-    for name in _braces(pattern):
-        matches = sorted(glob.glob(name)) if glob.has_magic(name) else [name] if Path(name).exists() else []  # noqa: PTH207 - may be absolute
+    # names before patterns: a folder may be called `data[1]`
+    for name in [pattern] if Path(pattern).exists() else _braces(pattern):
+        matches = [name] if Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207 - may be absolute
         if not matches:
             raise DataError(f"No file matches {name!r}{_of(pattern, name)}. {_FORMS}.")
         found += matches
@@ -86,6 +96,17 @@ def _expand_one(pattern: str) -> list[str]:
     if strangers:
         raise DataError(f"{strangers[0]} is not a .tar file. {_FORMS}.")
     return found
+
+
+def _remote(pattern: str) -> list[str]:
+    kind = pattern.partition(":")[0]
+    readers = sorted(name for name in gopen_schemes if not name.startswith("__"))
+    if kind not in readers:
+        raise DataError(
+            f"{pattern!r} cannot be opened: {kind}: is none of {', '.join(readers)}. "
+            f"Give 'pipe:COMMAND' with a command that writes the tar to its output."
+        )
+    return _braces(pattern)
 
 
 def _braces(pattern: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from clip_benchmark.metrics import zeroshot_classification, zeroshot_retrieval
@@ -41,9 +41,17 @@ def retrieval(encoder: Encoder, batches: Iterable[tuple[Tensor, list[Tensor]]]) 
     `image_retrieval_recall@k`: text to image; `text_retrieval_recall@k`: image to text. k beyond the number of
     images or captions is left out.
     """
-    pairs = [(images, [[caption] for caption in captions]) for images, captions in batches]
-    recalls = [k for k in RECALLS if k <= sum(len(images) for images, _ in pairs)]
+    count = 0
+
+    def pairs() -> Iterator[tuple[Tensor, list[list[Tensor]]]]:
+        nonlocal count
+        for images, captions in batches:
+            count += len(images)
+            yield images, [[caption] for caption in captions]
+
+    # asked for after all pairs have passed, so that their number is known without holding all images at once
+    recalls = (k for k in RECALLS if k <= count)
     result = zeroshot_retrieval.evaluate(
-        encoder, pairs, torch.stack, encoder.device.type, amp=False, recall_k_list=recalls
+        encoder, pairs(), torch.stack, encoder.device.type, amp=False, recall_k_list=recalls
     )
     return {name: float(value) for name, value in result.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from PIL import Image
@@ -14,7 +14,8 @@ from torch import Tensor
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.generated import HELD_OUT, TEMPLATES, classes, scene
 from pgsclip.data.loading import read_all
-from pgsclip.data.spec import GENERATED
+from pgsclip.data.spec import GENERATED, open_source
+from pgsclip.errors import DataError
 from pgsclip.evaluation import benchmark
 from pgsclip.evaluation.encoder import Encoder
 
@@ -22,6 +23,7 @@ Transform = Callable[[Image.Image], Tensor]
 _SCENES = 1000
 
 
+@runtime_checkable
 class HeldOut(Protocol):
     """Something to evaluate a model on."""
 
@@ -75,9 +77,8 @@ class HeldOutPairs:
         return Path(self.spec.split("::")[0]).stem
 
     def evaluate(self, encoder: Encoder) -> dict[str, float]:
-        batches = list(read_all(self.spec, self.config, self.transform, self.tokenizer, self.batch_size))
-        self.pairs = sum(len(batch.keys) for batch in batches)
-        return benchmark.retrieval(encoder, [(batch.images, list(batch.texts)) for batch in batches])
+        self.pairs = 0
+        return benchmark.retrieval(encoder, self._batches())
 
     def sentence(self, results: dict[str, float]) -> str:
         k = 5 if "text_retrieval_recall@5" in results else 1
@@ -87,6 +88,16 @@ class HeldOutPairs:
             f"text to image {to_image:.1%} (chance {k / self.pairs:.1%})"
         )
 
+    def _batches(self) -> Iterator[tuple[Tensor, list[Tensor]]]:
+        for batch in read_all(self.spec, self.config, self.transform, self.tokenizer, self.batch_size):
+            self.pairs += len(batch.keys)
+            yield batch.images, list(batch.texts)
+        if self.pairs == 0:
+            raise DataError(
+                f"None of the held-out pairs in {self.spec} can be used. "
+                f"Give others with --set evaluate.data=SPEC, or evaluate.data=null for no evaluation."
+            )
+
 
 def held_out_sets(
     spec: str | None,
@@ -95,9 +106,14 @@ def held_out_sets(
     tokenizer: Callable[[list[str]], Tensor],
     batch_size: int,
 ) -> list[HeldOut]:
-    """The sets that a spec of held-out data means; none for None."""
+    """The sets that a spec of held-out data means; none for None.
+
+    Raises:
+        DataError: nothing is there; told now, because the first evaluation may be hours away.
+    """
     if spec is None:
         return []
     if spec.partition(":")[0] == GENERATED:
         return [SceneClasses(transform, batch_size)]
+    open_source(spec, config)
     return [HeldOutPairs(spec, config, transform, tokenizer, batch_size)]

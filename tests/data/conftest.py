@@ -1,0 +1,94 @@
+"""Pictures, tars and a tiny way to look at what comes out of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+Members = Iterable[tuple[str, bytes | str]]
+WriteTar = Callable[..., str]
+Photo = Callable[..., bytes]
+
+
+@pytest.fixture(scope="session")
+def photo() -> Photo:
+    """A picture that is another one for every number: its mean grey tells which."""
+
+    def make(number: int = 0, kind: str = "png", side: int = 8) -> bytes:
+        content = io.BytesIO()
+        pixels = np.full((side, side, 3), number % 256, np.uint8)
+        pixels[0, 0] = number // 256
+        Image.fromarray(pixels).save(content, kind)
+        return content.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def write_tar(tmp_path: Path) -> WriteTar:
+    """(name, [(member, content)]) → path of a tar with these members in this order."""
+
+    def write(name: str, members: Members) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(path, "w") as tar:
+            for member, content in members:
+                data = content.encode() if isinstance(content, str) else content
+                info = tarfile.TarInfo(member)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def write_shards(write_tar: WriteTar, photo: Photo) -> Callable[[list[int]], list[str]]:
+    """Shards of these sizes; the pairs are numbered through and the caption is the number."""
+
+    def write(sizes: list[int]) -> list[str]:
+        urls, number = [], 0
+        for shard, size in enumerate(sizes):
+            members: list[tuple[str, bytes | str]] = []
+            for _ in range(size):
+                caption = json.dumps({"caption": f"{number}"}) if number % 3 == 0 else f"{number}"
+                members += [
+                    (f"{number:05d}.png", photo(number)),
+                    (f"{number:05d}.{'json' if number % 3 == 0 else 'txt'}", caption),
+                ]
+                number += 1
+            urls.append(write_tar(f"{shard:05d}.tar", members))
+        return urls
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def to_tensor() -> Callable[[Image.Image], Tensor]:
+    def convert(image: Image.Image) -> Tensor:
+        return torch.from_numpy(np.array(image.resize((4, 4)), np.float32)).permute(2, 0, 1)
+
+    return convert
+
+
+@pytest.fixture(scope="session")
+def tokenize() -> Callable[[list[str]], Tensor]:
+    """Characters as tokens, between a start and an end that has the largest id, zero-padded to 12."""
+
+    def convert(captions: list[str]) -> Tensor:
+        texts = torch.zeros(len(captions), 12, dtype=torch.int64)
+        for row, caption in zip(texts, captions, strict=True):
+            ids = [900, *(ord(character) % 800 + 1 for character in caption[:10]), 999]
+            row[: len(ids)] = torch.tensor(ids)
+        return texts
+
+    return convert
