@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import open_clip
 import torch
@@ -11,6 +11,7 @@ from open_clip.loss import SigLipLoss as OpenClipSigLip
 from torch import Tensor
 
 
+@runtime_checkable
 class ContrastiveLoss(Protocol):
     """Built as `cls(rank=…, world_size=…)`; called by every rank with its share of the batch."""
 

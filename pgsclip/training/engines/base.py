@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from pgsclip.training.distributed import World
 from pgsclip.training.task import StepReport, Task, View
 
 
+@runtime_checkable
 class Engine(Protocol):
     """One task, one optimiser, any number of processes. All methods are called by all ranks alike."""
 

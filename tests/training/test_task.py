@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, ClassVar
+
+import open_clip
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from pgsclip.config.resolve import resolve
+from pgsclip.losses import ClipLoss, SigLipLoss
+from pgsclip.masking.build import build_masker
+from pgsclip.masking.contract import MaskerParams, MaskScores
+from pgsclip.models.build import BuiltModel, adapt
+from pgsclip.models.text_tower import TextTower
+from pgsclip.training.task import CappedExp, Task, View
+
+VISION = {"image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "head_width": 16}
+TEXT = {"context_length": 12, "vocab_size": 64, "width": 32, "heads": 2, "layers": 2}
+
+
+class Asking:
+    """Keeps the first patches and asks for a ratio of its own per image."""
+
+    Params: ClassVar[type[MaskerParams]] = MaskerParams
+    chooses_ratio: ClassVar[bool] = True
+
+    def __init__(self, *ratios: float) -> None:
+        self.ratios = torch.tensor(ratios)
+        self.progress: list[float] = []
+
+    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: torch.Generator) -> MaskScores:
+        self.progress.append(progress)
+        keep = -torch.arange(patches.shape[1], dtype=torch.float32).expand(len(patches), -1)
+        return MaskScores(keep, self.ratios)
+
+
+def make_model(**options: Any) -> open_clip.CLIP:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return open_clip.CLIP(16, VISION, TEXT, nonscalar_logit_scale=True, **options)
+
+
+def make_task(model: nn.Module, masker: Any = "none", loss: Any = None, **settings: Any) -> Task:
+    config = resolve(None, {"masker.name": masker if isinstance(masker, str) else "pgs", **settings})
+    built = BuiltModel(
+        name="tiny",
+        model=model,
+        image_tower=adapt(model.visual),
+        text_tower=TextTower(model),
+        tokenizer=lambda texts: torch.zeros(len(texts), 12),
+        context_length=12,
+        vocab_size=64,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+    )
+    masker = build_masker(masker) if isinstance(masker, str) else masker
+    return Task(built, masker, loss or ClipLoss(rank=0, world_size=1), config)
+
+
+def view(seed: int = 0, progress: float = 0.5) -> View:
+    return View(progress, torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def batch() -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    lengths = torch.tensor([3, 12, 5, 4])
+    texts = torch.randint(1, 63, (4, 12), generator=generator)
+    for row, length in zip(texts, lengths.tolist(), strict=True):
+        row[length - 1] = 63
+        row[length:] = 0
+    return torch.randn(4, 3, 32, 32, generator=generator), texts, lengths
+
+
+@pytest.mark.parametrize("bias", [None, -10.0])
+def test_without_a_mask_a_step_is_open_clip_s(bias: float | None, batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    images, texts, lengths = batch
+    ours, theirs = make_model(init_logit_bias=bias), make_model(init_logit_bias=bias)
+    kind, oracle = (ClipLoss, open_clip.ClipLoss()) if bias is None else (SigLipLoss, open_clip.loss.SigLipLoss())
+    loss, report = make_task(ours, loss=kind(rank=0, world_size=1))(images, texts, lengths, view())
+    outputs = theirs(images, texts)
+    expected = oracle(*outputs).reshape(())
+    torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
+    loss.backward()
+    expected.backward()
+    found = {name: p.grad for name, p in ours.named_parameters()}
+    wanted = {name: p.grad for name, p in theirs.named_parameters()}
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+    assert report.kept == 1.0
+    cosines = outputs[0] @ outputs[1].mT
+    assert report.acc1.item() == pytest.approx((cosines.argmax(1) == torch.arange(4)).float().mean().item())
+    assert report.temperature.item() == pytest.approx(1 / 0.07, rel=1e-5)
+    assert not report.acc1.requires_grad
+    assert not report.temperature.requires_grad
+
+
+def test_none_does_not_even_call_its_masker(batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    task = make_task(make_model())
+    task.masker = None  # type: ignore[assignment]
+    generator = torch.Generator().manual_seed(1)
+    before = generator.get_state()
+    task(*batch, View(0.0, generator))
+    assert torch.equal(generator.get_state(), before)
+
+
+@pytest.mark.parametrize(("ratio", "kept"), [(0.5, 8), (0.3, 11), (0.97, 1)])
+def test_random_hides_the_share_that_is_asked_for(
+    ratio: float, kept: int, batch: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    model = make_model()
+    lengths: list[int] = []
+    model.visual.transformer.register_forward_pre_hook(lambda _, args: lengths.append(args[0].shape[1]))
+    _, report = make_task(model, "random", **{"masker.ratio": ratio})(*batch, view())
+    assert report.kept == kept / 16
+    assert lengths == [kept + 1]
+
+
+def test_masks_come_from_the_generator_alone(batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    task = make_task(make_model(), "random", **{"masker.ratio": 0.5})
+    before = torch.get_rng_state()
+    first = task(*batch, view(1))[0]
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(10)
+    assert torch.equal(task(*batch, view(1))[0], first)
+    assert not torch.equal(task(*batch, view(2))[0], first)
+
+
+def test_a_range_gives_each_image_its_own_share_and_features_keep_their_place(
+    batch: tuple[Tensor, Tensor, Tensor],
+) -> None:
+    images, texts, lengths = batch
+    masker = Asking(0.9, 0.25, 0.5, 0.3)  # clamped to 0.25 .. 0.75: 4, 12, 8 and 11 of 16
+    model = make_model()
+    task = make_task(model, masker, **{"masker.ratio": "0.25:0.75", "masker.groups": 4})
+    loss, report = task(images, texts, lengths, view(progress=0.25))
+    assert report.kept == (4 + 12 + 8 + 11) / 64
+    assert masker.progress == [0.25]
+    tower = task.image_tower
+    prefix, patches = tower.embed(images)
+    alone = [tower.encode(prefix[[i]], patches[[i], :kept]) for i, kept in enumerate((4, 12, 8, 11))]
+    image_features = nn.functional.normalize(torch.cat(alone), dim=-1)
+    text_features = model.encode_text(texts, normalize=True)
+    expected = open_clip.ClipLoss()(image_features, text_features, model.logit_scale.exp())
+    torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_captions_run_in_as_many_groups_as_configured(batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    model = make_model()
+    shapes: list[tuple[int, int]] = []
+    model.transformer.register_forward_pre_hook(lambda _, args: shapes.append(tuple(args[0].shape[:2])))
+    make_task(model, **{"text.groups": 2})(*batch, view())
+    assert shapes == [(2, 4), (2, 12)]
+    shapes.clear()
+    make_task(model)(batch[0], batch[1], None, view())
+    assert shapes == [(4, 12)]
+
+
+def test_evaluation_sees_every_patch_and_gives_what_is_asked(batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    images, texts, lengths = batch
+    model = make_model()
+    task = make_task(model, "random", **{"masker.ratio": 0.5}).eval()
+    image_features, text_features = task(images, texts, lengths)
+    torch.testing.assert_close(image_features, model.encode_image(images, normalize=True), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(text_features, model.encode_text(texts, normalize=True), atol=1e-5, rtol=1e-5)
+    assert task(images, None)[1] is None
+    assert task(None, texts)[0] is None
+
+
+def test_features_are_float32_under_autocast(batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    task = make_task(make_model())
+    with torch.autocast("cpu", torch.bfloat16):
+        image_features, text_features = task(batch[0], batch[1])
+        loss, report = task(*batch, view())
+    for tensor in (image_features, text_features, loss, report.temperature):
+        assert tensor.dtype == torch.float32
+    torch.testing.assert_close(image_features.norm(dim=-1), torch.ones(4))
+
+
+def test_weights_keep_open_clip_s_names() -> None:
+    model = make_model()
+    task = make_task(model, "random")
+    assert {f"model.{name}" for name in model.state_dict()} == set(task.state_dict())
+    assert len(list(task.parameters())) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("bias", [None, -10.0])
+def test_the_scalars_that_the_task_reads_are_declared(bias: float | None) -> None:
+    model = make_model(init_logit_bias=bias)
+    wanted = [model.logit_scale] if bias is None else [model.logit_scale, model.logit_bias]
+    declared = make_task(model).borrowed_parameters()
+    assert [id(parameter) for parameter in declared] == [id(parameter) for parameter in wanted]
+
+
+@settings(max_examples=60, deadline=None)
+@given(log_scale=st.floats(-3, 8, width=32), cap=st.floats(0.5, 5, width=32), gradient=st.floats(-3, 3, width=32))
+def test_temperature_is_capped_and_above_the_cap_only_pulled_down(
+    log_scale: float, cap: float, gradient: float
+) -> None:
+    parameter = torch.tensor([log_scale], dtype=torch.float32, requires_grad=True)
+    value = CappedExp.apply(parameter, cap)
+    assert value.item() == pytest.approx(math.exp(min(parameter.item(), cap)), rel=1e-5)
+    (value * gradient).sum().backward()
+    assert parameter.grad is not None
+    slope = gradient * value.item()  # descent goes against it: a negative slope would raise the temperature
+    pushed_up_beyond = parameter.item() > cap and slope < 0
+    assert parameter.grad.item() == pytest.approx(0 if pushed_up_beyond else slope, rel=1e-4, abs=1e-6)
+
+
+def test_below_the_cap_the_gradient_is_that_of_exp() -> None:
+    inputs = torch.tensor([0.3, -1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    expected = torch.autograd.grad((inputs.exp() * torch.tensor([1.0, -2.0, 3.0])).sum(), inputs)[0]
+    found = torch.autograd.grad((CappedExp.apply(inputs, 4.0) * torch.tensor([1.0, -2.0, 3.0])).sum(), inputs)[0]
+    torch.testing.assert_close(found, expected.double(), atol=1e-5, rtol=1e-5)
+
+
+def test_the_cap_of_the_config_holds_while_descent_pushes_against_it(batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    """With features that all match, the best temperature is infinite; the parameter must come to rest."""
+    images, texts, lengths = batch
+    model = make_model()
+    task = make_task(model, **{"loss.max_scale": 20.0})
+    same = nn.functional.normalize(torch.eye(4, 16), dim=-1)
+    optimizer = torch.optim.SGD([model.logit_scale], lr=0.5)
+    task.image_tower.forward = lambda *_: (same, 1.0)  # type: ignore[assignment, method-assign]
+    task.text_tower.forward = lambda *_: same  # type: ignore[assignment, method-assign]
+    with torch.no_grad():
+        model.logit_scale.fill_(math.log(20) + 0.001)
+    start = copy.deepcopy(model.logit_scale.detach())
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss, report = task(images, texts, lengths, view())
+        loss.backward()
+        optimizer.step()
+        assert report.temperature.item() == pytest.approx(20.0, rel=1e-6)
+    assert torch.equal(model.logit_scale.detach(), start)
+    task.text_tower.forward = lambda *_: same.flip(0)  # type: ignore[assignment, method-assign]
+    for _ in range(2):
+        optimizer.zero_grad()
+        loss, report = task(images, texts, lengths, view())
+        loss.backward()
+        optimizer.step()
+    assert model.logit_scale.item() < start.item() - 1
+    assert report.temperature.item() < 20
