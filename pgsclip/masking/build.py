@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from pgsclip import plugins
 from pgsclip.errors import MaskerError, did_you_mean
-from pgsclip.masking.contract import Masker
+from pgsclip.masking.contract import Masker, MaskerParams
 
 
 def build_masker(name: str, params: dict[str, Any] | None = None) -> Masker:
@@ -20,9 +20,10 @@ def build_masker(name: str, params: dict[str, Any] | None = None) -> Masker:
     """
     kind = plugins.load(plugins.MASKERS, name)
     model = getattr(kind, "Params", None)
-    if model is None or not hasattr(kind, "chooses_ratio") or not isinstance(kind, type):
+    declared = isinstance(model, type) and issubclass(model, MaskerParams) and hasattr(kind, "chooses_ratio")
+    if model is None or not declared or not isinstance(kind, type):
         raise MaskerError(
-            f"{name!r} is not a masker: a masker is a class with Params, chooses_ratio and __call__. "
+            f"{name!r} is not a masker: a masker is a class with Params (from MaskerParams), chooses_ratio and __call__. "
             f"`pgsclip.masking.testing.check_masker` tells its author what is missing."
         )
     try:

@@ -40,7 +40,8 @@ def sobel_magnitude(gray: Float[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
 
     Separable: two differences and two smoothings, four additions a pixel instead of two 3 x 3 convolutions.
     """
-    padded = F.pad(gray.unsqueeze(1), (1, 1, 1, 1), mode="reflect").squeeze(1)
+    mode = "reflect" if min(gray.shape[1:]) > 1 else "replicate"  # a line of pixels has nothing to mirror
+    padded = F.pad(gray.unsqueeze(1), (1, 1, 1, 1), mode=mode).squeeze(1)
     smooth_down = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
     smooth_across = padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]
     across = smooth_down[:, :, 2:] - smooth_down[:, :, :-2]

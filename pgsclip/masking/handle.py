@@ -11,6 +11,7 @@ from pgsclip.config.ratio import Ratio
 from pgsclip.errors import MaskerError
 from pgsclip.masking.build import build_masker
 from pgsclip.masking.contract import Masker
+from pgsclip.masking.maskers.none import KeepAll
 from pgsclip.masking.pixels import Grid, patchify
 from pgsclip.masking.selection import exact, refuse_range, select
 
@@ -45,7 +46,8 @@ class MaskerHandle:
         Args:
             images: (B, 3, H, W) floating point, normalised as open_clip does; H and W multiples of `patch_size`.
             patch_size: side of a patch in pixels.
-            ratio: share to remove; a range `(0.3, 0.5)` or `"0.3:0.5"` lets the masker choose per image.
+            ratio: share to remove; a range `(0.3, 0.5)` or `"0.3:0.5"` lets the masker choose per image. The masker
+                `none` removes nothing, whatever is given.
             seed: of all chance in the masks.
 
         Returns:
@@ -61,6 +63,8 @@ class MaskerHandle:
             raise MaskerError(f"ratio: {error}.") from None
         if share.is_range and not self.masker.chooses_ratio:
             refuse_range(self.name, share)
+        if isinstance(self.masker, KeepAll):
+            share = Ratio(0.0, 0.0)  # as in a run
         generator = torch.Generator(images.device).manual_seed(seed)
         scores = self.masker(images, patchify(images, grid), progress=0.0, generator=generator)
         if share.is_range:

@@ -56,8 +56,9 @@ def wanted_counts(scores: MaskScores, ratio: Ratio) -> Int[Tensor, " B"]:
     if scores.ratio is None:
         refuse_range("given", ratio)
     patches = scores.keep.shape[1]
-    removed = scores.ratio.float().clamp(ratio.low, ratio.high)
-    return (patches * (1 - removed)).round().long().clamp(min=1)
+    wanted = (patches * (1 - scores.ratio.float())).round().long()
+    # Clamped as counts: in float32 an image at the edge of the range could round to another count than a fixed ratio.
+    return wanted.clamp(kept_count(patches, ratio.high), kept_count(patches, ratio.low))
 
 
 def refuse_range(name: str, ratio: Ratio) -> NoReturn:

@@ -46,6 +46,15 @@ def cosine(vectors: Float[Tensor, "B L D"], rows: Int[Tensor, "B N"] | None = No
         return left @ units.mT
 
 
+def without_noise(scores: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
+    """Scores to 5 digits: what differs by rounding alone is a tie, which chance decides.
+
+    A matrix product rounds its last columns otherwise than the rest, so of identical patches the bottom right one
+    would always go first, or last.
+    """
+    return scores.round(decimals=5)
+
+
 def take_rows(values: Float[Tensor, "B L D"], rows: Int[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
     """`values[b, rows[b]]` for every image b."""
     return values.gather(1, rows.unsqueeze(-1).expand(-1, -1, values.shape[-1]))

@@ -6,6 +6,7 @@ Every failed check is an AssertionError whose message says what to change.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -70,13 +71,14 @@ def _check_scores(masker: Masker, images: Tensor, patches: Tensor) -> None:
 
 
 def _check_determinism(masker: Masker, images: Tensor, patches: Tensor, *, random: bool) -> None:
-    first, again, other = (_call(masker, images, patches, seed=seed).keep for seed in (1, 1, 2))
+    first, again = (_call(masker, images, patches, seed=1).keep for _ in range(2))
     assert torch.equal(first, again), (
         "Two calls with the same generator state differ: draw all chance from `generator`, keep no state between calls."
     )
-    if random:
-        assert not torch.equal(first, other), (
-            "Two generator states give the same scores; draw from `generator`, or pass random=False if that is meant."
+    if random:  # of few patches two draws may be the same, eight are not
+        others = [_call(masker, images, patches, seed=seed).keep for seed in range(2, 10)]
+        assert not all(torch.equal(first, other) for other in others), (
+            "Other generator states give the same scores; draw from `generator`, or pass random=False if that is meant."
         )
 
 
@@ -118,7 +120,8 @@ def _check_flat_image(masker: Masker) -> None:
         assert scores.ratio is None or torch.isfinite(scores.ratio).all(), "A constant image gives no finite ratio."
 
 
-def _call(masker: Masker, images: Tensor, patches: Tensor, seed: int = 0, progress: float = 0.5) -> MaskScores:
+def _call(masker: Masker, images: Tensor, patches: Tensor, seed: int = 0, progress: float = 0.5) -> Any:
+    """Whatever the masker returns; `_check_scores` finds out first whether that is MaskScores."""
     return masker(images, patches, progress=progress, generator=torch.Generator().manual_seed(seed))
 
 

@@ -17,7 +17,10 @@ from torch import Tensor
 
 from pgsclip.masking.contract import MaskerParams, MaskScores
 from pgsclip.masking.pixels import grid_of, patchify
-from pgsclip.masking.similarity import blended_similarity, unit
+from pgsclip.masking.similarity import blended_similarity, unit, without_noise
+
+_FLAT = 1e-5
+"""Deviation from its mean, as a share of its length, up to which a patch is flat: rounding noise is no pattern."""
 
 
 class ClusterParams(MaskerParams):
@@ -51,11 +54,13 @@ class ClusterMasker:
         anchors = max(1, round(self.params.anchor_share * count))
         drawn = torch.rand(batch, count, generator=generator, device=images.device).argsort(dim=1)[:, :anchors]
         embeddings = patches if self.params.features else None
-        nearest = blended_similarity(pixels, embeddings, progress, drawn).amax(dim=1)
+        nearest = without_noise(blended_similarity(pixels, embeddings, progress, drawn).amax(dim=1))
         return MaskScores(-nearest, (nearest > self.params.threshold).float().mean(dim=1))
 
 
 def standardised(pixels: Float[Tensor, "B L P"]) -> Float[Tensor, "B L P"]:
     """Each patch at mean 0 and length 1, as the paper compares them; a flat patch becomes 0 and resembles nothing."""
-    centred = pixels.float() - pixels.float().mean(dim=-1, keepdim=True)
-    return unit(centred)
+    pixels = pixels.float()
+    centred = pixels - pixels.mean(dim=-1, keepdim=True)
+    flat = centred.norm(dim=-1, keepdim=True) <= _FLAT * pixels.norm(dim=-1, keepdim=True)
+    return unit(centred.masked_fill(flat, 0))

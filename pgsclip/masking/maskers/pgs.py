@@ -17,7 +17,7 @@ from torch import Tensor
 from pgsclip.masking.contract import MaskerParams, MaskScores
 from pgsclip.masking.edges import canny_edges, sobel_edges
 from pgsclip.masking.pixels import grid_of, patchify
-from pgsclip.masking.similarity import blended_similarity, take_rows
+from pgsclip.masking.similarity import blended_similarity, take_rows, without_noise
 from pgsclip.masking.transport import balanced_similarity
 
 
@@ -38,6 +38,10 @@ class PgsParams(MaskerParams):
     """Blend embeddings in as training goes on; false looks at pixels only."""
     threshold: float = Field(default=0.8, ge=-1, le=1)
     """Under a range: an unprotected patch whose cosine with a candidate is above this is asked to go."""
+
+
+_ALIKE = 1e-4
+"""Spread of similarity below which all patches of an image count as equally similar: rounding is no difference."""
 
 
 class Explanation(NamedTuple):
@@ -90,7 +94,7 @@ class PgsMasker:
         else:
             rows = cosines = blended_similarity(pixels, embeddings, progress, candidates)
         similarity = _to_unit_range(rows.amax(dim=1))
-        keep = self.params.edge_weight * edges - similarity
+        keep = without_noise(self.params.edge_weight * edges - similarity)
         alike = cosines.amax(dim=1) - self.params.edge_weight * edges > self.params.threshold
         return Explanation(edges, candidates, similarity, MaskScores(keep, alike.float().mean(dim=1)))
 
@@ -112,6 +116,7 @@ def draw_candidates(edges: Float[Tensor, "B L"], share: float, generator: torch.
 
 
 def _to_unit_range(values: Tensor) -> Tensor:
-    """Smallest 0 and largest 1 per image; all equal: all 0."""
+    """Smallest 0 and largest 1 per image; all equal but for rounding: all 0."""
     low, high = values.aminmax(dim=1, keepdim=True)
-    return (values - low) / (high - low).clamp(min=torch.finfo(values.dtype).tiny)
+    scaled = (values - low) / (high - low).clamp(min=_ALIKE)
+    return torch.where(high - low > _ALIKE, scaled, torch.zeros_like(scaled))

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+import pgsclip
+from pgsclip.masking.edges import sobel_edges
+from pgsclip.masking.maskers.pgs import Explanation, PgsMasker, PgsParams, draw_candidates
+from pgsclip.masking.pixels import Grid, patchify
+from pgsclip.masking.similarity import cosine
+from pgsclip.masking.transport import balanced_similarity
+
+OFF = {"edges": False, "transport": False, "features": False}
+
+
+def _explained(images: Tensor, patches: Tensor, *, seed: int = 0, progress: float = 0.0, **params: Any) -> Explanation:
+    masker = PgsMasker(PgsParams(**params))
+    return masker.explain(images, patches, progress=progress, generator=Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def inputs() -> tuple[Tensor, Tensor]:
+    chance = Generator().manual_seed(1)
+    return torch.randn(2, 3, 32, 48, generator=chance), torch.randn(2, 24, 10, generator=chance)
+
+
+def _recall(kept: Tensor, inside: Tensor) -> float:
+    """Share of the object's patches that survive."""
+    return sum(float(inside[row].sum()) for row in kept) / (len(kept) * float(inside.sum()))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"edges": "canny"}, {"transport": False}, {"features": False}, {"transport": False, "features": False}],
+)
+def test_with_edges_the_object_stays_and_the_sky_goes(scene: Any, params: dict[str, Any]) -> None:
+    images = scene.images.expand(8, -1, -1, -1)
+    ours = _recall(pgsclip.masker("pgs", **params).keep(images, 16, 0.5), scene.inside)
+    chance = _recall(pgsclip.masker("random").keep(images, 16, 0.5), scene.inside)
+    assert chance < 0.6
+    assert ours > 0.95
+
+
+def test_candidates_sit_below_the_median_edge(scene: Any) -> None:
+    for seed in range(10):
+        found = _explained(scene.images, patchify(scene.images, scene.grid), seed=seed)
+        assert found.candidates.shape == (1, 10)
+        assert len(found.candidates.unique()) == 10
+        assert found.edges[0, found.candidates[0]].max() <= found.edges.median()
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "wanted"), [(196, 0.05, 10), (196, 0.001, 1), (9, 0.8, 7), (1, 0.05, 1), (5, 1.0, 5)]
+)
+def test_candidates_are_the_calmest_as_many_as_asked_for(count: int, share: float, wanted: int) -> None:
+    edges = torch.rand(3, count, generator=Generator().manual_seed(0))
+    found = draw_candidates(edges, share, Generator().manual_seed(0))
+    assert found.shape == (3, wanted)
+    pool = max(wanted, count // 2)
+    for row, candidates in zip(edges, found, strict=True):
+        assert len(candidates.unique()) == wanted
+        assert row[candidates].max() <= row.sort().values[pool - 1]
+
+
+def test_every_calm_patch_becomes_candidate_equally_often() -> None:
+    edges = torch.cat([torch.zeros(4000, 10), torch.ones(4000, 10)], dim=1)
+    drawn = torch.bincount(draw_candidates(edges, 0.1, Generator().manual_seed(0)).flatten(), minlength=20) / 4000
+    assert drawn[10:].eq(0).all()
+    assert (drawn[:10] - 0.2).abs().max() < 5 * (0.16 / 4000) ** 0.5
+
+
+def test_without_edges_any_patch_becomes_candidate() -> None:
+    drawn = torch.bincount(
+        draw_candidates(torch.zeros(4000, 10), 0.1, Generator().manual_seed(0)).flatten(), minlength=10
+    )
+    assert (drawn / 4000 - 0.1).abs().max() < 5 * (0.09 / 4000) ** 0.5
+
+
+def test_scores_are_edges_against_the_scaled_similarity_to_the_nearest_candidate(inputs: tuple[Tensor, Tensor]) -> None:
+    images, patches = inputs
+    for transport in (False, True):
+        found = _explained(images, patches, transport=transport, edge_weight=0.5, seed_share=0.1)
+        whole = cosine(patchify(images, Grid(4, 6, 8)))
+        if transport:
+            whole = balanced_similarity(whole, 0.1, 20)
+        for image in range(2):
+            nearest = whole[image, found.candidates[image]].amax(dim=0)
+            scaled = (nearest - nearest.min()) / (nearest.max() - nearest.min())
+            torch.testing.assert_close(found.similarity[image], scaled, rtol=0, atol=1e-5)
+        torch.testing.assert_close(found.scores.keep, 0.5 * found.edges - found.similarity, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.edges, sobel_edges(images, Grid(4, 6, 8)))
+
+
+def test_without_transport_candidates_go_first(inputs: tuple[Tensor, Tensor]) -> None:
+    found = _explained(*inputs, **OFF)
+    for scores, candidates in zip(found.scores.keep, found.candidates, strict=True):
+        assert scores[candidates].max() == scores.min() == -1
+
+
+@pytest.mark.parametrize(
+    "change", [{"edges": False}, {"edges": "canny"}, {"transport": False}, {"features": False}, {"edge_weight": 0.3}]
+)
+def test_every_switch_changes_the_scores(inputs: tuple[Tensor, Tensor], change: dict[str, Any]) -> None:
+    before, after = (_explained(*inputs, progress=0.5, **params).scores.keep for params in ({}, change))
+    assert torch.isfinite(after).all()
+    assert not torch.allclose(before, after)
+
+
+def test_true_means_sobel(inputs: tuple[Tensor, Tensor]) -> None:
+    assert torch.equal(_explained(*inputs, edges=True).scores.keep, _explained(*inputs).scores.keep)
+
+
+@pytest.mark.parametrize("transport", [False, True])
+def test_pixels_count_at_the_start_of_a_run_and_embeddings_at_its_end(
+    inputs: tuple[Tensor, Tensor], transport: bool
+) -> None:
+    images, patches = inputs
+    other_images, other_patches = torch.randn_like(images), torch.randn_like(patches)
+    switches: dict[str, Any] = {"edges": False, "transport": transport}
+    start = _explained(images, patches, progress=0.0, **switches).scores.keep
+    end = _explained(images, patches, progress=1.0, **switches).scores.keep
+    assert torch.equal(start, _explained(images, other_patches, progress=0.0, **switches).scores.keep)
+    assert torch.equal(end, _explained(other_images, patches, progress=1.0, **switches).scores.keep)
+    assert not torch.allclose(start, end)
+    pixels_only = _explained(images, patches, progress=1.0, **{**switches, "features": False}).scores.keep
+    assert torch.equal(pixels_only, start)
+
+
+def test_a_call_is_the_explanation_and_draws_as_much(inputs: tuple[Tensor, Tensor]) -> None:
+    masker = PgsMasker(PgsParams())
+    called, explained = Generator().manual_seed(4), Generator().manual_seed(4)
+    scores = masker(*inputs, progress=0.2, generator=called)
+    found = masker.explain(*inputs, progress=0.2, generator=explained)
+    assert torch.equal(scores.keep, found.scores.keep)
+    assert torch.equal(called.get_state(), explained.get_state())
+
+
+def test_under_a_range_an_image_removes_what_looks_like_its_candidates(scene: Any) -> None:
+    busy = torch.randn(scene.images.shape, generator=Generator().manual_seed(0))
+    images = torch.cat([scene.images, busy])
+    ratio = _explained(images, patchify(images, scene.grid)).scores.ratio
+    assert ratio is not None
+    assert ratio[0] > 0.5, "sky around one object"
+    assert ratio[1] < 0.2, "nothing in noise looks like anything else"
+    kept = pgsclip.masker("pgs").keep(images, 16, (0.3, 0.5))
+    assert [len(row) for row in kept] == [98, 137]
+
+
+def test_a_higher_threshold_removes_less(scene: Any) -> None:
+    patches = patchify(scene.images, scene.grid)
+    low, high = (_explained(scene.images, patches, threshold=value).scores.ratio for value in (0.2, 0.999))
+    assert low is not None
+    assert high is not None
+    assert low > high
+
+
+@pytest.mark.parametrize("params", [{}, {"transport": False}])
+def test_a_constant_image_scores_every_patch_alike(params: dict[str, Any]) -> None:
+    images = torch.tensor([0.713, 0.31, -0.2]).reshape(1, 3, 1, 1).expand(2, 3, 56, 56)
+    found = _explained(images, patchify(images, Grid(7, 7, 8)), **params)
+    assert found.scores.keep.eq(0).all()

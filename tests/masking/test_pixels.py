@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from pgsclip.errors import MaskerError
+from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, Grid, grid_of, luminance, patch_means, patchify
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 20))
+def test_the_grid_is_found_again_from_the_number_of_patches(rows: int, columns: int, side: int) -> None:
+    assert grid_of(rows * side, columns * side, rows * columns) == Grid(rows, columns, side)
+
+
+def test_a_grid_that_does_not_exist_is_a_sentence() -> None:
+    with pytest.raises(MaskerError, match=r"32 x 48 pixels cannot be cut into 5 square patches\. Crop it"):
+        grid_of(32, 48, 5)
+
+
+def test_patches_are_cut_as_a_strided_convolution_sees_them() -> None:
+    images = torch.randn(2, 3, 12, 20)
+    kernel = torch.randn(5, 3, 4, 4)
+    embedded = F.conv2d(images, kernel, stride=4).flatten(2).mT
+    torch.testing.assert_close(patchify(images, Grid(3, 5, 4)) @ kernel.flatten(1).T, embedded, rtol=1e-4, atol=1e-4)
+
+
+def test_patch_means_are_the_means_of_the_pixels_of_a_patch() -> None:
+    values = torch.randn(2, 12, 20)
+    means = patch_means(values, Grid(3, 5, 4))
+    for row in range(3):
+        for column in range(5):
+            piece = values[:, row * 4 : row * 4 + 4, column * 4 : column * 4 + 4]
+            torch.testing.assert_close(means[:, row * 5 + column], piece.mean(dim=(1, 2)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_luminance_undoes_the_normalisation(dtype: torch.dtype) -> None:
+    rgb = np.random.default_rng(0).random((8, 8, 3), np.float32)
+    normal = torch.tensor((rgb - CLIP_MEAN) / CLIP_STD).permute(2, 0, 1).unsqueeze(0).to(dtype)
+    gray = luminance(normal)
+    assert gray.dtype == torch.float32
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-2
+    np.testing.assert_allclose(gray[0].numpy(), cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), atol=tolerance)

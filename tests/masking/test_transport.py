@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import ot
+import pytest
+import torch
+from torch import Tensor
+
+from pgsclip.masking.maskers.pgs import PgsParams
+from pgsclip.masking.similarity import cosine
+from pgsclip.masking.transport import balanced_similarity, transport_plan
+
+TEMPERATURE, ITERATIONS = PgsParams().temperature, PgsParams().iterations
+
+
+def _similarity(batch: int, patches: int, width: int = 6) -> Tensor:
+    """Cosines of few dimensions with a common direction: hubs and loners, as images have them."""
+    chance = torch.Generator().manual_seed(3)
+    return cosine(torch.randn(batch, patches, width, generator=chance) + 0.3)
+
+
+def _pot_plan(similarity: Tensor, temperature: float) -> np.ndarray:
+    rows, columns = similarity.shape
+    return ot.sinkhorn(
+        np.full(rows, 1 / rows),
+        np.full(columns, 1 / columns),
+        -similarity.double().numpy(),
+        reg=temperature,
+        method="sinkhorn_log",
+        numItermax=20000,
+        stopThr=1e-12,
+    )
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 5.0])
+def test_the_plan_agrees_with_pot(temperature: float) -> None:
+    for similarity in _similarity(2, 24):
+        ours = transport_plan(similarity[None], temperature, 2000)[0].numpy()
+        np.testing.assert_allclose(ours, _pot_plan(similarity, temperature), rtol=1e-3, atol=1e-7)
+
+
+def test_a_rectangle_agrees_with_pot() -> None:
+    similarity = _similarity(1, 20)[0, :5]
+    ours = transport_plan(similarity[None], 0.2, 1000)[0].numpy()
+    np.testing.assert_allclose(ours, _pot_plan(similarity, 0.2), rtol=1e-3, atol=1e-7)
+
+
+def test_default_settings_meet_both_marginals() -> None:
+    plan = transport_plan(_similarity(3, 196, width=768), TEMPERATURE, ITERATIONS)
+    assert plan.gt(0).all()
+    torch.testing.assert_close(plan.sum(dim=1) * 196, torch.ones(3, 196), rtol=0, atol=1e-3)
+    torch.testing.assert_close(plan.sum(dim=2) * 196, torch.ones(3, 196), rtol=0, atol=1e-3)
+
+
+def test_default_rounds_are_close_to_the_limit_on_a_hard_image() -> None:
+    similarity = _similarity(1, 49)
+    short, long = (transport_plan(similarity, TEMPERATURE, rounds) for rounds in (ITERATIONS, 5000))
+    assert (short.sum(dim=2) * 49 - 1).abs().max() < 0.1
+    order, limit = short.flatten().argsort().argsort().double(), long.flatten().argsort().argsort().double()
+    assert torch.corrcoef(torch.stack([order, limit]))[0, 1] > 0.999
+
+
+@pytest.mark.parametrize("temperature", [0.04, 0.1, 100.0])
+def test_extreme_temperatures_stay_finite(temperature: float) -> None:
+    similarity = torch.eye(30)[None] * 2 - 1  # cosines from -1 to 1, as far apart as they can be
+    balanced = balanced_similarity(similarity, temperature, ITERATIONS)
+    assert torch.isfinite(balanced).all()
+    torch.testing.assert_close(transport_plan(similarity, temperature, ITERATIONS).sum(), torch.tensor(1.0))
+
+
+def test_a_hot_plan_is_uniform_and_a_cold_one_is_sharp() -> None:
+    similarity = _similarity(1, 12)
+    hot, cold = (transport_plan(similarity, temperature, 200)[0] for temperature in (1000.0, 0.04))
+    torch.testing.assert_close(hot, torch.full((12, 12), 1 / 144), rtol=0.01, atol=0)
+    assert cold.diagonal().sum() > 0.9
+
+
+def test_bfloat16_is_balanced_in_float32() -> None:
+    similarity = _similarity(1, 32).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        plan = transport_plan(similarity, TEMPERATURE, 100)
+    assert plan.dtype == torch.float32
+    torch.testing.assert_close(plan, transport_plan(similarity.float(), TEMPERATURE, 100))
+    torch.testing.assert_close(plan.sum(dim=1), torch.full((1, 32), 1 / 32), rtol=1e-4, atol=0)
+
+
+def test_balancing_takes_from_hubs_and_gives_to_loners() -> None:
+    alike = torch.ones(9, 4) + 0.01 * torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
+    loner = torch.tensor([[1.0, -1.0, 1.0, -1.0]])
+    similarity = cosine(torch.cat([alike, loner])[None])
+    change = (balanced_similarity(similarity, TEMPERATURE, 500) - similarity)[0]
+    assert change[9, :9].min() > change[:9, :9].max()
+
+
+def test_balanced_similarity_of_balanced_cosines_is_a_shift() -> None:
+    ring = torch.stack([torch.tensor([np.cos(a), np.sin(a)]) for a in np.linspace(0, 2 * np.pi, 8, endpoint=False)])
+    similarity = cosine(ring.float()[None])
+    difference = balanced_similarity(similarity, 0.3, 50) - similarity
+    torch.testing.assert_close(difference, difference[:, :1, :1].expand_as(difference), rtol=0, atol=1e-5)
