@@ -42,6 +42,8 @@ def viz_mask(
     from pgsclip.viz.preview import show
     from pgsclip.viz.sheet import compose
 
+    if out.resolve() in {path.resolve() for path in images}:
+        raise ImageError(f"The sheet would overwrite the image {out}. Give another --out.")
     columns = _columns(masker, ratio)
     pictures = [open_picture(path, image_size, patch_size) for path in images]
     sheet = compose([row_of_panels(picture, columns, seed=seed, explain=explain) for picture in pictures])
@@ -71,6 +73,8 @@ def _columns(maskers: list[str] | None, ratios: list[str] | None) -> list[Column
             )
         pairs = list(zip_longest(names, shares, fillvalue=shares[0]))
     try:
-        return [Column(masker(name), Ratio(0, 0) if name == "none" else Ratio.parse(share)) for name, share in pairs]
+        return [
+            Column(masker(name), Ratio(0.0, 0.0) if name == "none" else Ratio.parse(share)) for name, share in pairs
+        ]
     except ValueError as error:
         raise ConfigError(f"--ratio: {error}.") from None

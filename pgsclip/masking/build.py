@@ -23,8 +23,8 @@ def build_masker(name: str, params: dict[str, Any] | None = None) -> Masker:
     declared = isinstance(model, type) and issubclass(model, MaskerParams) and hasattr(kind, "chooses_ratio")
     if model is None or not declared or not isinstance(kind, type):
         raise MaskerError(
-            f"{name!r} is not a masker: a masker is a class with Params (from MaskerParams), chooses_ratio and __call__. "
-            f"`pgsclip.masking.testing.check_masker` tells its author what is missing."
+            f"{name!r} is not a masker: a masker is a class with Params (from MaskerParams), chooses_ratio and "
+            f"__call__. `pgsclip.masking.testing.check_masker` tells its author what is missing."
         )
     try:
         checked = model(**(params or {}))

@@ -13,6 +13,8 @@ from pgsclip.masking.pixels import Grid
 
 HIDDEN = (128, 128, 128)
 GRID = (255, 255, 255)
+_GRID_FROM = 4
+"""Side of a patch in pixels from which a grid is drawn; it would bury smaller ones."""
 _PAPER = (255, 255, 255)
 _INK = (30, 30, 30)
 _GAP = 12
@@ -36,8 +38,9 @@ def masked(image: Image.Image, keep: Int[np.ndarray, " K"], grid: Grid) -> Image
     shown[keep] = True
     hidden = ~shown.reshape(grid.rows, grid.columns).repeat(grid.side, axis=0).repeat(grid.side, axis=1)
     pixels[hidden] = HIDDEN
-    pixels[:: grid.side] = GRID
-    pixels[:, :: grid.side] = GRID
+    if grid.side >= _GRID_FROM:
+        pixels[:: grid.side] = GRID
+        pixels[:, :: grid.side] = GRID
     return Image.fromarray(pixels)
 
 
@@ -66,7 +69,15 @@ def compose(rows: list[list[Panel]]) -> Image.Image:
     columns = max(len(row) for row in rows)
     title_font, note_font = ImageFont.load_default(_TITLE), ImageFont.load_default(_NOTE)
     widths = [
-        max(max(row[i].image.width, round(title_font.getlength(row[i].title))) for row in rows if i < len(row))
+        max(
+            max(
+                row[i].image.width,
+                round(title_font.getlength(row[i].title)),
+                round(note_font.getlength(row[i].note)),
+            )
+            for row in rows
+            if i < len(row)
+        )
         for i in range(columns)
     ]
     heights = [max(panel.image.height for panel in row) for row in rows]
