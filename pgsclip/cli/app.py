@@ -15,6 +15,8 @@ from pgsclip.cli.train import train
 from pgsclip.cli.viz_mask import viz_mask
 from pgsclip.errors import PgsclipError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="pgsclip",
     help="Train CLIP models on the patches that matter, and see what each masker keeps.",
@@ -30,13 +32,20 @@ app.add_typer(recipes, name="recipes")
 app.add_typer(bench, name="bench")
 
 
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> bool:
+    if wanted:
         typer.echo(f"pgsclip {__version__}")
         raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except PgsclipError as error:
         sys.stderr.write(f"pgsclip: {error}\n")
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        sys.stderr.write("pgsclip: stopped by the keyboard.\n")
-        raise SystemExit(130) from None
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:  # Typer turns Ctrl-C into this code and says nothing
+            sys.stderr.write("pgsclip: stopped by the keyboard.\n")
+        raise

@@ -31,10 +31,10 @@ def step(
     from rich.console import Console
 
     from pgsclip.config.ratio import Ratio
-    from pgsclip.errors import ConfigError
+    from pgsclip.errors import ConfigError, RunError
     from pgsclip.training.bench import as_json, bench_step
     from pgsclip.training.distributed import World
-    from pgsclip.training.engines.base import pick_device
+    from pgsclip.training.run import open_device
 
     try:
         share = Ratio.parse(ratio)
@@ -48,7 +48,7 @@ def step(
             chosen,
             batch_size=batch_size,
             repeats=repeats,
-            device=pick_device(device, World()),
+            device=open_device(device, World()),
             progress=status.update,
         )
     width = max(len(cost.name) for cost in costs)
@@ -56,4 +56,7 @@ def step(
     for cost in costs:
         typer.echo(f"{cost.name:{width}}  {cost.seconds:7.3f}  {cost.ratio:13.3f}  {cost.kept:4.0%}")
     if json_file:
-        json_file.write_text(json.dumps(as_json(costs), indent=2) + "\n", encoding="utf-8")
+        try:
+            json_file.write_text(json.dumps(as_json(costs), indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"The figures cannot be written to {json_file}: {error.strerror}.") from None

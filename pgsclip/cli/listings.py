@@ -12,6 +12,9 @@ from pgsclip.errors import PgsclipError
 
 if TYPE_CHECKING:  # pydantic's model class would be fine, but the maskers behind it import torch
     from pydantic import BaseModel
+    from typer import Context
+else:
+    Context = typer.Context.__base__  # Typer hands over click's own class, and tests check annotations
 
 recipes = typer.Typer(help="Published settings, ready to train.", invoke_without_command=True)
 
@@ -25,7 +28,7 @@ def maskers() -> None:
 
 
 @recipes.callback()
-def _list(context: typer.Context) -> None:
+def _list(context: Context) -> None:
     """The recipes that ship with pgsclip; `recipes show NAME` prints one."""
     if context.invoked_subcommand is None:
         names = recipe_names()

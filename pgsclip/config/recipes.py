@@ -38,7 +38,7 @@ def recipe_text(name: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        if path.exists():
+        if name and path.exists():
             raise ConfigError(f"The recipe file {name} cannot be read: {error}.") from None
         raise ConfigError(
             f"There is no recipe {name!r}.{did_you_mean(name, recipe_names())} "

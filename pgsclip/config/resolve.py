@@ -26,7 +26,7 @@ def resolve(recipe: str | None, options: dict[str, Any], settings: Sequence[str]
     Raises:
         ConfigError: one message that names every mistake, where it was written, and the nearest valid key.
     """
-    found = load_recipe(recipe) if recipe else Recipe("", {}, {})
+    found = Recipe("", {}, {}) if recipe is None else load_recipe(recipe)
     tree = dict(found.settings)
     origins = dict(found.origins)
     if found.name:
@@ -34,11 +34,11 @@ def resolve(recipe: str | None, options: dict[str, Any], settings: Sequence[str]
     for key, value in options.items():
         if value is not None:
             tree = overlay(tree, _nested(key, value))
-            origins[key] = f"--{key.rpartition('.')[2].replace('_', '-')}"
+            _note(origins, key, f"--{key.rpartition('.')[2].replace('_', '-')}")
     for setting in settings:
         key, value = _split_setting(setting)
         tree = overlay(tree, _nested(key, value))
-        origins[key] = "--set"
+        _note(origins, key, "--set")
     return check(tree, origins)
 
 
@@ -63,7 +63,8 @@ def to_yaml(config: RunConfig) -> str:
 
 def _split_setting(setting: str) -> tuple[str, Any]:
     key, equals, text = setting.partition("=")
-    if not equals or not key.strip():
+    key = key.strip()
+    if not equals or not all(key.split(".")):
         raise ConfigError(f"--set {setting!r} is not of the form section.key=value, such as optim.lr=5e-4.")
     try:
         value = yaml.safe_load(text)
@@ -72,7 +73,14 @@ def _split_setting(setting: str) -> tuple[str, Any]:
     if isinstance(value, str):  # YAML 1.1 reads 5e-4 as text
         with contextlib.suppress(ValueError):
             value = float(value)
-    return key.strip(), value
+    return key, value
+
+
+def _note(origins: dict[str, str], key: str, origin: str) -> None:
+    """Remember who set a key last; whoever set what it replaces is forgotten."""
+    for other in [o for o in origins if key.startswith(f"{o}.") or o.startswith(f"{key}.")]:
+        del origins[other]
+    origins[key] = origin
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:
@@ -84,7 +92,8 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
 def _sentence(detail: ErrorDetails, origins: dict[str, str]) -> str:
     place = tuple(str(part) for part in detail["loc"] if not _is_union_branch(part))
     key = ".".join(place)
-    origin = next((origins[k] for k in (key, *(o for o in origins if key.startswith(o + "."))) if k in origins), None)
+    around = (o for o in origins if f"{key}.".startswith(f"{o}.") or o.startswith(f"{key}."))
+    origin = next((origins[o] for o in (key, *around) if o in origins), None)
     where = f"{origin}: {key}" if origin else key
     if detail["type"] == "extra_forbidden":
         keys = _keys_beside(place)
@@ -92,9 +101,7 @@ def _sentence(detail: ErrorDetails, origins: dict[str, str]) -> str:
         hint = did_you_mean(place[-1], keys) or (f" Did you mean {everywhere[0]!r}?" if everywhere else "")
         return f"{where} is unknown.{hint} Allowed here: {', '.join(keys)}."
     message = detail["msg"].removeprefix("Value error, ")
-    if "default" in detail["msg"]:
-        message = detail["msg"]
-    given = "" if repr(detail["input"]) in message else f" (given: {detail['input']!r})"
+    given = "" if detail["type"] == "value_error" else f" (given: {detail['input']!r})"
     return f"{where}: {message}{given}."
 
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pgsclip.config.ratio import Ratio
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Above0 = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Spec = Annotated[str, Field(min_length=1)]
+
+
+def _in_order(given: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < given[0] <= given[1]:
+        raise ValueError(f"{list(given)} is not a range of shares: give the smallest, above 0, and then the largest")
+    return given
 
 
 class Section(BaseModel):
@@ -21,7 +30,7 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Which pairs are seen, how many at once, and how damage is handled."""
 
-    spec: str = "generated"
+    spec: Spec = "generated"
     """`generated`, shards (`dir/{00000..01242}.tar`, a glob, `a::b`), a .csv/.tsv, or a folder of images."""
     samples: Positive | None = None
     """Pairs in one epoch; counted once when not given."""
@@ -31,7 +40,7 @@ class DataConfig(Section):
     """Loader processes per training process; `auto` takes up to four, never more than there are shards."""
     shuffle: Positive = 5000
     """Shards are shuffled as a whole, samples within a buffer of this many."""
-    crop_scale: tuple[Share, Share] = (0.9, 1.0)
+    crop_scale: Annotated[tuple[Share, Share], AfterValidator(_in_order)] = (0.9, 1.0)
     """Smallest and largest share of the image area that a random crop covers."""
     bad_share: Share = 0.02
     """The run stops when more than this share of the samples read so far cannot be used."""
@@ -87,25 +96,25 @@ class LossConfig(Section):
 
     name: str = "clip"
     """A registered loss: `clip` or `siglip`."""
-    max_scale: Annotated[float, Field(gt=0)] = 100.0
+    max_scale: Above0 = 100.0
     """Upper bound of exp(logit_scale), the inverse temperature."""
 
 
 class OptimConfig(Section):
     """AdamW with linear warm-up and cosine decay to zero."""
 
-    lr: Annotated[float, Field(gt=0)] = 1e-3
+    lr: Above0 = 1e-3
     """Peak learning rate."""
-    betas: tuple[Share, Share] = (0.9, 0.98)
-    eps: Annotated[float, Field(gt=0)] = 1e-6
-    weight_decay: Annotated[float, Field(ge=0)] = 0.2
+    betas: tuple[Decay, Decay] = (0.9, 0.98)
+    eps: Above0 = 1e-6
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.2
     """Applied to weight matrices only; never to gains, biases or the temperature."""
     warmup_steps: Annotated[int, Field(ge=0)] = 0
-    clip_grad_norm: Annotated[float, Field(gt=0)] | None = None
+    clip_grad_norm: Above0 | None = None
     """Largest gradient norm; not clipped when null."""
     steps: Positive | None = None
     """Length of the run in optimiser steps."""
-    epochs: Annotated[float, Field(gt=0)] | None = None
+    epochs: Above0 | None = None
     """Length of the run in passes over the data; `steps` wins when both are given."""
 
 
@@ -118,8 +127,8 @@ class EngineConfig(Section):
     """DeepSpeed only: what is split over processes: 1 optimiser state, 2 also gradients, 3 also weights."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """`auto` is bf16 on GPUs that have it, fp32 elsewhere. Weights stay fp32; bf16 and fp16 are autocast."""
-    device: str = "auto"
-    """`auto`, `cpu`, `cuda` or `mps`."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """`auto` takes CUDA, then MPS, then the CPU."""
     compile: bool = False
     """torch.compile the image and text towers (torch engine)."""
 
@@ -128,7 +137,7 @@ class CheckpointConfig(Section):
     """When the run is saved. It is always saved at its end."""
 
     every_steps: Positive | None = None
-    every_minutes: Annotated[float, Field(gt=0)] | None = 30.0
+    every_minutes: Above0 | None = 30.0
     keep: Positive = 3
     """How many checkpoints stay; older ones are deleted."""
 
@@ -144,7 +153,7 @@ class EvaluateConfig(Section):
 
     every_steps: Positive | None = None
     """Evaluate also during the run; always at its end."""
-    data: str | None = "auto"
+    data: Spec | None = "auto"
     """Held-out pairs, given as `data.spec` is; `auto`: `val-*.tar` beside the training shards; null: none."""
     batch_size: Positive = 256
 
@@ -156,7 +165,7 @@ def _as_text(given: Any) -> Any:
 class RunConfig(Section):
     """One training run."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """All chance of a run (weights, data order, crops, masks) comes from this number."""
     out: Annotated[str | None, BeforeValidator(_as_text)] = None
     """Run folder; `runs/<recipe>-<masker>-<ratio>` when not given."""

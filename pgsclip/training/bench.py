@@ -53,6 +53,7 @@ def bench_step(
         repeats: timed rounds; one more round warms up.
         context: caption length in tokens; the model's own when not given.
     """
+    built = build_model(ModelConfig(name=model), seed=0, loss_has_bias=False)
     torch.manual_seed(0)
     steps = {"open_clip, no mask": _open_clip_step(model, 0.0, device)}
     fixed = sorted({ratio.high for _, ratio in maskers if ratio.high > 0 and not ratio.is_range})
@@ -61,7 +62,6 @@ def bench_step(
     kept: dict[str, float] = dict.fromkeys(steps, 0.0)
     for name, ratio in maskers:
         steps[f"{name} {ratio}"] = _our_step(name, ratio, model, device)
-    built = build_model(ModelConfig(name=model), seed=0, loss_has_bias=False)
     height, width = built.image_tower.image_size
     images = torch.randn(batch_size, 3, height, width, device=device)
     texts = _captions(batch_size, context or built.context_length, built.vocab_size, device)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pgsclip.config.recipes import load_recipe
 from pgsclip.config.resolve import resolve
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import RunError
@@ -42,5 +43,6 @@ def configure(recipe: str | None, options: dict[str, Any], settings: Sequence[st
                 f"There is no run to resume in {path} (no config.yaml). "
                 f"Give the folder of the run with --out, or start without --resume."
             )
-        config = resolve(str(stored), options, settings).model_copy(update={"recipe": config.recipe})
+        name = load_recipe(str(stored)).settings.get("recipe")
+        config = resolve(str(stored), options, settings).model_copy(update={"recipe": name})
     return Request(config, path, resume)

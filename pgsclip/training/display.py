@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.live import Live
@@ -20,7 +19,7 @@ class Display:
         self._silent = silent
         self._live: Live | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Display:
         if self._console.is_terminal and not self._silent:
             self._live = Live(Text("preparing the first batch …"), console=self._console, refresh_per_second=4)
             self._live.start()

@@ -51,6 +51,8 @@ class Loop:
         """
         self._positions.update({position.worker: position for position in self.done.positions})
         meter = Meter(self.engine.device)
+        if self.done.step >= self.total:  # a finished run that goes on: there is only its result to tell
+            self._evaluate()
         for step in range(self.done.step, self.total):
             batch, waited = self._fetch()
             lr = learning_rate(step, self.total, self.config.optim)
@@ -62,11 +64,11 @@ class Loop:
             if self._is_due(self.config.log.every_steps):
                 self._stop_if_not_finite(meter)
                 self._log(meter, lr)
-            if self._is_due(self.config.evaluate.every_steps):
-                self._evaluate()
             if self._is_due(self.config.checkpoint.every_steps) or self._is_time_to_save():
                 self._stop_if_not_finite(meter)
-                self._save()
+                self._save()  # before evaluation, so that whatever goes wrong there costs no training
+            if self._is_due(self.config.evaluate.every_steps):
+                self._evaluate()
         return self.done
 
     def _fetch(self) -> tuple[Batch, float]:

@@ -11,8 +11,8 @@ from pgsclip.masking.selection import kept_count
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.flops import count_flops
 from pgsclip.training.distributed import World
-from pgsclip.training.engines.base import autocast_dtype, pick_device, pick_engine
-from pgsclip.training.run import build_task, open_stream, total_steps
+from pgsclip.training.engines.base import autocast_dtype, pick_engine
+from pgsclip.training.run import build_task, open_device, open_stream, total_steps
 
 _TYPICAL_CAPTION = 20
 """Tokens of a web caption with its two markers, CC12M's mean: what a sorted group of captions is cut to, about."""
@@ -62,7 +62,7 @@ def make_plan(config: RunConfig, world: World) -> Plan:
     built, task = build_task(config, world)
     stream = open_stream(config, built, world)
     steps = total_steps(config, stream.size)
-    device = pick_device(config.engine.device, world)
+    device = open_device(config.engine.device, world)
     engine = pick_engine(config.engine, world, device)
     total = patch_count(built)
     ratio = config.masker.ratio

@@ -15,8 +15,8 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Batch
 from pgsclip.data.faults import FaultLedger
 from pgsclip.data.loading import Stream, open_data
-from pgsclip.data.spec import find_held_out
-from pgsclip.errors import ConfigError, RunError
+from pgsclip.data.spec import find_held_out, open_source
+from pgsclip.errors import ConfigError, PluginError, RunError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut, held_out_sets
 from pgsclip.masking.build import build_masker
@@ -53,7 +53,7 @@ def train(request: Request, console: Console) -> Outcome:
     """
     config = request.config
     world = read_world()
-    device = pick_device(config.engine.device, world)
+    device = open_device(config.engine.device, world)
     with _joined(world, device):
         built, task = build_task(config, world)
         stream = open_stream(config, built, world)
@@ -64,9 +64,9 @@ def train(request: Request, console: Console) -> Outcome:
         name = pick_engine(config.engine, world, device)
         engine = build_engine(task, name, config.engine, config.optim, world, device, config.data.batch_size)
         done = checkpoints.load(engine, last) if last else Progress(0, 0, 0.0)
+        sets = open_held_out(config, built)
         if world.leads:
             _open_folder(folder, request, done)
-        sets = open_held_out(config, built)
         with Display(total, console=console, silent=not world.leads) as display:
             display.say(_introduction(request, stream, name, engine, done, total))
             evaluation = Evaluation(sets, Encoder(engine.features, built.tokenizer, device))
@@ -109,9 +109,33 @@ class Evaluation:
         return results
 
 
+def open_device(wanted: str, world: World) -> torch.device:
+    """The device called `wanted`, for this process.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if wanted not in ("auto", "cpu", *there):
+        raise ConfigError(f"There is no kind of device {wanted!r}; give auto, cpu, cuda or mps.")
+    if there.get(wanted, 1) == 0:
+        raise ConfigError(f"There is no {wanted} device on this machine; give auto or cpu, or run where there is one.")
+    if (wanted == "cuda" or (wanted == "auto" and there["cuda"])) and world.local_rank >= there["cuda"]:
+        raise ConfigError(
+            f"Process {world.local_rank} of this machine has no GPU of its own, as there are {there['cuda']}; "
+            f"start that many processes here (torchrun --nproc-per-node {there['cuda']}), or give engine.device=cpu."
+        )
+    return pick_device(wanted, world)
+
+
 def build_task(config: RunConfig, world: World) -> tuple[BuiltModel, Task]:
     """Model, masker and loss of a config, joined into the module that an engine wraps."""
     loss_class = plugins.load(plugins.LOSSES, config.loss.name)
+    if not hasattr(loss_class, "needs_bias"):
+        raise PluginError(
+            f"{config.loss.name!r} is not a loss: a loss is a class with needs_bias and __call__, built with rank and "
+            f"world_size. See pgsclip.losses.ContrastiveLoss, or take clip or siglip."
+        )
     masker = build_masker(config.masker.name, config.masker.params)
     if config.masker.ratio.is_range and not masker.chooses_ratio:
         refuse_range(config.masker.name, config.masker.ratio)
@@ -146,8 +170,14 @@ def total_steps(config: RunConfig, samples: int) -> int:
 
 
 def open_held_out(config: RunConfig, built: BuiltModel) -> list[HeldOut]:
-    """What this run is evaluated on; `auto` is what belongs to its training data, if anything does."""
+    """What this run is evaluated on; `auto` is what belongs to its training data, if anything does.
+
+    Raises:
+        DataError: it is not there. Said before the run starts, not when it ends.
+    """
     spec = find_held_out(config.data.spec) if config.evaluate.data == "auto" else config.evaluate.data
+    if spec is not None:
+        open_source(spec, config.data.model_copy(update={"samples": None}))
     return held_out_sets(spec, config.data, built.preprocess_eval(), built.tokenizer, config.evaluate.batch_size)
 
 

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pgsclip.config.ratio import Ratio
+from pgsclip.config.resolve import to_yaml
+from pgsclip.errors import RunError
+from pgsclip.training.configure import configure
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def store(path: str, *settings: str, recipe: str | None = "clipart") -> None:
+    config = configure(recipe, {"data.spec": "generated"}, settings, resume=False).config
+    Path(path).mkdir(parents=True)
+    Path(path, "config.yaml").write_text(to_yaml(config))
+
+
+def test_with_neither_recipe_nor_data_it_is_the_smoke_run() -> None:
+    request = configure(None, {"masker.name": "pgs"}, [], resume=False)
+    assert request.config.recipe == "smoke"
+    assert request.path == Path("runs/smoke-pgs-0.5")
+
+
+def test_with_data_there_is_no_recipe() -> None:
+    request = configure(None, {"data.spec": "generated"}, [], resume=False)
+    assert request.config.recipe is None
+    assert request.config.model.name == "ViT-B-16"
+
+
+def test_out_is_the_folder() -> None:
+    assert configure(None, {"out": "a/b"}, [], resume=False).path == Path("a/b")
+
+
+def test_resume_takes_the_config_of_the_run_with_new_options_on_top() -> None:
+    store("mine", "masker.name=random", "masker.ratio=0.4", "optim.lr=0.5", "optim.steps=7")
+    request = configure(None, {"out": "mine", "optim.steps": 9}, ["optim.eps=0.25"], resume=True)
+    config = request.config
+    assert (config.masker.name, config.masker.ratio, config.optim.lr) == ("random", Ratio(0.4, 0.4), 0.5)
+    assert (config.optim.steps, config.optim.eps) == (9, 0.25)
+    assert request.resume
+
+
+@pytest.mark.parametrize("recipe", ["clipart", None])
+def test_a_resumed_run_keeps_the_name_of_its_recipe(recipe: str | None) -> None:
+    store("mine", recipe=recipe)
+    assert configure(None, {"out": "mine"}, [], resume=True).config.recipe == recipe
+
+
+def test_a_moved_run_is_resumed_where_it_is_now() -> None:
+    store("old", "out=old")
+    Path("old").rename("new")
+    assert configure(None, {"out": "new"}, [], resume=True).path == Path("new")
+
+
+def test_resume_with_nothing_there() -> None:
+    with pytest.raises(RunError, match=r"no run to resume in mine \(no config.yaml\). Give the folder of the run with"):
+        configure(None, {"out": "mine"}, [], resume=True)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+import torch
+
+from pgsclip.training import meter as room
+from pgsclip.training.meter import Meter, memory_gib
+from pgsclip.training.task import StepReport
+
+CPU = torch.device("cpu")
+
+
+def report(kept: float = 0.5) -> StepReport:
+    return StepReport(torch.tensor(0.25), torch.tensor([14.0]), kept)
+
+
+def test_loss_is_of_the_last_step_and_shares_are_averages_since_the_last_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    meter = Meter(CPU)
+    for step, (loss, kept) in enumerate([(3.0, 0.5), (2.0, 0.75)], start=1):
+        now[0] += 2
+        meter.add(step, torch.tensor(loss), report(kept), samples=8, waited=0.5)
+    row = meter.row()
+    assert row.pop("memory_gib") > 0
+    expected = {"loss": 2.0, "acc1": 0.25, "temperature": 14.0, "kept": 0.625, "samples_per_s": 4.0, "data_wait": 0.25}
+    assert row == pytest.approx(expected)
+    now[0] += 1
+    meter.add(3, torch.tensor(1.0), report(1.0), samples=8, waited=0.0)
+    again = meter.row()
+    assert (again["kept"], again["samples_per_s"], again["data_wait"]) == (1.0, 8.0, 0.0)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_the_first_bad_step_is_remembered(bad: float) -> None:
+    meter = Meter(CPU)
+    meter.add(1, torch.tensor(1.0), report(), 8, 0.0)
+    assert meter.first_bad_step() is None
+    meter.add(2, torch.tensor(bad), report(), 8, 0.0)
+    meter.add(3, torch.tensor(math.nan), report(), 8, 0.0)
+    meter.add(4, torch.tensor(1.0), report(), 8, 0.0)
+    assert meter.first_bad_step() == 2
+    meter.row()
+    assert meter.first_bad_step() == 2
+
+
+def test_a_loss_with_a_graph_is_not_held_on_to() -> None:
+    meter = Meter(CPU)
+    meter.add(1, torch.ones((), requires_grad=True) * 2, report(), 8, 0.0)
+    assert not meter._loss.requires_grad
+
+
+def test_resident_memory_is_in_gib_on_linux_and_on_macos(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/proc/self/status", encoding="utf-8") as status:  # noqa: PTH123
+        peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    assert memory_gib(CPU) == pytest.approx(peak / 2**20, rel=0.05)
+    monkeypatch.setattr(room.sys, "platform", "darwin")  # there it is counted in bytes
+    assert memory_gib(CPU) < 0.01
