@@ -176,7 +176,7 @@ def test_truncated_tar_gives_what_is_whole_and_says_so(
     whole = 10 * 4 * 512  # a header and one block for each member
     for end in range(int(whole * share), int(whole * share) + 2048, 256):
         Path(url).write_bytes(content[:end])
-        readable = [str(number) for number in range(end // 2048)]
+        readable = [str(number) for number in range((end + 256) // 2048)]  # the last block may lack its padding
         assert captions(url) == readable
         assert ("truncated tar", "") in faults(url)
         assert count_pairs(url) - len(readable) in (0, 1)  # the header of the last one may be whole
