@@ -75,7 +75,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     except SafetensorError as error:
         raise ModelError(f"{path} is not a readable safetensors file: {error}.") from None
     except Exception as error:  # the unpickler meets junk with whatever its bytes lead to
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).strip().split("\n")[0].split(". ")[0] or type(error).__name__
         raise ModelError(
             f"{path} holds more than tensors or is damaged, and is not unpickled for safety ({reason}). "
             f"Where you trust it, convert it once: load it yourself and write its state dict as safetensors."

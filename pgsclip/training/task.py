@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -114,7 +115,8 @@ class CappedExp(torch.autograd.Function):
     """exp(min(x, cap)) for the temperature.
 
     Above the cap the gradient still pulls down but never pushes further up, as if the parameter itself were clamped
-    after each step, without touching a parameter that ZeRO may have split or copied.
+    after each step, without touching a parameter that ZeRO may have split or copied. Which way it pulls is decided by
+    the mean over processes: ranks that each drop their own push would together pull down what the batch holds still.
     """
 
     @staticmethod
@@ -126,5 +128,13 @@ class CappedExp(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         value, above = ctx.saved_tensors
-        pull = gradient * value
+        pull = _mean_over_processes(gradient * value)
         return torch.where(above & (pull < 0), torch.zeros_like(pull), pull), None
+
+
+def _mean_over_processes(tensor: Tensor) -> Tensor:
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return tensor
+    total = tensor.clone()
+    dist.all_reduce(total)
+    return total / dist.get_world_size()

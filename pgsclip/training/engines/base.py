@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
+from pgsclip.errors import PgsclipError, RunError
 from pgsclip.training.distributed import World
 from pgsclip.training.task import StepReport, Task, View
 
@@ -40,6 +43,22 @@ class Engine(Protocol):
 
     def load(self, folder: Path) -> None:
         """Restore what `save` wrote, at the same number of ranks."""
+
+
+@contextmanager
+def restoring(folder: Path) -> Iterator[None]:
+    """Whatever goes wrong while an engine reads its state becomes a sentence."""
+    try:
+        yield
+    except PgsclipError:
+        raise
+    except Exception as error:  # torch and DeepSpeed meet a damaged file with whatever its bytes lead to
+        reason = str(error).strip().split("\n")[0].split(". ")[0] or type(error).__name__
+        raise RunError(
+            f"The state in {folder} cannot be restored: it is damaged, belongs to another model, or holds more than "
+            f"tensors, which is not unpickled for safety ({reason}). Delete that folder to resume from the checkpoint "
+            f"before it, or start again in another --out."
+        ) from None
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:

@@ -20,11 +20,12 @@ from torch import Tensor
 from pgsclip.config.schema import EngineConfig, OptimConfig
 from pgsclip.errors import RunError
 from pgsclip.training.distributed import World, join
-from pgsclip.training.engines.base import autocast_dtype
+from pgsclip.training.engines.base import autocast_dtype, restoring
 from pgsclip.training.optimizer import build_optimizer
 from pgsclip.training.task import StepReport, Task, View
 
 _TAG = "deepspeed"
+_STAGE = "zero-stage"
 
 
 class DeepSpeedEngine:
@@ -87,6 +88,8 @@ class DeepSpeedEngine:
     def save(self, folder: Path) -> None:
         with _without_noise():
             self._engine.save_checkpoint(str(folder), tag=_TAG, save_latest=False)
+        if self._world.leads:
+            (folder / _TAG / _STAGE).write_text(str(self.stage))
 
     def load(self, folder: Path) -> None:
         if not (folder / _TAG).is_dir():
@@ -94,8 +97,17 @@ class DeepSpeedEngine:
                 f"{folder} holds no state of the deepspeed engine; it was written by another one. "
                 f"Resume with the engine that the run started with, for example --engine torch."
             )
-        with _without_noise(), _only_known_classes():
-            self._engine.load_checkpoint(str(folder), tag=_TAG)
+        with restoring(folder):
+            stage = (folder / _TAG / _STAGE).read_text()
+            if stage != str(self.stage):
+                raise RunError(
+                    f"The state in {folder} was written with engine.zero_stage {stage} and this run has {self.stage}; "
+                    f"resume with --set engine.zero_stage={stage}."
+                )
+            with _without_noise(), _only_known_classes():
+                loaded, _ = self._engine.load_checkpoint(str(folder), tag=_TAG)
+            if loaded is None:
+                raise FileNotFoundError("files of it are missing")
 
     def _declare_borrowed_parameters(self) -> None:
         """ZeRO-3 gathers a module's own parameters when it is called; ours read some of their neighbours' as well."""

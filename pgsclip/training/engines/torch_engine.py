@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from pgsclip.config.schema import EngineConfig, OptimConfig
 from pgsclip.errors import RunError
 from pgsclip.training.distributed import World
-from pgsclip.training.engines.base import autocast_dtype
+from pgsclip.training.engines.base import autocast_dtype, restoring
 from pgsclip.training.optimizer import build_optimizer
 from pgsclip.training.task import StepReport, Task, View
 
@@ -86,10 +86,11 @@ class TorchEngine:
                 f"{folder} holds no state of the torch engine; it was written by another one. "
                 f"Resume with the engine that the run started with, for example --engine deepspeed."
             )
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.task.load_state_dict(state["task"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._scaler.load_state_dict(state["scaler"])
+        with restoring(folder):
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            self.task.load_state_dict(state["task"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._scaler.load_state_dict(state["scaler"])
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=self._dtype or torch.bfloat16, enabled=self._dtype is not None)

@@ -1,0 +1,58 @@
+"""The trials of all engines, run once for all tests of this folder and only when one of them asks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+ENGINES = {"torch": {"engine": "torch"}} | {f"zero{n}": {"engine": "deepspeed", "stage": n} for n in range(4)}
+TRIALS: list[dict[str, Any]] = [
+    *({"name": f"{name}-alone", **engine} for name, engine in ENGINES.items()),
+    *({"name": f"{name}-two", "world": 2, "clip": 0.5, **engine} for name, engine in ENGINES.items()),
+    *({"name": f"{name}-timm", "world": 2, "model": "timm", **ENGINES[name]} for name in ("torch", "zero3")),
+    *(
+        {"name": f"{name}-{p}", "precision": p, **ENGINES[name]}
+        for name in ("torch", "zero1")
+        for p in ("bf16", "fp16")
+    ),
+    *({"name": f"{name}-refuse", "act": "refuse", **ENGINES[name]} for name in ("torch", "zero0", "zero1", "zero3")),
+]
+
+
+@pytest.fixture(scope="session")
+def trial_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trials")
+    # Those of torch first: they look whether deepspeed was imported.
+    trials = sorted(TRIALS, key=lambda trial: (trial["engine"] == "deepspeed", trial.get("act") == "refuse"))
+    (folder / "trials.json").write_text(json.dumps(trials))
+    environment = {
+        **{name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")},
+        "OMP_NUM_THREADS": "1",
+        "TORCHDYNAMO_DISABLE": "1",  # four seconds less of imports
+        "TORCH_EXTENSIONS_DIR": str(folder / "compiled"),
+    }
+    command = [sys.executable, "-P", str(Path(__file__).parent / "trials.py"), str(folder)]
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def found(trial_folder: Path) -> Callable[[str], dict[str, Any]]:
+    """`found("zero3-two")`: what that trial came to."""
+
+    def read(name: str) -> dict[str, Any]:
+        error = trial_folder / f"{name}.error"
+        assert not error.exists(), error.read_text()
+        result: dict[str, Any] = torch.load(trial_folder / f"{name}.pt", weights_only=True)
+        return result
+
+    return read
