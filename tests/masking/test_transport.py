@@ -97,3 +97,11 @@ def test_balanced_similarity_of_balanced_cosines_is_a_shift() -> None:
     similarity = cosine(ring.float()[None])
     difference = balanced_similarity(similarity, 0.3, 50) - similarity
     torch.testing.assert_close(difference, difference[:, :1, :1].expand_as(difference), rtol=0, atol=1e-5)
+
+
+def test_balanced_similarity_is_the_logarithm_of_the_plan_beside_a_uniform_one() -> None:
+    similarity = _similarity(1, 16)
+    expected = 0.2 * np.log(256 * _pot_plan(similarity[0], 0.2))
+    np.testing.assert_allclose(balanced_similarity(similarity, 0.2, 1000)[0].numpy(), expected, atol=1e-3)
+    uniform = balanced_similarity(torch.full((1, 9, 9), 0.4), TEMPERATURE, 1)
+    torch.testing.assert_close(uniform, torch.zeros(1, 9, 9), rtol=0, atol=1e-6)
