@@ -69,21 +69,17 @@ class CheckpointFolder:
         """Restore the engine and return where the run stood.
 
         Raises:
-            RunError: when the checkpoint was written by another number of processes.
+            RunError: when the checkpoint was written by another number of processes, or is damaged.
         """
-        mine = folder / f"progress-rank{self._world.rank:05d}.json"
-        try:
-            stored = json.loads(mine.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            stored = {"world": len(list(folder.glob("progress-rank*.json")))}
-        if stored["world"] != self._world.size:
+        written_by = len(list(folder.glob("progress-rank*.json")))
+        if written_by not in (0, self._world.size):
             raise RunError(
-                f"The checkpoint {folder} was written by {stored['world']} processes and this run has "
-                f"{self._world.size}; resume with {stored['world']}."
+                f"The checkpoint {folder} was written by {written_by} processes and this run has "
+                f"{self._world.size}; resume with {written_by}."
             )
+        progress = _read_progress(folder / f"progress-rank{self._world.rank:05d}.json")
         engine.load(folder)
-        positions = tuple(Position(*position) for position in stored["positions"])
-        return Progress(stored["step"], stored["samples"], stored["epoch"], positions)
+        return progress
 
     def _complete(self) -> list[Path]:
         return sorted(self.path.glob(f"{_PREFIX}*"))
@@ -91,6 +87,18 @@ class CheckpointFolder:
     def _drop_old(self) -> None:
         for folder in self._complete()[: -self._keep]:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_progress(path: Path) -> Progress:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        positions = tuple(Position(*position) for position in stored["positions"])
+        return Progress(stored["step"], stored["samples"], stored["epoch"], positions)
+    except (OSError, ValueError, TypeError, KeyError):
+        raise RunError(
+            f"{path} is missing or damaged. Delete {path.parent} to resume from the checkpoint before it, or start "
+            f"again in another --out."
+        ) from None
 
 
 def _write_progress(path: Path, progress: Progress, world_size: int) -> None:
