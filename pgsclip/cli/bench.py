@@ -7,12 +7,17 @@ from typing import Annotated
 
 import typer
 
+from pgsclip.cli.bench_masks import bench_masks
+
 bench = typer.Typer(help="What things cost on this machine, side by side in one run.", no_args_is_help=True)
 
 
 @bench.callback()
 def _root() -> None:
     """Benchmarks."""
+
+
+bench.command("masks")(bench_masks)
 
 
 @bench.command("step")

@@ -1,8 +1,8 @@
 """How much edge a patch holds: the part of PGS that protects objects.
 
-CLIP-PGS (arXiv 2503.17080, section 3.2) asks for edge detection before candidates are chosen. We take the gradient at
-pixel resolution and average it per patch, where the released code takes it on a map of patch means; see
-docs/fidelity.md.
+CLIP-PGS (arXiv 2503.17080, section 3.2) asks for edge detection before candidates are chosen. At pixel resolution
+the strongest edges of a photograph are grass, gravel and brick; on squares as large as a patch what is left is where
+things end. docs/fidelity.md has the figures.
 """
 
 from __future__ import annotations
@@ -20,9 +20,17 @@ _FLAT = 1e-5
 """Gradient of luma below which a whole image counts as flat: rounding noise is no edge."""
 
 
-def sobel_edges(images: Float[Tensor, "B 3 H W"], grid: Grid) -> Float[Tensor, "B L"]:
-    """Mean Sobel magnitude of each patch, in [0, 1] with the strongest patch of an image at 1; flat images are 0."""
-    return _scaled(patch_means(sobel_magnitude(luminance(images)), grid))
+def sobel_edges(images: Float[Tensor, "B 3 H W"], grid: Grid, scale: float = 0.0) -> Float[Tensor, "B L"]:
+    """Mean Sobel magnitude of each patch, in [0, 1] with the strongest patch of an image at 1; flat images are 0.
+
+    Args:
+        scale: side of the squares whose mean luma the gradient is taken of, as a share of a patch: 0 is a pixel, 1 a
+            patch; rounded down to a side that divides the patch.
+    """
+    square = max(side for side in range(1, grid.side + 1) if grid.side % side == 0 and side <= max(1, scale * grid.side))
+    cells = Grid(grid.rows * (grid.side // square), grid.columns * (grid.side // square), square)
+    means = patch_means(luminance(images), cells).reshape(-1, cells.rows, cells.columns)
+    return _scaled(patch_means(sobel_magnitude(means), Grid(grid.rows, grid.columns, grid.side // square)))
 
 
 def canny_edges(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, overload
 
 import torch
+import yaml
 from torch import Tensor
 
 from pgsclip.config.ratio import Ratio
@@ -79,6 +80,27 @@ def masker(name: str, **params: Any) -> MaskerHandle:
         PluginError: no such masker. MaskerError: a parameter is unknown or wrong.
     """
     return MaskerHandle(name, build_masker(name, params))
+
+
+def parsed_masker(text: str) -> MaskerHandle:
+    """A masker as typed on the command line: a name, then parameters as `key=value`, such as `pgs edges=false`.
+
+    The handle's name is the whole text.
+
+    Raises:
+        PluginError: no such masker. MaskerError: a word without `=`, or a parameter is unknown or wrong.
+    """
+    name, *words = text.split() or [text]
+    params = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise MaskerError(f"{word!r} in {text!r} is no parameter; write name, then key=value: 'pgs edges=false'.")
+        try:
+            params[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise MaskerError(f"The value of {word!r} in {text!r} cannot be read.") from None
+    return MaskerHandle(" ".join([name, *words]), build_masker(name, params))
 
 
 def _checked_grid(images: Tensor, patch_size: int) -> Grid:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pgsclip.masking.contract import MaskerParams, MaskScores
 from pgsclip.masking.edges import canny_edges, sobel_edges
-from pgsclip.masking.pixels import grid_of, patchify
+from pgsclip.masking.pixels import Grid, grid_of, patchify
 from pgsclip.masking.similarity import blended_similarity, take_rows, without_noise
 from pgsclip.masking.transport import balanced_similarity
 
@@ -26,13 +26,19 @@ class PgsParams(MaskerParams):
     """Share of patches drawn as candidates."""
     edges: Literal["sobel", "canny"] | bool = "sobel"
     """Edge detector; false turns edge protection off."""
-    edge_weight: float = Field(default=1.0, ge=0)
+    edge_scale: float = Field(default=1.0, ge=0, le=1)
+    """Sobel on the mean luma of squares of this share of a patch's side; 0 is pixel by pixel."""
+    edge_weight: float = Field(default=0.5, ge=0)
     """How strongly an edge holds a patch back, against a similarity scaled to [0, 1]."""
+    growth: Literal["sum", "max"] = "sum"
+    """A patch goes by its similarity to all candidates, or to the nearest: one stray candidate then takes its kind."""
+    rim_pull: float = Field(default=0.0, ge=0)
+    """Draws candidates more often near the picture's rim: exp(rim_pull) times as often there as in the middle."""
     transport: bool = True
     """Balance the similarity by optimal transport before the candidates' rows are read."""
-    temperature: float = Field(default=0.1, ge=0.04)
+    temperature: float = Field(default=0.05, ge=0.04)
     """Of the transport kernel exp(similarity / temperature)."""
-    iterations: int = Field(default=20, ge=1)
+    iterations: int = Field(default=10, ge=1)
     """Rounds of Sinkhorn's scaling."""
     features: bool = True
     """Blend embeddings in as training goes on; false looks at pixels only."""
@@ -50,7 +56,7 @@ class Explanation(NamedTuple):
     edges: Float[Tensor, "B L"]
     candidates: Int[Tensor, "B N"]
     similarity: Float[Tensor, "B L"]
-    """Of each patch to its nearest candidate, scaled to [0, 1] per image, after transport."""
+    """Of each patch to the candidates, scaled to [0, 1] per image, after transport."""
     scores: MaskScores
 
 
@@ -84,7 +90,8 @@ class PgsMasker:
         """The scores with everything that led to them; draws exactly what a call draws."""
         grid = grid_of(images.shape[2], images.shape[3], patches.shape[1])
         edges = self._edges(images, patches)
-        candidates = draw_candidates(edges, self.params.seed_share, generator)
+        pull = self.params.rim_pull * nearness_to_rim(grid, images.device) if self.params.rim_pull else None
+        candidates = draw_candidates(edges, self.params.seed_share, generator, pull)
         pixels = patchify(images, grid)
         embeddings = patches if self.params.features else None
         if self.params.transport:
@@ -93,7 +100,7 @@ class PgsMasker:
             rows, cosines = take_rows(balanced, candidates), take_rows(cosines, candidates)
         else:
             rows = cosines = blended_similarity(pixels, embeddings, progress, candidates)
-        similarity = _to_unit_range(rows.amax(dim=1))
+        similarity = _to_unit_range(rows.mean(dim=1) if self.params.growth == "sum" else rows.amax(dim=1))
         keep = without_noise(self.params.edge_weight * edges - similarity)
         alike = cosines.amax(dim=1) - self.params.edge_weight * edges > self.params.threshold
         return Explanation(edges, candidates, similarity, MaskScores(keep, alike.float().mean(dim=1)))
@@ -102,17 +109,31 @@ class PgsMasker:
         grid = grid_of(images.shape[2], images.shape[3], patches.shape[1])
         if self.params.edges is False:
             return patches.new_zeros(patches.shape[:2], dtype=torch.float32)
-        return canny_edges(images, grid) if self.params.edges == "canny" else sobel_edges(images, grid)
+        return canny_edges(images, grid) if self.params.edges == "canny" else sobel_edges(images, grid, self.params.edge_scale)
 
 
-def draw_candidates(edges: Float[Tensor, "B L"], share: float, generator: torch.Generator) -> Int[Tensor, "B N"]:
-    """At random among the half of the patches with the least edge; equal edges fall to either half by chance."""
+def draw_candidates(
+    edges: Float[Tensor, "B L"], share: float, generator: torch.Generator, pull: Float[Tensor, " L"] | None = None
+) -> Int[Tensor, "B N"]:
+    """At random among the half of the patches with the least edge; equal edges fall to either half by chance.
+
+    Args:
+        pull: a patch is exp(pull) times as likely to be drawn first; evenly when None.
+    """
     batch, count = edges.shape
     wanted = max(1, round(share * count))
     shuffle = torch.rand(batch, count, generator=generator, device=edges.device).argsort(dim=1)
     calmest = shuffle.gather(1, edges.gather(1, shuffle).argsort(dim=1, stable=True))[:, : max(wanted, count // 2)]
-    lottery = torch.rand(calmest.shape, generator=generator, device=edges.device).argsort(dim=1)[:, :wanted]
-    return calmest.gather(1, lottery)
+    chance = torch.rand(calmest.shape, generator=generator, device=edges.device)
+    if pull is not None:  # weighted drawing without putting back: Gumbel noise on the logarithms
+        chance = (-chance.clamp(min=1e-12).log()).log() - pull.expand(batch, -1).gather(1, calmest)
+    return calmest.gather(1, chance.argsort(dim=1)[:, :wanted])
+
+
+def nearness_to_rim(grid: Grid, device: torch.device) -> Float[Tensor, " L"]:
+    """0 in the middle of the picture, 1 on its outermost ring, by the farther of the two axes."""
+    down, across = (torch.linspace(-1, 1, length, device=device).abs() for length in (grid.rows, grid.columns))
+    return torch.maximum(down[:, None], across[None, :]).flatten()
 
 
 def _to_unit_range(values: Tensor) -> Tensor:

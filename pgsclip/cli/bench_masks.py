@@ -1,0 +1,107 @@
+"""`pgsclip bench masks`: what each masker keeps of objects that are known, measured without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:  # torch stays out of --help
+    from pgsclip.config.ratio import Ratio
+    from pgsclip.masking.handle import MaskerHandle
+
+
+def bench_masks(
+    images: Annotated[
+        str, typer.Option(metavar="DIR|generated", help="Images with an alpha channel or mask files, or drawn scenes.")
+    ] = "generated",
+    masker: Annotated[
+        list[str] | None,
+        typer.Option(help="Repeatable, with parameters if wanted: 'pgs edges=false'. All but none when not given."),
+    ] = None,
+    ratios: Annotated[str, typer.Option(metavar="R,LO:HI,…", help="Shares of patches to hide.")] = "0.3,0.5,0.7",
+    count: Annotated[int, typer.Option(min=1, help="Pictures at most.")] = 200,
+    image_size: Annotated[int, typer.Option(min=1, help="Side of the pictures in pixels.")] = 224,
+    patch_size: Annotated[int, typer.Option(min=1, help="Side of a patch in pixels.")] = 16,
+    views: Annotated[int, typer.Option(min=2, help="Masks drawn per picture.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of all chance in the masks.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
+    plot_file: Annotated[Path | None, typer.Option("--plot", help="Draw object recall into this PNG.")] = None,
+) -> None:
+    """Object recall, background removed, edge energy kept, overlap of views, kept share and cost of each masker.
+
+    **Examples**
+
+    `pgsclip bench masks`
+
+    `pgsclip bench masks --images photos/ --masker pgs --masker 'pgs edges=false' --ratios 0.5`
+    """
+    import json
+
+    from rich.console import Console
+
+    from pgsclip.errors import RunError
+    from pgsclip.mask_quality.bench import as_json
+    from pgsclip.mask_quality.bench import bench_masks as measure
+    from pgsclip.mask_quality.examples import folder_examples, generated_examples
+    from pgsclip.mask_quality.plot import plot
+    from pgsclip.mask_quality.table import lines, lines_by_group
+    from pgsclip.masking.handle import parsed_masker
+    from pgsclip.training.run_folder import write_atomically
+    from pgsclip.viz.saving import save_picture
+
+    shares = _ratios(ratios)
+    handles = [parsed_masker(text) for text in masker] if masker else _all_maskers(shares)
+    console = Console(stderr=True)
+    with console.status("reading the pictures") as status:
+        if images == "generated":
+            examples = generated_examples(count, image_size)
+        else:
+            examples = folder_examples(Path(images), count, image_size)
+        typer.echo(f"{len(examples)} pictures, {views} views each; intervals are 95 %, over pictures")
+        rows = measure(
+            examples, handles, shares, patch_size=patch_size, views=views, seed=seed, progress=status.update
+        )
+    for line in [*lines(rows), "", *lines_by_group(rows)]:
+        typer.echo(line)
+    if json_file:
+        report = {"images": images, "count": len(examples), "views": views, "seed": seed, "rows": as_json(rows)}
+        try:
+            write_atomically(json_file, json.dumps(report, indent=2) + "\n")
+        except OSError as error:
+            raise RunError(f"The figures cannot be written to {json_file}: {error.strerror}.") from None
+    if plot_file:
+        save_picture(plot(rows), plot_file, "--plot")
+
+
+def _ratios(given: str) -> list[Ratio]:
+    from pgsclip.config.ratio import Ratio
+    from pgsclip.errors import ConfigError
+
+    try:
+        return [Ratio.parse(part.strip()) for part in given.split(",")]
+    except ValueError as error:
+        raise ConfigError(f"--ratios: {error}.") from None
+
+
+def _all_maskers(ratios: list[Ratio]) -> list[MaskerHandle]:
+    """Every masker that is installed, works and takes these ratios; the others are named and left out."""
+    from pgsclip import plugins
+    from pgsclip.errors import PgsclipError
+    from pgsclip.masking.handle import masker
+
+    found = []
+    for name in plugins.available(plugins.MASKERS):
+        if name == "none":
+            continue
+        try:
+            handle = masker(name)
+        except PgsclipError as error:
+            typer.echo(f"left out: {error}", err=True)
+            continue
+        if any(ratio.is_range for ratio in ratios) and not handle.masker.chooses_ratio:
+            typer.echo(f"left out: the masker {name!r} does not choose a ratio per image", err=True)
+            continue
+        found.append(handle)
+    return found

@@ -1,0 +1,28 @@
+"""Pictures appear whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from pgsclip.errors import ImageError
+
+
+def save_picture(picture: Image.Image, path: Path, option: str = "--out", **how: Any) -> None:
+    """Write a PNG, or what else `how` says, under a temporary name and rename it.
+
+    Raises:
+        ImageError: it cannot be written; `option` is the one to change.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "Is a directory")
+        picture.save(temporary, **{"format": "PNG", **how})
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        why = error.strerror or error
+        raise ImageError(f"The picture cannot be written to {path}: {why}. Give another {option}.") from None
