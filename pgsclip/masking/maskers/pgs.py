@@ -36,13 +36,13 @@ class PgsParams(MaskerParams):
     """Draws candidates more often near the picture's rim: exp(rim_pull) times as often there as in the middle."""
     transport: bool = True
     """Balance the similarity by optimal transport before the candidates' rows are read."""
-    temperature: float = Field(default=0.05, ge=0.04)
+    temperature: float = Field(default=0.2, ge=0.04)
     """Of the transport kernel exp(similarity / temperature)."""
     iterations: int = Field(default=10, ge=1)
     """Rounds of Sinkhorn's scaling."""
     features: bool = True
     """Blend embeddings in as training goes on; false looks at pixels only."""
-    threshold: float = Field(default=0.8, ge=-1, le=1)
+    threshold: float = Field(default=0.7, ge=-1, le=1)
     """Under a range: an unprotected patch whose cosine with a candidate is above this is asked to go."""
 
 

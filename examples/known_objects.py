@@ -1,11 +1,17 @@
-"""Photographs with a known object: things cut out of the photographs of scikit-image and scikit-learn, laid on others.
+"""Photographs with a known object, for `pgsclip bench masks --images FOLDER`; needs scikit-image and scikit-learn.
 
-The grounds of grass, gravel and brick are grey photographs that are given a hue; the sky and the table are cut out of
-colour photographs. Cuts are ellipses and polygons, so their outlines are a little wrong, as people's outlines are.
+    python examples/known_objects.py photos --count 80
+    pgsclip bench masks --images photos
+
+Things are cut out of the photographs that scikit-image and scikit-learn ship, and laid on others. Grass, gravel and
+brick are grey photographs that are given a hue; the sky and the table are cut out of colour photographs. Cuts are
+ellipses and polygons, so their outlines are a little wrong, as people's outlines are.
 """
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +20,7 @@ import cv2
 import numpy as np
 import skimage
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.datasets import load_sample_images
 
 SHIPPED = Path(skimage.__file__).parent / "data"
@@ -22,6 +29,8 @@ TINTS = {"grass": (0.62, 0.85, 0.35), "gravel": (0.9, 0.86, 0.8), "brick": (1.25
 GROUNDS = ("grass", "gravel", "brick", "sky", "table")
 OBJECTS = ("cat", "cup", "flower", "motorcycle", "pagoda", "horse", "astronaut", "rocket")
 Array = NDArray[np.uint8]
+Draw = Callable[[Array], object]
+"""Sets the pixels of an object to 1."""
 
 
 class Photograph(NamedTuple):
@@ -104,19 +113,19 @@ def cut_out(name: str) -> tuple[Array, NDArray[np.bool_]]:
     return _within(_read("astronaut.png"), _ellipse(414, 105, 62, 110))
 
 
-def _within(image: Array, draw: object) -> tuple[Array, NDArray[np.bool_]]:
+def _within(image: Array, draw: Draw) -> tuple[Array, NDArray[np.bool_]]:
     mask = np.zeros(image.shape[:2], np.uint8)
-    draw(mask)  # type: ignore[operator]
+    draw(mask)
     down, across = np.nonzero(mask)
     box = (slice(down.min(), down.max() + 1), slice(across.min(), across.max() + 1))
     return image[box], mask[box] > 0
 
 
-def _ellipse(x: int, y: int, a: int, b: int):  # type: ignore[no-untyped-def]
+def _ellipse(x: int, y: int, a: int, b: int) -> Draw:
     return lambda mask: cv2.ellipse(mask, (x, y), (a, b), 0, 0, 360, 1, -1)
 
 
-def _polygon(points: list[tuple[int, int]]):  # type: ignore[no-untyped-def]
+def _polygon(points: list[tuple[int, int]]) -> Draw:
     return lambda mask: cv2.fillPoly(mask, [np.array(points, np.int32)], 1)
 
 
@@ -128,3 +137,26 @@ def _read(name: str) -> Array:
 
 def _sample(number: int) -> Array:
     return np.ascontiguousarray(load_sample_images().images[number])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write photographs with known objects, each with its mask.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=80)
+    parser.add_argument("--side", type=int, default=224)
+    given = parser.parse_args()
+    write(given.folder, photographs(given.count, given.side))
+
+
+def write(folder: Path, found: list[Photograph]) -> None:
+    """`folder/GROUND/0007-cat.png` and its mask `0007-cat_mask.png`; the ground becomes the group in the table."""
+    for number, photograph in enumerate(found):
+        thing, _, ground = photograph.name.partition(" on ")
+        place = folder / ground
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photograph.image).save(place / f"{number:04d}-{thing}.png")
+        Image.fromarray(photograph.mask).save(place / f"{number:04d}-{thing}_mask.png")
+
+
+if __name__ == "__main__":
+    main()
