@@ -60,9 +60,7 @@ def bench_masks(
         else:
             examples = folder_examples(Path(images), count, image_size)
         typer.echo(f"{len(examples)} pictures, {views} views each; intervals are 95 %, over pictures")
-        rows = measure(
-            examples, handles, shares, patch_size=patch_size, views=views, seed=seed, progress=status.update
-        )
+        rows = measure(examples, handles, shares, patch_size=patch_size, views=views, seed=seed, progress=status.update)
     for line in [*lines(rows), "", *lines_by_group(rows)]:
         typer.echo(line)
     if json_file:

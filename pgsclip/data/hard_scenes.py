@@ -79,7 +79,7 @@ def _objects(kind: str, side: int, rng: Rng) -> Bool[np.ndarray, "S S"]:
     return mask > 0
 
 
-def _painted(colour: Float[np.ndarray, "3"], pattern: str, contrast: float, side: int, rng: Rng) -> Pixels:
+def _painted(colour: Float[np.ndarray, 3], pattern: str, contrast: float, side: int, rng: Rng) -> Pixels:
     """A surface of two tones around `colour`, in a pattern."""
     direction = rng.normal(0, 1, 3) * 0.5 + rng.choice([-1, 1])  # mostly lighter and darker, a little of another hue
     tone = direction / np.linalg.norm(direction) * contrast * np.sqrt(3) / 2
@@ -87,7 +87,7 @@ def _painted(colour: Float[np.ndarray, "3"], pattern: str, contrast: float, side
     return painted
 
 
-def _away_from(colour: Float[np.ndarray, "3"], distance: float, rng: Rng) -> Float[np.ndarray, "3"]:
+def _away_from(colour: Float[np.ndarray, 3], distance: float, rng: Rng) -> Float[np.ndarray, 3]:
     """A colour at this distance that is still inside the cube, or as far as the cube allows."""
     best, most = colour, -1.0
     for _ in range(40):
@@ -115,9 +115,11 @@ def _pattern(name: str, side: int, rng: Rng) -> Field:
     angle, period = rng.uniform(0, np.pi), rng.uniform(0.04, 0.12)
     along, beside = down * np.cos(angle) + across * np.sin(angle), across * np.cos(angle) - down * np.sin(angle)
     if name == "stripes":
-        return np.sign(np.sin(2 * np.pi * along / period))
+        stripes: Field = np.sign(np.sin(2 * np.pi * along / period))
+        return stripes
     if name == "checks":
-        return np.sign(np.sin(2 * np.pi * along / period) * np.sin(2 * np.pi * beside / period))
+        checks: Field = np.sign(np.sin(2 * np.pi * along / period) * np.sin(2 * np.pi * beside / period))
+        return checks
     if name == "dots":
         u, v = (along % period) / period - 0.5, (beside % period) / period - 0.5
         return np.where(u**2 + v**2 < 0.12, 1.0, -0.6)

@@ -137,11 +137,10 @@ def _row(name: str, ratio: Ratio, parts: list[Figures], took: float, groups: lis
     by_group = {
         group: estimate(whole.recall[np.array([one == group for one in groups])]) for group in dict.fromkeys(groups)
     }
-    means = (estimate(values) for values in whole)
-    return Row(name, str(ratio), *means, float(whole.kept.std()), took, by_group)
+    means = {column: estimate(values) for column, values in whole._asdict().items()}
+    spread = float(whole.kept.std())
+    return Row(name, str(ratio), **means, kept_spread=spread, milliseconds=took, recall_by_group=by_group)
 
 
 def _plain(found: Estimate) -> dict[str, float | None]:
     return {name: None if np.isnan(value) else value for name, value in found._asdict().items()}
-
-

@@ -88,7 +88,7 @@ def _example(path: Path, folder: Path, side: int) -> Example | None:
     if beside is not None:
         known = _open(beside)
         # A mask is grey; one that is stored as a cut-out carries its shape in its alpha channel.
-        cut = known.mode in ("RGBA", "LA") and known.getchannel("A").getextrema()[0] < 255
+        cut = known.mode in ("RGBA", "LA") and np.asarray(known.getchannel("A")).min() < 255
         known = known.getchannel("A") if cut else known.convert("L")
     elif image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         known = image.convert("RGBA").getchannel("A")

@@ -27,7 +27,9 @@ def sobel_edges(images: Float[Tensor, "B 3 H W"], grid: Grid, scale: float = 0.0
         scale: side of the squares whose mean luma the gradient is taken of, as a share of a patch: 0 is a pixel, 1 a
             patch; rounded down to a side that divides the patch.
     """
-    square = max(side for side in range(1, grid.side + 1) if grid.side % side == 0 and side <= max(1, scale * grid.side))
+    square = max(
+        side for side in range(1, grid.side + 1) if grid.side % side == 0 and side <= max(1, scale * grid.side)
+    )
     cells = Grid(grid.rows * (grid.side // square), grid.columns * (grid.side // square), square)
     means = patch_means(luminance(images), cells).reshape(-1, cells.rows, cells.columns)
     return _scaled(patch_means(sobel_magnitude(means), Grid(grid.rows, grid.columns, grid.side // square)))

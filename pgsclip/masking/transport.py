@@ -55,7 +55,7 @@ def symmetric_plan(similarity: Float[Tensor, "B L L"], temperature: float, itera
 def balanced_similarity(
     similarity: Float[Tensor, "B L L"], temperature: float, iterations: int
 ) -> Float[Tensor, "B L L"]:
-    """The plan of a symmetric similarity in the units of the similarity it came from: `temperature * log(L * L * plan)`.
+    """The plan of a symmetric similarity, in that similarity's units: `temperature * log(L * L * plan)`.
 
     A plan's entries span orders of magnitude, because a patch that resembles nothing keeps its mass to itself; their
     logarithm is the cosine plus what balancing takes from hubs and gives to loners, and can be weighed against edges.

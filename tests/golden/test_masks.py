@@ -31,6 +31,8 @@ CASES: dict[str, tuple[str, dict[str, Any], float | str]] = {
     "pgs canny 0.5": ("pgs", {"edges": "canny"}, 0.5),
     "pgs without edges 0.5": ("pgs", {"edges": False}, 0.5),
     "pgs without transport 0.5": ("pgs", {"transport": False}, 0.5),
+    "salient 0.5": ("salient", {}, 0.5),
+    "salient 0.3:0.7": ("salient", {}, "0.3:0.7"),
 }
 
 

@@ -38,7 +38,7 @@ def test_a_class_is_named_directly() -> None:
             {"seed_shar": 1},
             r"'pgs' refuses its parameters: 'seed_shar' is unknown\. Did you mean 'seed_share'\?",
         ),
-        ("pgs", {"zzz": 1}, r"Allowed: seed_share, edges, edge_weight, transport"),
+        ("pgs", {"zzz": 1}, r"Allowed: seed_share, edges, edge_scale, edge_weight, growth, rim_pull, transport"),
         ("random", {"a": 1}, r"'a' is unknown\. It has no parameters\."),
         ("pgs", {"temperature": 0.01}, r"temperature: .*greater than or equal to 0\.04 \(given: 0\.01\)"),
         ("pgs", {"seed_share": 0}, r"seed_share: .*greater than 0"),

@@ -40,6 +40,16 @@ def test_patch_edges_are_opencv_means_scaled_to_the_strongest() -> None:
     np.testing.assert_allclose(edges[0].numpy(), means / means.max(), atol=1e-4)
 
 
+@pytest.mark.parametrize(("scale", "square"), [(0.0, 1), (0.3, 2), (0.5, 4), (0.9, 4), (1.0, 8)])
+def test_a_scale_takes_the_gradient_of_means_of_squares(scale: float, square: int) -> None:
+    gray = np.random.default_rng(5).random((24, 40), np.float32)
+    small = np.ascontiguousarray(gray.reshape(24 // square, square, 40 // square, square).mean(axis=(1, 3)))
+    length = np.hypot(cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1))
+    means = length.reshape(3, 8 // square, 5, 8 // square).mean(axis=(1, 3)).ravel()
+    edges = sobel_edges(_normalised(gray), Grid(3, 5, 8), scale)
+    np.testing.assert_allclose(edges[0].numpy(), means / means.max(), atol=1e-4)
+
+
 def test_canny_edges_are_shares_of_opencv_pixels() -> None:
     gray = np.zeros((32, 48), np.float32)
     gray[8:24, 20:40] = 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -8,10 +9,10 @@ from torch import Tensor
 
 import pgsclip
 from pgsclip.errors import MaskerError, PluginError
-from pgsclip.masking.handle import MaskerHandle
+from pgsclip.masking.handle import MaskerHandle, parsed_masker
 from pgsclip.masking.maskers.random import RandomMasker
 
-NAMES = ["random", "centered", "cluster", "pgs"]
+NAMES = ["random", "centered", "cluster", "pgs", "salient"]
 
 
 def _images(batch: int = 3, height: int = 64, width: int = 96, seed: int = 0) -> Tensor:
@@ -27,7 +28,7 @@ def test_a_ratio_gives_as_many_patches_for_every_image(name: str) -> None:
     assert (kept.min() >= 0, kept.max() < 24) == (True, True)
 
 
-@pytest.mark.parametrize("name", ["cluster", "pgs"])
+@pytest.mark.parametrize("name", ["cluster", "pgs", "salient"])
 @pytest.mark.parametrize("ratio", [(0.3, 0.5), "0.3:0.5"])
 def test_a_range_gives_a_list_with_counts_within_it(name: str, ratio: Any) -> None:
     flat = torch.zeros(1, 3, 64, 96) + 0.3
@@ -145,3 +146,26 @@ def test_a_handle_is_built_from_the_name_or_the_class() -> None:
     assert isinstance(named, MaskerHandle)
     assert isinstance(named.masker, RandomMasker)
     assert torch.equal(named.keep(_images()), direct.keep(_images()))
+
+
+def test_a_masker_is_typed_with_its_parameters() -> None:
+    handle = parsed_masker("pgs  edges=false edge_weight=0.25 growth=max")
+    assert handle.name == "pgs edges=false edge_weight=0.25 growth=max"
+    params = handle.masker.params  # type: ignore[attr-defined]
+    assert (params.edges, params.edge_weight, params.growth, params.transport) == (False, 0.25, "max", True)
+    assert parsed_masker("random").name == "random"
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "sentence"),
+    [
+        ("pgs edges", MaskerError, "'edges' in 'pgs edges' is no parameter; write name, then key=value"),
+        ("pgs edge=1", MaskerError, "'edge' is unknown. Did you mean 'edges'?"),
+        ("pgs edges=[", MaskerError, "The value of 'edges=[' in 'pgs edges=[' cannot be read"),
+        ("", PluginError, "Unknown masker ''"),
+        ("pgss", PluginError, "Did you mean 'pgs'"),
+    ],
+)
+def test_a_masker_typed_wrongly_is_a_sentence(text: str, error: type[Exception], sentence: str) -> None:
+    with pytest.raises(error, match=re.escape(sentence)):
+        parsed_masker(text)

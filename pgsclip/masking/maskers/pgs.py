@@ -109,7 +109,11 @@ class PgsMasker:
         grid = grid_of(images.shape[2], images.shape[3], patches.shape[1])
         if self.params.edges is False:
             return patches.new_zeros(patches.shape[:2], dtype=torch.float32)
-        return canny_edges(images, grid) if self.params.edges == "canny" else sobel_edges(images, grid, self.params.edge_scale)
+        return (
+            canny_edges(images, grid)
+            if self.params.edges == "canny"
+            else sobel_edges(images, grid, self.params.edge_scale)
+        )
 
 
 def draw_candidates(

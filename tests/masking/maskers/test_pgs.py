@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from torch import Generator, Tensor
 
 import pgsclip
 from pgsclip.masking.edges import sobel_edges
-from pgsclip.masking.maskers.pgs import Explanation, PgsMasker, PgsParams, draw_candidates
+from pgsclip.masking.maskers.pgs import Explanation, PgsMasker, PgsParams, draw_candidates, nearness_to_rim
 from pgsclip.masking.pixels import Grid, patchify
 from pgsclip.masking.similarity import cosine
 from pgsclip.masking.transport import balanced_similarity
@@ -72,6 +73,26 @@ def test_every_calm_patch_becomes_candidate_equally_often() -> None:
     assert (drawn[:10] - 0.2).abs().max() < 5 * (0.16 / 4000) ** 0.5
 
 
+def test_a_pull_draws_candidates_from_the_rim() -> None:
+    pull = 2 * nearness_to_rim(Grid(1, 3, 8), torch.device("cpu"))
+    assert pull.tolist() == [2.0, 2.0, 2.0], "a line of patches is all rim"
+    pull = 2 * nearness_to_rim(Grid(3, 3, 8), torch.device("cpu"))
+    assert pull.tolist() == [2.0, 2.0, 2.0, 2.0, 0.0, 2.0, 2.0, 2.0, 2.0]
+    edges = torch.cat([torch.zeros(4000, 9), torch.ones(4000, 9)], dim=1)
+    drawn = draw_candidates(edges, 0.05, Generator().manual_seed(0), torch.cat([pull, pull]))
+    middle = drawn.eq(4).float().mean()
+    expected = 1 / (1 + 8 * math.exp(2))
+    assert abs(middle - expected) < 5 * (expected / 4000) ** 0.5
+    assert drawn.max() < 9, "the median edge is never crossed"
+
+
+def test_the_rim_pull_reaches_the_candidates(scene: Any) -> None:
+    patches = patchify(scene.images, scene.grid)
+    rim = {place for place in range(196) if place % 14 in (0, 13) or place // 14 in (0, 13)}
+    drawn = _explained(scene.images, patches, rim_pull=30.0).candidates[0].tolist()
+    assert set(drawn) <= rim
+
+
 def test_without_edges_any_patch_becomes_candidate() -> None:
     drawn = torch.bincount(
         draw_candidates(torch.zeros(4000, 10), 0.1, Generator().manual_seed(0)).flatten(), minlength=10
@@ -79,19 +100,23 @@ def test_without_edges_any_patch_becomes_candidate() -> None:
     assert (drawn / 4000 - 0.1).abs().max() < 5 * (0.09 / 4000) ** 0.5
 
 
-def test_scores_are_edges_against_the_scaled_similarity_to_the_nearest_candidate(inputs: tuple[Tensor, Tensor]) -> None:
+@pytest.mark.parametrize("growth", ["sum", "max"])
+def test_scores_are_edges_against_the_scaled_similarity_to_the_candidates(
+    inputs: tuple[Tensor, Tensor], growth: str
+) -> None:
     images, patches = inputs
     for transport in (False, True):
-        found = _explained(images, patches, transport=transport, edge_weight=0.5, seed_share=0.1)
+        found = _explained(images, patches, transport=transport, edge_weight=0.7, seed_share=0.2, growth=growth)
         whole = cosine(patchify(images, Grid(4, 6, 8)))
         if transport:
-            whole = balanced_similarity(whole, 0.1, 20)
+            whole = balanced_similarity(whole, 0.2, 10)
         for image in range(2):
-            nearest = whole[image, found.candidates[image]].amax(dim=0)
+            rows = whole[image, found.candidates[image]]
+            nearest = rows.sum(dim=0) if growth == "sum" else rows.amax(dim=0)
             scaled = (nearest - nearest.min()) / (nearest.max() - nearest.min())
             torch.testing.assert_close(found.similarity[image], scaled, rtol=0, atol=1e-5)
-        torch.testing.assert_close(found.scores.keep, 0.5 * found.edges - found.similarity, rtol=0, atol=1e-5)
-    torch.testing.assert_close(found.edges, sobel_edges(images, Grid(4, 6, 8)))
+        torch.testing.assert_close(found.scores.keep, 0.7 * found.edges - found.similarity, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.edges, sobel_edges(images, Grid(4, 6, 8), 1.0))
 
 
 def test_without_transport_candidates_go_first(inputs: tuple[Tensor, Tensor]) -> None:
@@ -101,7 +126,15 @@ def test_without_transport_candidates_go_first(inputs: tuple[Tensor, Tensor]) ->
 
 
 @pytest.mark.parametrize(
-    "change", [{"edges": False}, {"edges": "canny"}, {"transport": False}, {"features": False}, {"edge_weight": 0.3}]
+    "change",
+    [
+        {"edges": False},
+        {"edges": "canny"},
+        {"transport": False},
+        {"features": False},
+        {"edge_weight": 0.3},
+        {"edge_scale": 0.0},
+    ],
 )
 def test_every_switch_changes_the_scores(inputs: tuple[Tensor, Tensor], change: dict[str, Any]) -> None:
     before, after = (_explained(*inputs, progress=0.5, **params).scores.keep for params in ({}, change))
