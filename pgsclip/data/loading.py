@@ -75,7 +75,10 @@ class Stream:
             )
         for item in items:
             if isinstance(item, PgsclipError):
-                raise item
+                try:
+                    raise item
+                finally:
+                    del item  # error and frame would hold each other, and a loader freed late waits for each process
             yield item
 
 

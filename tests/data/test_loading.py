@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import gc
 import io
 import json
 import random
+import re
+import time
 from collections.abc import Callable, Iterator
 from itertools import islice, takewhile
 from pathlib import Path
@@ -75,11 +78,11 @@ def test_resumed_stream_goes_on_bit_for_bit(
     rest = there.batches(batch_size=3, rank=0, world=1, start=tuple(positions.values()), batches_done=done)
     for before, after in zip(whole[done:], take(rest, 10), strict=True):
         assert same(before, after)
-    assert {batch.position.epoch for batch in whole[done:]} >= {0, 1} or done == 11
+    assert len({batch.position.epoch for batch in whole[done:]}) > 1
     assert {batch.position.worker for batch in whole} == set(range(max(1, workers)))
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_resume_is_exact_wherever_it_stopped_and_whatever_is_broken(
     write_tar: WriteTar, photo: Photo, stream: Callable[..., Stream], data: st.DataObject
@@ -400,8 +403,15 @@ def test_a_pass_without_a_usable_pair_ends_in_a_sentence(
         r"A whole pass over a loader worker's share of 2 pairs in 2 shards gave no usable pair: "
         r"caption without image, corrupt image, for example .*\.tar [ab]\.$"
     )
-    with pytest.raises(DataError, match=words):
+    began = time.monotonic()
+    try:
         next(batches)
+    except DataError as error:  # not pytest.raises, which keeps the loader alive
+        said = str(error)
+    del batches
+    gc.collect()
+    assert re.match(words, said)
+    assert time.monotonic() - began < 5
 
 
 def test_shards_that_are_all_gone_end_in_a_sentence_too(tmp_path: Path, stream: Callable[..., Stream]) -> None:
