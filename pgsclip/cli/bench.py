@@ -34,7 +34,7 @@ def step(
     from pgsclip.errors import ConfigError, RunError
     from pgsclip.training.bench import as_json, bench_step
     from pgsclip.training.distributed import World
-    from pgsclip.training.run import open_device
+    from pgsclip.training.build import open_device
 
     try:
         share = Ratio.parse(ratio)

@@ -19,7 +19,7 @@ from pgsclip.config.ratio import Ratio
 from pgsclip.config.schema import MaskerConfig, ModelConfig, RunConfig
 from pgsclip.models.build import build_model
 from pgsclip.training.distributed import World
-from pgsclip.training.run import build_task
+from pgsclip.training.build import build_task
 from pgsclip.training.seeding import step_generator
 from pgsclip.training.task import View
 

@@ -39,12 +39,19 @@ class Progress:
     step: int = 0
     samples: int = 0
     epoch: float = 0.0
+    streams: int = 1
+    """Loader workers of this rank."""
     batches: int = 0
     """Taken from the loader since its workers were laid out as they are: whose turn it is."""
     positions: tuple[Position, ...] = ()
     """Of each loader worker of this rank."""
     faults: dict[str, Any] = field(default_factory=dict)
     """What could not be read so far, as the ledger of this rank has it."""
+
+    def positions_of_all_streams(self) -> list[Position]:
+        """Also of workers that have not given a batch yet."""
+        known = {position.worker: position for position in self.positions}
+        return [known.get(worker, Position(worker, 0, 0)) for worker in range(self.streams)]
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,17 @@ class CheckpointFolder:
     def last(self) -> Path | None:
         """The newest complete checkpoint, or None."""
         return next((folder for folder in reversed(self._folders()) if _is_complete(folder)), None)
+
+    def last_or_error(self) -> Path:
+        """The newest complete checkpoint.
+
+        Raises:
+            RunError: there is none.
+        """
+        last = self.last()
+        if last is None:
+            raise RunError(f"There is no complete checkpoint in {self.path}.")
+        return last
 
     def _write(self, folder: Path, weights: dict[str, Tensor], optimizer: OptimizerState, progress: Progress) -> None:
         _write_json(folder / _rank_file(self._world.rank), asdict(progress))

@@ -13,14 +13,15 @@ _WATCHED = 20
 class Diagnosis:
     """Looks at every log row; a finding is a sentence for the log."""
 
-    def __init__(self, *, contrast: int, largest_scale: float, warmup_steps: int) -> None:
+    def __init__(self, *, contrast: int | None, largest_scale: float, warmup_steps: int) -> None:
         """
         Args:
-            contrast: pairs that each pair is told apart from, so that guessing costs ln(contrast).
+            contrast: pairs that each pair is told apart from, so that guessing costs ln(contrast); None where the loss
+                has no such level.
             largest_scale: the cap of the temperature.
             warmup_steps: judgements about learning wait for these and as many again.
         """
-        self._guess = math.log(contrast)
+        self._guess = None if contrast is None else math.log(contrast)
         self._cap = largest_scale
         self._patience = 2 * warmup_steps
         self._losses: list[float] = []
@@ -51,7 +52,7 @@ class Diagnosis:
             return None
         usual = median(self._losses)
         spread = median(abs(loss - usual) for loss in self._losses)
-        if row["loss"] <= usual + max(8 * spread, 0.15 * self._guess):
+        if row["loss"] <= usual + max(8 * spread, 1.0):
             return None
         return (
             f"The loss jumped from about {usual:.2f} to {row['loss']:.2f} at step {row['step']:.0f}. Likely a bad stretch "
@@ -68,7 +69,7 @@ class Diagnosis:
 
     def _stuck(self, row: Mapping[str, float]) -> str | None:
         enough = len(self._losses) >= _WATCHED and row["step"] > self._patience
-        if not enough or min(*self._losses, row["loss"]) < 0.98 * self._guess:
+        if self._guess is None or not enough or min(*self._losses, row["loss"]) < 0.98 * self._guess:
             return None
         return (
             f"The loss stays at ln(batch) = {self._guess:.2f}, what guessing costs: nothing is learned. Likely captions "

@@ -10,9 +10,10 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.masking.selection import kept_count
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.flops import count_flops
+from pgsclip.training.build import build_task, open_device, open_training_data
 from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import autocast_dtype, pick_engine
-from pgsclip.training.run import build_task, open_device, open_stream, total_steps
+from pgsclip.training.phases import plan_phases
 
 _TYPICAL_CAPTION = 20
 """Tokens of a web caption with its two markers, CC12M's mean: what a sorted group of captions is cut to, about."""

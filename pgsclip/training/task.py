@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pgsclip.config.schema import RunConfig
-from pgsclip.losses import ContrastiveLoss, acc1
+from pgsclip.losses.contrastive import ContrastiveLoss, acc1
 from pgsclip.masking.contract import Masker
 from pgsclip.masking.groups import sorted_groups
 from pgsclip.masking.selection import choose

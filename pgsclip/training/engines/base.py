@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -27,6 +28,14 @@ class OptimizerState:
     """Updates done."""
     scaler: dict[str, float] = field(default_factory=dict)
     """Of fp16: the loss scale and its counters."""
+
+    def fitting(self, shapes: Mapping[str, torch.Size]) -> OptimizerState:
+        """Without the moments of parameters that have another shape now, such as resized position embeddings."""
+        moments = {
+            key: {name: one for name, one in held.items() if name not in shapes or shapes[name] == one.shape}
+            for key, held in self.moments.items()
+        }
+        return replace(self, moments=moments)
 
 
 @runtime_checkable

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from pgsclip.config.resolve import resolve
 from pgsclip.config.schema import EngineConfig, OptimConfig, RunConfig
 from pgsclip.errors import PgsclipError
-from pgsclip.losses import ClipLoss, SigLipLoss
+from pgsclip.losses.contrastive import ClipLoss, SigLipLoss
 from pgsclip.masking.build import build_masker
 from pgsclip.models.build import BuiltModel, adapt
 from pgsclip.models.text_tower import TextTower
@@ -73,7 +73,7 @@ def make_task(trial: Trial, world: World, config: RunConfig, seed: int = 0) -> T
     colour = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
     built = BuiltModel("tiny", model, adapt(model.visual), TextTower(model), **size, **colour)
     loss = ClipLoss if trial.model == "native" else SigLipLoss
-    return Task(built, build_masker("random"), loss(rank=world.rank, world_size=world.size), config)
+    return Task(built, build_masker("random"), loss(rank=world.rank, world_size=world.size, block=2**24), config)
 
 
 def make_engine(trial: Trial, world: World, seed: int = 0) -> Engine:
