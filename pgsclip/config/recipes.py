@@ -70,7 +70,7 @@ def load_recipe(name: str, _children: tuple[str, ...] = ()) -> Recipe:
         given = yaml.safe_load(recipe_text(name)) or {}
     except yaml.YAMLError as error:
         raise ConfigError(f"The recipe {name} is not valid YAML: {' '.join(str(error).split())}.") from None
-    if not isinstance(given, dict):
+    if not isinstance(given, dict) or not all(isinstance(key, str) for key in given):
         raise ConfigError(f"The recipe {name} must be a mapping of sections, such as 'model:' and 'optim:'.")
     parent = given.pop("extends", None)
     if parent is None:

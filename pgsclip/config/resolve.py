@@ -34,7 +34,7 @@ def resolve(recipe: str | None, options: dict[str, Any], settings: Sequence[str]
     for key, value in options.items():
         if value is not None:
             tree = overlay(tree, _nested(key, value))
-            _note(origins, key, f"--{key.rpartition('.')[2].replace('_', '-')}")
+            _note(origins, key, _option(key))
     for setting in settings:
         key, value = _split_setting(setting)
         tree = overlay(tree, _nested(key, value))
@@ -70,10 +70,16 @@ def _split_setting(setting: str) -> tuple[str, Any]:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         value = text
-    if isinstance(value, str):  # YAML 1.1 reads 5e-4 as text
+    if isinstance(value, str) and value[-1:].isdigit():  # YAML 1.1 reads 5e-4 as text
         with contextlib.suppress(ValueError):
             value = float(value)
     return key, value
+
+
+def _option(key: str) -> str:
+    """`masker.name` is given as `--masker`, `data.batch_size` as `--batch-size`."""
+    section, _, last = key.rpartition(".")
+    return f"--{section if last in {'name', 'spec'} else last.replace('_', '-')}"
 
 
 def _note(origins: dict[str, str], key: str, origin: str) -> None:

@@ -6,6 +6,7 @@ ratios of medians.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -41,7 +42,6 @@ def bench_step(
     batch_size: int,
     repeats: int,
     device: torch.device,
-    context: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Cost]:
     """Time forward, backward and AdamW on random pixels and full-length random captions, the same for all variants.
@@ -51,7 +51,6 @@ def bench_step(
         maskers: (name, ratio) of each of our variants.
         batch_size: pairs per step.
         repeats: timed rounds; one more round warms up.
-        context: caption length in tokens; the model's own when not given.
     """
     built = build_model(ModelConfig(name=model), seed=0, loss_has_bias=False)
     torch.manual_seed(0)
@@ -64,7 +63,7 @@ def bench_step(
         steps[f"{name} {ratio}"] = _our_step(name, ratio, model, device)
     height, width = built.image_tower.image_size
     images = torch.randn(batch_size, 3, height, width, device=device)
-    texts = _captions(batch_size, context or built.context_length, built.vocab_size, device)
+    texts = _captions(batch_size, built.context_length, built.vocab_size, device)
     times: dict[str, list[float]] = {name: [] for name in steps}
     for round_number in range(repeats + 1):
         for name, step in steps.items():
@@ -88,7 +87,12 @@ Step = Callable[[Tensor, Tensor], float]
 
 
 def _open_clip_step(name: str, dropout: float, device: torch.device) -> Step:
-    model = open_clip.create_model(name, force_patch_dropout=dropout).to(device).train()
+    level = logging.root.level
+    logging.root.setLevel(logging.ERROR)  # open_clip reports every model that it builds
+    try:
+        model = open_clip.create_model(name, force_patch_dropout=dropout).to(device).train()
+    finally:
+        logging.root.setLevel(level)
     optimizer = torch.optim.AdamW(model.parameters())
     loss_of = open_clip.ClipLoss()
 

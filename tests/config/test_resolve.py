@@ -72,3 +72,25 @@ def test_settings_need_key_and_value(setting: str) -> None:
 def test_yaml_form_reads_back_to_the_same_config() -> None:
     config = resolve("smoke", {"masker.ratio": "0.3:0.5"}, ["data.workers=0"])
     assert check(yaml.safe_load(to_yaml(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("key", "option"),
+    [
+        ("masker.name", "--masker"),
+        ("data.spec", "--data"),
+        ("engine.name", "--engine"),
+        ("data.batch_size", "--batch-size"),
+    ],
+)
+def test_a_mistake_names_the_option_as_it_was_typed(key: str, option: str) -> None:
+    with pytest.raises(ConfigError, match=rf"  {option}: {key}: .*\(given: \[\]\)"):
+        resolve("smoke", {key: []})
+
+
+def test_words_stay_words_and_the_last_to_set_a_key_is_blamed(tmp_path: Path) -> None:
+    assert resolve(None, {}, ["data.caption_key=nan"]).data.caption_key == "nan"
+    with pytest.raises(ConfigError, match=r"--set: optim.lr: Input should be a valid number"):
+        resolve("smoke", {}, ["optim.lr.x=3"])
+    with pytest.raises(ConfigError, match=r"--steps: optim.steps: .*greater than 0 \(given: 0\)"):
+        resolve("smoke", {"optim.steps": 0})

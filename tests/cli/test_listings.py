@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pgsclip.config.recipes import recipe_names
+from pgsclip.config.resolve import check
+
+
+def install(folder: Path, distribution: str, point: str) -> None:
+    info = folder / f"{distribution}-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(f"[pgsclip.maskers]\n{point}\n")
+
+
+def test_maskers_says_what_each_does_and_how_to_set_it(cli: Callable[..., Any]) -> None:
+    said = cli("maskers")
+    assert said.code == 0
+    blocks = {block.split()[0]: block for block in said.out.replace("\n    ", "\t").splitlines()}
+    assert {"none", "random", "centered", "cluster", "pgs"} <= set(blocks)
+    assert "(pgsclip 0.1.0)" in blocks["random"]
+    assert "--ratio R or LO:HI" in blocks["pgs"]
+    assert "LO:HI" not in blocks["random"]
+    assert "--set masker.params.seed_share=0.05  " in blocks["pgs"]
+    assert "--set masker.params.transport=true" in blocks["pgs"]
+
+
+def test_every_listed_setting_is_accepted(cli: Callable[..., Any]) -> None:
+    from pgsclip.masking.build import build_masker
+
+    name = ""
+    for line in cli("maskers").out.splitlines():
+        if not line.startswith(" "):
+            name = line.split()[0]
+        elif "--set " in line:
+            setting = line.split("--set ")[1].split("  ")[0]
+            key, _, value = setting.partition("=")
+            build_masker(name, {key.rpartition(".")[2]: yaml.safe_load(value)})
+
+
+def test_a_broken_plugin_is_listed_as_broken_beside_the_others(
+    cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    install(tmp_path, "broken", "bad = module_that_is_not_there:Mine")
+    install(tmp_path, "odd", "odd = pathlib:Path")
+    said = cli("maskers")
+    assert said.code == 0
+    assert "bad  (broken 1.2)\n    does not work: The masker 'bad' from broken 1.2 could not be loaded" in said.out
+    assert "odd  (odd 1.2)\n    does not work:" in said.out
+    assert "pgs  (pgsclip" in said.out
+
+
+def test_a_name_with_two_owners_says_how_to_choose(
+    cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    install(tmp_path, "other", "random = pgsclip.masking.maskers.random:RandomMasker")
+    said = cli("maskers")
+    assert "random  (other 1.2)" in said.out
+    assert "choose this one as --masker pgsclip.masking.maskers.random:RandomMasker" in said.out
+
+
+def test_recipes_are_listed_with_their_first_line(cli: Callable[..., Any]) -> None:
+    said = cli("recipes")
+    assert said.code == 0
+    assert [line.split()[0] for line in said.out.splitlines()] == recipe_names()
+    assert all(len(line.split()) > 4 for line in said.out.splitlines())
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_shown_recipe_is_a_recipe_again(cli: Callable[..., Any], name: str) -> None:
+    said = cli("recipes", "show", name)
+    assert said.code == 0
+    assert said.out.startswith("# ")
+    assert check(yaml.safe_load(said.out)).optim.lr > 0
+
+
+def test_an_unknown_recipe_suggests_the_nearest(cli: Callable[..., Any]) -> None:
+    said = cli("recipes", "show", "smok")
+    assert said.code == 2
+    assert said.err.startswith("pgsclip: There is no recipe 'smok'. Did you mean 'smoke'?")

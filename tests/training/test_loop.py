@@ -1,0 +1,209 @@
+"""The loop with everything around it replaced by something that only takes notes."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from pgsclip.config.resolve import resolve
+from pgsclip.data.batch import Batch, Fault, Position
+from pgsclip.data.faults import FaultLedger
+from pgsclip.errors import DataError, TrainingError
+from pgsclip.training.checkpoint import CheckpointFolder, Progress
+from pgsclip.training.display import Display
+from pgsclip.training.distributed import World
+from pgsclip.training.engines.base import Engine
+from pgsclip.training.loop import Loop
+from pgsclip.training.optimizer import learning_rate
+from pgsclip.training.run_folder import RunFolder
+from pgsclip.training.task import StepReport, View
+
+
+@dataclass
+class Notes(Engine):
+    """An engine and an evaluation that write down what they are asked for."""
+
+    losses: dict[int, float] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    views: list[tuple[float, list[float]]] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    saved: list[Progress] = field(default_factory=list)
+    device: torch.device = torch.device("cpu")
+    task: Any = None
+
+    def forward(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> tuple[Tensor, StepReport]:
+        self.views.append((view.progress, torch.rand(2, generator=view.generator).tolist()))
+        loss = torch.tensor(self.losses.get(len(self.views), 1.0))
+        return loss, StepReport(torch.tensor(0.5), torch.tensor([14.0]), 0.5)
+
+    def backward(self, loss: Tensor) -> None:
+        self.told.append("backward")
+
+    def step(self, lr: float) -> None:
+        self.rates.append(lr)
+        self.told.append("step")
+
+    def evaluate(self) -> dict[str, float]:
+        self.told.append("evaluate")
+        return {"set/acc1": 0.25}
+
+
+class NotedCheckpoints(CheckpointFolder):
+    """Writes nothing but a note."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+
+    def save(self, engine: Engine, progress: Progress) -> Path:
+        self._notes.saved.append(progress)
+        self._notes.told.append(f"save {progress.step}")
+        return Path(f"step-{progress.step}")
+
+    def last(self) -> Path | None:
+        saved = self._notes.saved
+        return Path(f"step-{saved[-1].step}") if saved else None
+
+
+def batches(faults: int = 0) -> Iterator[Batch]:
+    """Two loader workers in turn."""
+    number = 0
+    while True:
+        position = Position(number % 2, 0, 4 * (number // 2 + 1))
+        bad = [Fault("corrupt image", "a.tar", str(i)) for i in range(faults)]
+        yield Batch(torch.zeros(4, 3, 8, 8), torch.ones(4, 4, dtype=torch.long), torch.ones(4, dtype=torch.long),
+                    ["k"] * 4, position, bad, 4 + faults)  # fmt: skip
+        number += 1
+
+
+def loop(folder: Path, notes: Notes, *settings: str, total: int = 6, done: int = 0, faults: int = 0) -> Loop:
+    given = ["data.batch_size=4", "log.every_steps=2", *settings]
+    config = resolve(None, {}, given)
+    return Loop(
+        config=config,
+        engine=notes,
+        batches=batches(faults),
+        total=total,
+        epoch_size=8,
+        world=World(),
+        folder=RunFolder(folder),
+        checkpoints=NotedCheckpoints(notes),
+        display=Display(total, console=Console(file=io.StringIO())),
+        ledger=FaultLedger(0.1),
+        evaluate=notes.evaluate,
+        done=Progress(done, 4 * done, done / 2),
+    )
+
+
+def rows(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_progress_rate_and_position_of_every_step(tmp_path: Path) -> None:
+    notes = Notes()
+    made = loop(tmp_path, notes, "optim.warmup_steps=2")
+    done = made.run()
+    assert [progress for progress, _ in notes.views] == [step / 6 for step in range(6)]
+    assert notes.rates == [learning_rate(step, 6, made.config.optim) for step in range(6)]
+    assert done == Progress(6, 24, 3.0, (Position(0, 0, 12), Position(1, 0, 12)))
+    assert notes.told[:4] == ["backward", "step", "backward", "step"]
+
+
+def test_rows_are_written_when_due_and_at_the_last_step(tmp_path: Path) -> None:
+    loop(tmp_path, Notes(), total=5).run()
+    assert [row["step"] for row in rows(tmp_path)] == [2, 4, 5, 5]
+    assert rows(tmp_path)[0].items() >= {"samples": 8, "epoch": 1.0, "loss": 1.0, "kept": 0.5}.items()
+    assert rows(tmp_path)[-1] == {"step": 5, "eval/set/acc1": 0.25}
+
+
+def test_what_is_trained_is_saved_before_it_is_evaluated(tmp_path: Path) -> None:
+    notes = Notes()
+    loop(tmp_path, notes, "checkpoint.every_steps=4", "evaluate.every_steps=4").run()
+    told = [word for word in notes.told if word.startswith(("save", "eval"))]
+    assert told == ["save 4", "evaluate", "save 6", "evaluate"]
+
+
+def test_an_evaluation_that_fails_costs_no_training(tmp_path: Path) -> None:
+    def fail() -> dict[str, float]:
+        raise DataError("gone")
+
+    notes = Notes()
+    made = loop(tmp_path, notes)
+    made.evaluate = fail
+    with pytest.raises(DataError, match="gone"):
+        made.run()
+    assert [done.step for done in notes.saved] == [6]
+
+
+def test_a_resumed_run_does_the_steps_that_are_missing_with_their_own_chance(tmp_path: Path) -> None:
+    whole, rest = Notes(), Notes()
+    loop(tmp_path, whole).run()
+    loop(tmp_path, rest, done=4).run()
+    assert rest.views == whole.views[4:]
+    assert whole.views[0][1] != whole.views[1][1]
+
+
+def test_a_finished_run_that_goes_on_is_evaluated_again(tmp_path: Path) -> None:
+    notes = Notes()
+    assert loop(tmp_path, notes, done=6).run().step == 6
+    assert notes.told == ["evaluate"]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_stops_the_run_at_its_step(tmp_path: Path, bad: float) -> None:
+    notes = Notes(losses={5: bad})
+    made = loop(tmp_path, notes, "checkpoint.every_steps=2", "optim.lr=0.5", total=20)
+    with pytest.raises(TrainingError) as caught:
+        made.run()
+    assert str(caught.value).startswith(
+        "The loss is not a finite number since step 5. The last good checkpoint is step-4."
+    )
+    assert "Lower optim.lr (now 0.5)" in str(caught.value)
+    assert len(notes.views) == 5
+    assert [row["step"] for row in rows(tmp_path)] == [2, 4]
+
+
+def test_where_every_step_is_not_looked_at_it_stops_before_the_next_row_and_checkpoint(tmp_path: Path) -> None:
+    notes = Notes(losses={5: math.nan})
+    made = loop(tmp_path, notes, "checkpoint.every_steps=3", "log.every_steps=4", total=20)
+    made.world = World(0, 2, 0)  # as if there were another process: looking means waiting for each other
+    with pytest.raises(TrainingError, match=r"since step 5. The last good checkpoint is step-3"):
+        made.run()
+    assert len(notes.views) == 6
+    assert [done.step for done in notes.saved] == [3]
+
+
+def test_the_clock_saves_at_rows_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = Notes()
+    made = loop(tmp_path, notes, "checkpoint.every_minutes=1", total=9)
+    began = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: began + 25 * len(notes.views))
+    made._saved_at = began
+    made.run()
+    assert [done.step for done in notes.saved] == [4, 8, 9]
+
+
+def test_samples_that_cannot_be_used_are_written_down_and_stop_the_run_when_they_are_many(tmp_path: Path) -> None:
+    made = loop(tmp_path, Notes(), total=1000, faults=1)
+    with pytest.raises(
+        DataError, match=r"40 of 200 samples read so far cannot be used .*most of them, 40, are in a.tar"
+    ):
+        made.run()
+    assert json.loads((tmp_path / "faults.json").read_text())["by_shard"] == {"a.tar": 38}
+
+
+def test_a_process_that_does_not_lead_writes_nothing(tmp_path: Path) -> None:
+    made = loop(tmp_path, Notes())
+    made.world = World(1, 2, 1)
+    made.run()
+    assert list(tmp_path.iterdir()) == []

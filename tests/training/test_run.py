@@ -1,0 +1,228 @@
+"""Whole runs of a tiny model. The golden curve is written anew by
+`PGSCLIP_WRITE_GOLDEN=1 pytest tests/training/test_run.py`, after a look at why it moved."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+from safetensors.torch import load_file
+from torch import Tensor
+
+from pgsclip.config.resolve import resolve
+from pgsclip.data.generated import scene
+from pgsclip.errors import ConfigError, DataError, RunError, TrainingError
+from pgsclip.losses import ClipLoss
+from pgsclip.training import run as room
+from pgsclip.training.configure import configure
+from pgsclip.training.distributed import World
+from pgsclip.training.run import Outcome, open_device, total_steps, train
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "loss_curve.json"
+MODEL = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 32, "layers": 1, "head_width": 16},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 1, "layers": 1},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def model(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "pgsclip-test.json").write_text(json.dumps(MODEL))
+    open_clip.add_model_config(folder)
+
+
+def go(out: Path, *settings: str, resume: bool = False) -> Outcome:
+    defaults = [
+        "model.name=pgsclip-test", "data.spec=generated", "data.samples=64", "data.workers=0", "data.batch_size=8",
+        "masker.name=random", "evaluate.data=null", "optim.steps=6", "optim.warmup_steps=0", "log.every_steps=1",
+        "engine.device=cpu",
+    ]  # fmt: skip
+    options = {"out": str(out)}
+    request = configure("smoke", options, settings if resume else [*defaults, *settings], resume=resume)
+    return train(request, Console(file=io.StringIO()))
+
+
+def rows(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def losses(run: Path) -> list[float]:
+    return [row["loss"] for row in rows(run) if "loss" in row]
+
+
+def shard(path: Path, pairs: int, bad: int = 0) -> Path:
+    """A tar whose first `bad` pictures are no pictures."""
+    with tarfile.open(path, "w") as tar:
+        for number in range(pairs):
+            picture = io.BytesIO()
+            Image.fromarray(scene("training", number, 32).image).save(picture, "PNG")
+            image = b"no picture" if number < bad else picture.getvalue()
+            for extension, content in (("png", image), ("txt", f"thing {number}".encode())):
+                member = tarfile.TarInfo(f"{path.stem}-{number:04d}.{extension}")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_twenty_steps_give_the_curve_that_they_always_gave(tmp_path: Path) -> None:
+    go(tmp_path / "run", "optim.steps=20", "data.batch_size=16", "optim.lr=0.005", "masker.ratio=0.5")
+    found = losses(tmp_path / "run")
+    if os.environ.get("PGSCLIP_WRITE_GOLDEN"):
+        GOLDEN.write_text(json.dumps([round(loss, 6) for loss in found], indent=2) + "\n")
+    expected = json.loads(GOLDEN.read_text())
+    assert len(expected) == 20
+    assert found == pytest.approx(expected, rel=1e-3)
+    assert sum(found[-4:]) < sum(found[:4])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_resumed_run_ends_where_an_unbroken_one_ends(tmp_path: Path, workers: int) -> None:
+    settings = (f"data.workers={workers}", "checkpoint.every_steps=3", "masker.name=pgs", "masker.ratio='0.3:0.5'")
+    whole = go(tmp_path / "whole", *settings)
+    go(tmp_path / "broken", *settings)
+    broken = tmp_path / "broken"
+    last = broken / "checkpoints" / "step-00000006"
+    for file in last.iterdir():  # as if the run had been killed after its first checkpoint
+        file.unlink()
+    last.rmdir()
+    resumed = go(broken, resume=True)
+    assert losses(broken) == losses(tmp_path / "whole")
+    assert [row["step"] for row in rows(broken)] == [1, 2, 3, 4, 5, 6]
+    ours, theirs = (load_file(o.checkpoint / "open_clip_model.safetensors") for o in (resumed, whole))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_finished_run_goes_on_when_it_is_made_longer(tmp_path: Path) -> None:
+    go(tmp_path / "run")
+    assert go(tmp_path / "run", "optim.steps=8", resume=True).steps == 8
+    assert [row["step"] for row in rows(tmp_path / "run")] == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_nothing_to_resume_from(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="There is no run to resume in"):
+        go(tmp_path / "run", resume=True)
+    outcome = go(tmp_path / "run")
+    for file in outcome.checkpoint.iterdir():
+        file.unlink()
+    outcome.checkpoint.rmdir()
+    with pytest.raises(RunError, match=r"has no complete checkpoint to resume from; start again in another --out"):
+        go(tmp_path / "run", resume=True)
+
+
+def test_old_checkpoints_go(tmp_path: Path) -> None:
+    go(tmp_path / "run", "checkpoint.every_steps=1", "checkpoint.keep=2")
+    assert sorted(p.name for p in (tmp_path / "run/checkpoints").iterdir()) == ["step-00000005", "step-00000006"]
+
+
+class NanAtFifth(ClipLoss):
+    """CLIP's loss until it is called for the fifth time."""
+
+    calls = 0
+
+    def __call__(self, images: Tensor, texts: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+        self.calls += 1
+        loss = super().__call__(images, texts, scale, bias)
+        return loss * float("nan") if self.calls == 5 else loss
+
+
+def test_a_nan_names_its_step_and_keeps_the_last_good_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room.plugins, "load", _with(NanAtFifth, room.plugins.load))
+    with pytest.raises(
+        TrainingError, match=r"not a finite number since step 5. The last good checkpoint is .*00000004"
+    ):
+        go(tmp_path / "run", "loss.name=nan", "checkpoint.every_steps=2", "optim.steps=20")
+    kept = load_file(tmp_path / "run/checkpoints/step-00000004/open_clip_model.safetensors")
+    assert all(torch.isfinite(tensor).all() for tensor in kept.values())
+    assert [row["step"] for row in rows(tmp_path / "run")] == [1, 2, 3, 4]
+
+
+def _with(loss: type, load: object) -> object:
+    return lambda group, name: loss if name == "nan" else load(group, name)  # type: ignore[operator]
+
+
+def test_pairs_beside_the_training_shards_are_evaluated_and_rows_name_them(tmp_path: Path) -> None:
+    for name in ("train-0", "train-1"):
+        shard(tmp_path / f"{name}.tar", 16)
+    shard(tmp_path / "val-0.tar", 12)
+    spec = str(tmp_path / "train-{0..1}.tar")
+    outcome = go(tmp_path / "run", f"data.spec={spec}", "data.samples=null", "evaluate.data=auto")
+    last = rows(tmp_path / "run")[-1]
+    assert last.pop("step") == 6
+    recalls = [f"eval/val-0/{way}_retrieval_recall@{k}" for way in ("image", "text") for k in (1, 5, 10)]
+    assert sorted(last) == sorted(recalls)
+    assert outcome.findings[0].startswith("recall@5 among 12 held-out pairs of val-0: image to text")
+
+
+def test_held_out_data_that_is_missing_is_said_before_the_run_starts(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"No file matches 'val\.tar'"):
+        go(tmp_path / "run", "evaluate.data=val.tar")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_few_damaged_pictures_are_counted_and_many_stop_the_run_with_the_worst_tar(tmp_path: Path) -> None:
+    good, some = shard(tmp_path / "good.tar", 100), shard(tmp_path / "some.tar", 100, bad=2)
+    settings = ("data.batch_size=32", "optim.steps=8", "data.samples=200")
+    go(tmp_path / "below", f"data.spec={good}::{some}", *settings)
+    faults = json.loads((tmp_path / "below/faults.json").read_text())
+    assert faults["by_cause"].keys() == {"corrupt image"}
+    assert faults["by_shard"].keys() == {str(some)}
+    worst = shard(tmp_path / "worst.tar", 100, bad=60)
+    with pytest.raises(
+        DataError, match=r"corrupt image\); most of them, \d+, are in .*worst\.tar\. Repair or leave out"
+    ):
+        go(tmp_path / "above", f"data.spec={good}::{some}::{worst}", *settings)
+
+
+def test_data_that_holds_no_pair(tmp_path: Path) -> None:
+    bad = shard(tmp_path / "bad.tar", 4, bad=4)
+    with pytest.raises(DataError, match=r"gave no usable pair: corrupt image, for example .*bad\.tar"):
+        go(tmp_path / "run", f"data.spec={bad}", "data.samples=null")
+    with pytest.raises(DataError, match=r"(1 shard|one shard).*Set data.workers=1 or fewer"):
+        go(tmp_path / "run2", f"data.spec={bad}", "data.workers=3")
+
+
+def test_a_batch_that_does_not_divide_over_the_processes() -> None:
+    config = resolve("smoke", {}, ["data.batch_size=9"])
+    built, _ = room.build_task(config, World(0, 2, 0))
+    with pytest.raises(ConfigError, match=r"data.batch_size 9 .* does not divide over 2; give a multiple of 2"):
+        room.open_stream(config, built, World(0, 2, 0))
+
+
+@pytest.mark.parametrize(
+    ("steps", "epochs", "expected"), [(7, 3.0, 7), (None, 2.0, 25), (None, 0.5, 6), (None, 0.001, 1)]
+)
+def test_length_of_a_run(steps: int | None, epochs: float, expected: int) -> None:
+    config = resolve(None, {"optim.steps": steps, "optim.epochs": epochs, "data.batch_size": 8})
+    assert total_steps(config, 100) == expected
+
+
+def test_a_run_without_a_length() -> None:
+    with pytest.raises(ConfigError, match="has no length: give --steps or --epochs, or a --recipe that has one"):
+        total_steps(resolve(None, {}), 100)
+
+
+def test_devices_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert open_device("cpu", World()) == torch.device("cpu")
+    for kind in ("cuda", "mps"):
+        with pytest.raises(ConfigError, match=f"There is no {kind} device on this machine; give auto or cpu"):
+            open_device(kind, World())
+    with pytest.raises(ConfigError, match="no kind of device 'gpu'; give auto, cpu, cuda or mps"):
+        open_device("gpu", World())
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ConfigError, match=r"Process 2 of this machine has no GPU of its own, as there are 2"):
+        open_device("auto", World(2, 3, 2))
