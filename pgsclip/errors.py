@@ -47,8 +47,8 @@ class TrainingError(PgsclipError):
     """Training cannot go on, for example because the loss is not finite."""
 
 
-class Unfinished(PgsclipError):
-    """Training was asked to stop before its end, and saved itself; scripts that repeat a command look for this code."""
+class UnfinishedError(PgsclipError):
+    """Training was asked to stop before its end and has saved itself; a script that repeats it looks for this code."""
 
     exit_code = 75
 

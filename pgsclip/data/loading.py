@@ -146,7 +146,13 @@ class _Feed(IterableDataset[Batch]):
     """What runs in a loader process: its slot of the source, decoded and collated."""
 
     def __init__(
-        self, stream: Stream, batch_size: int, rank: int, world: int, start: dict[int, Position], rotation: int,
+        self,
+        stream: Stream,
+        batch_size: int,
+        rank: int,
+        world: int,
+        start: dict[int, Position],
+        rotation: int,
         reading: Reading,
     ) -> None:
         self._stream = stream

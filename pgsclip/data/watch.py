@@ -21,7 +21,7 @@ class Reading:
     """The shard that each loader worker has open, in memory that the training process can look into."""
 
     def __init__(self, workers: int) -> None:
-        self._names = torch.zeros(workers, _NAME_BYTES, dtype=torch.uint8).share_memory_()
+        self._names = torch.zeros(workers, _NAME_BYTES, dtype=torch.uint8).share_memory_()  # type: ignore[no-untyped-call]
 
     def note(self, worker: int, shard: str) -> None:
         """Worker `worker` is about to open a shard."""
@@ -38,8 +38,8 @@ class Reading:
         shards = self.shards()
         place = f" while reading {', '.join(shards)}" if shards else ""
         return DataError(
-            f"No batch came for {seconds:g} seconds{place}. Look whether that source still answers; if it is only slow, "
-            f"allow more with --set data.stall_seconds, or raise data.workers."
+            f"No batch came for {seconds:g} seconds{place}. Look whether that source still answers; if it is only "
+            f"slow, allow more with --set data.stall_seconds, or raise data.workers."
         )
 
 

@@ -1,6 +1,6 @@
 """Contrastive losses block by block: exact, with memory for a block of logits instead of the whole matrix.
 
-The logits of a batch of N pairs are N x N, 4 GiB in float32 at 32,768, and autograd keeps several copies of them. Here a
+The logits of N pairs are N x N, 4 GiB in float32 at 32,768 pairs, and autograd keeps several copies of them. Here a
 block of rows is computed, used and overwritten; what a backward pass needs of it is computed again (CLIP in one
 process) or at once (wherever a row is complete by itself), so nothing grows with N x N.
 """

@@ -86,7 +86,7 @@ class SigLipLoss:
 def acc1(images: Float[Tensor, "B E"], texts: Float[Tensor, "B E"]) -> Float[Tensor, ""]:
     """Share of images whose own text is the most similar of this batch."""
     rows = max(1, _ROWS // len(texts))
-    nearest = torch.cat([(part @ texts.mT).argmax(dim=1) for part in images.split(rows)])
+    nearest = torch.cat([(part @ texts.mT).argmax(dim=1) for part in torch.split(images, rows)])
     return (nearest == torch.arange(len(images), device=images.device)).float().mean()
 
 
@@ -94,7 +94,7 @@ def _of_all_ranks(features: Float[Tensor, "B E"]) -> Float[Tensor, "N E"]:
     """Rank after rank; the gradient finds its way back to each."""
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return features
-    return torch.cat(all_gather(features.contiguous()))
+    return torch.cat(all_gather(features.contiguous()))  # type: ignore[no-untyped-call]
 
 
 def _in_float32(loss: Any, images: Tensor, texts: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:

@@ -55,7 +55,7 @@ def _contrast(engine: Engine, seen: Sequence[Features]) -> tuple[Tensor, StepRep
     to_images, to_texts, *to_temperature = torch.autograd.grad(loss, leaves)
     sizes = [len(part.images) for part in seen]
     pulls = []
-    for number, pair in enumerate(zip(to_images.split(sizes), to_texts.split(sizes), strict=True)):
+    for number, pair in enumerate(zip(torch.split(to_images, sizes), torch.split(to_texts, sizes), strict=True)):
         temperature = to_temperature if number == 0 else [torch.zeros_like(one) for one in to_temperature]
         pulls.append(Pull(*pair, temperature[0], temperature[1] if bias is not None else None))
     return loss.detach(), report, pulls

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pgsclip.config.recipes import load_recipe
 from pgsclip.config.resolve import resolve
 from pgsclip.config.schema import RunConfig
-from pgsclip.errors import RunError
+from pgsclip.errors import ConfigError, RunError
 from pgsclip.training.run_folder import default_path
 
 SMOKE = "smoke"
@@ -36,6 +36,19 @@ class Resume(StrEnum):
     ALWAYS = "always"
     AUTO = "auto"
     """Go on with it, or start if there is none."""
+
+
+def parse_resume(given: str | None) -> Resume:
+    """What follows `--resume`: nothing, or `auto`.
+
+    Raises:
+        ConfigError: something else.
+    """
+    if given is None:
+        return Resume.NEVER
+    if given not in (Resume.ALWAYS, Resume.AUTO):
+        raise ConfigError(f"--resume {given!r} is unknown; give --resume alone, or --resume auto.")
+    return Resume(given)
 
 
 def configure(

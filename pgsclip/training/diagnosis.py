@@ -55,8 +55,9 @@ class Diagnosis:
         if row["loss"] <= usual + max(8 * spread, 1.0):
             return None
         return (
-            f"The loss jumped from about {usual:.2f} to {row['loss']:.2f} at step {row['step']:.0f}. Likely a bad stretch "
-            f"of data or too large a step: if it does not come back, resume with optim.clip_grad_norm=1 or a lower optim.lr."
+            f"The loss jumped from about {usual:.2f} to {row['loss']:.2f} at step {row['step']:.0f}. Likely a bad "
+            f"stretch of data or too large a step: if it does not come back, resume with optim.clip_grad_norm=1 or a lower "
+            f"optim.lr."
         )
 
     def _collapsed(self, row: Mapping[str, float]) -> str | None:
@@ -72,8 +73,8 @@ class Diagnosis:
         if self._guess is None or not enough or min(*self._losses, row["loss"]) < 0.98 * self._guess:
             return None
         return (
-            f"The loss stays at ln(batch) = {self._guess:.2f}, what guessing costs: nothing is learned. Likely captions "
-            f"and images do not belong together, or the learning rate (now {row['lr']:g}) does not fit."
+            f"The loss stays at ln(batch) = {self._guess:.2f}, what guessing costs: nothing is learned. Likely "
+            f"captions and images do not belong together, or the learning rate (now {row['lr']:g}) does not fit."
         )
 
     def _temperature(self, row: Mapping[str, float]) -> str | None:

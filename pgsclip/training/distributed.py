@@ -160,7 +160,7 @@ class Vote:
 
     def __init__(self) -> None:
         alone = not dist.is_initialized() or dist.get_world_size() == 1
-        self._group = None if alone else dist.new_group(backend="gloo")
+        self._group: Any = None if alone else dist.new_group(backend="gloo")
         self._flag = torch.zeros(1, dtype=torch.int32)
         self._asked: Any = None
 

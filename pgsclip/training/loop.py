@@ -11,7 +11,7 @@ from torch import Tensor
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Batch, Position
 from pgsclip.data.faults import FaultLedger
-from pgsclip.errors import TrainingError, Unfinished
+from pgsclip.errors import TrainingError, UnfinishedError
 from pgsclip.training.accumulation import Part, backward
 from pgsclip.training.checkpoint import CheckpointFolder, Progress
 from pgsclip.training.diagnosis import Diagnosis
@@ -63,7 +63,7 @@ class Loop:
         Raises:
             TrainingError: loss or gradient is not finite. The last checkpoint was written before that step.
             DataError: too many samples cannot be used.
-            Unfinished: somebody asked to stop; everything up to this step is saved.
+            UnfinishedError: somebody asked to stop; everything up to this step is saved.
         """
         self._positions.update({position.worker: position for position in self.done.positions})
         meter, vote = Meter(self.engine.device), Vote()
@@ -86,7 +86,7 @@ class Loop:
             if save or stop or (log and self._is_time_to_save()):
                 self._save()  # before evaluation, so that whatever goes wrong there costs no training
             if stop and self.done.step < self.total:
-                raise Unfinished(self._farewell())
+                raise UnfinishedError(self._farewell())
             if self._is_due(self.config.evaluate.every_steps):
                 self._evaluate()
         vote.close()

@@ -52,7 +52,7 @@ def train(request: Request, console: Console) -> Outcome:
     """Run to the end.
 
     Raises:
-        PgsclipError: any mistake of configuration, data or numbers, as a sentence. Unfinished: asked to stop.
+        PgsclipError: any mistake of configuration, data or numbers, as a sentence. UnfinishedError: asked to stop.
     """
     config = request.config
     world = read_world()

@@ -111,7 +111,8 @@ class Task(nn.Module):
         assert texts is not None
         seen = self._see(images, texts, lengths, view)
         if look:
-            return Features(*(part.detach() if isinstance(part, Tensor) else part for part in seen))
+            bias = None if seen.bias is None else seen.bias.detach()
+            return Features(seen.images.detach(), seen.texts.detach(), seen.scale.detach(), bias, seen.kept)
         return self.contrast(seen) if pull is None else pull.at(seen)
 
     def contrast(self, seen: Features) -> tuple[Tensor, StepReport]:

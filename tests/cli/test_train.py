@@ -20,8 +20,31 @@ from pgsclip.config.resolve import check, to_yaml
 
 Train = Callable[..., Any]
 
-ROW = "step samples epoch loss acc1 temperature samples_per_s data_wait kept memory_gib lr".split()
-SMOKE = "--steps 3 --batch-size 8 --set data.samples=64 --set data.workers=0 --set evaluate.data=null".split()
+ROW = [
+    "step",
+    "samples",
+    "epoch",
+    "loss",
+    "acc1",
+    "temperature",
+    "samples_per_s",
+    "data_wait",
+    "kept",
+    "memory_gib",
+    "lr",
+]
+SMOKE = [
+    "--steps",
+    "3",
+    "--batch-size",
+    "8",
+    "--set",
+    "data.samples=64",
+    "--set",
+    "data.workers=0",
+    "--set",
+    "evaluate.data=null",
+]
 
 
 def rows(run: str = "run") -> list[dict[str, float]]:
@@ -209,9 +232,20 @@ def test_a_batch_larger_than_the_data_goes_round_it(train: Train) -> None:
 def test_two_processes_train_and_one_speaks(
     process: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    launch = (
-        "-m torch.distributed.run --standalone --nproc-per-node 2 -m pgsclip train --engine torch --out run".split()
-    )
+    launch = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "pgsclip",
+        "train",
+        "--engine",
+        "torch",
+        "--out",
+        "run",
+    ]
     done = process(*launch, "--masker", "random", *SMOKE, "--steps", "2", CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Trained 2 steps.") == done.stdout.count("\nstep 2/2") == 1

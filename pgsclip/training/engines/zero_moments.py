@@ -17,12 +17,12 @@ from pgsclip.training.engines.base import MOMENTS, OptimizerState
 
 
 class Piece(NamedTuple):
-    """What this rank holds of a parameter: `count` numbers from `start` on, at `place` of a flat tensor."""
+    """What this rank holds of a parameter: `length` numbers from `start` on, at `place` of a flat tensor."""
 
     flat: Tensor
     place: int
     start: int
-    count: int
+    length: int
 
 
 def gather(zero: Any, adam: torch.optim.Optimizer, stage: int, parameter: nn.Parameter, key: str) -> Tensor:
@@ -31,7 +31,7 @@ def gather(zero: Any, adam: torch.optim.Optimizer, stage: int, parameter: nn.Par
     whole = torch.zeros(shape.numel(), device=parameter.device)
     piece = _piece(zero, stage, parameter)
     if piece is not None:
-        whole[piece.start : piece.start + piece.count] = _held(adam.state[piece.flat][key], piece)
+        whole[piece.start : piece.start + piece.length] = _held(adam.state[piece.flat][key], piece)
     if stage > 0 and dist.get_world_size() > 1:
         dist.reduce(whole, dst=0)
     return whole.reshape(shape)
@@ -49,12 +49,12 @@ def spread(
         for key in MOMENTS:
             stored = state.moments[key].get(name)
             if piece is not None and stored is not None:
-                part = stored.flatten()[piece.start : piece.start + piece.count]
+                part = stored.flatten()[piece.start : piece.start + piece.length]
                 _held(adam.state[piece.flat][key], piece).copy_(part)
 
 
 def _held(memory: Tensor, piece: Piece) -> Tensor:
-    return memory.view(-1)[piece.place : piece.place + piece.count]
+    return memory.view(-1)[piece.place : piece.place + piece.length]
 
 
 def _shape(parameter: nn.Parameter) -> torch.Size:
