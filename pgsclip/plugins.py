@@ -42,12 +42,14 @@ class Plugin:
 def available(group: str) -> dict[str, list[Plugin]]:
     """All names of a group with their owners, sorted; a name with two owners lists both."""
     found: dict[str, list[Plugin]] = {}
+    seen: set[str] = set()
     for distribution in distributions():
+        if distribution.metadata["Name"] in seen:  # a copy further down sys.path is not what gets imported
+            continue
+        seen.add(distribution.metadata["Name"])
         for point in distribution.entry_points.select(group=group):
             plugin = Plugin(group, point.name, point.value, distribution.metadata["Name"], distribution.version)
-            owners = found.setdefault(point.name, [])
-            if plugin not in owners:  # the same folder twice on sys.path is one owner
-                owners.append(plugin)
+            found.setdefault(point.name, []).append(plugin)
     return dict(sorted(found.items()))
 
 

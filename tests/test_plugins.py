@@ -50,6 +50,16 @@ def test_a_name_with_two_owners_names_both(site: Path) -> None:
         plugins.load(plugins.MASKERS, "mine")
 
 
+def test_a_copy_of_a_distribution_further_down_the_path_is_no_second_owner(
+    site: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(site, "mine", "mine = pathlib:PurePath")
+    newer = tmp_path_factory.mktemp("newer")
+    install(newer, "mine", "mine = pathlib:Path")
+    monkeypatch.syspath_prepend(str(newer))
+    assert plugins.load(plugins.MASKERS, "mine") is Path
+
+
 def test_unknown_name_suggests_the_nearest_and_lists_all() -> None:
     with pytest.raises(PluginError, match=r"Unknown masker 'rndom'. Did you mean 'random'\? Installed: .*cluster"):
         plugins.load(plugins.MASKERS, "rndom")

@@ -354,7 +354,7 @@ def test_no_damage_of_a_picture_raises(seed: int, kind: str) -> None:
     assert isinstance(found, Tensor) or found.cause in ("corrupt image", "image too large")
 
 
-def test_files_that_are_gone_or_damaged_leave_nothing_open(
+def test_files_that_are_gone_or_damaged_are_faults_by_name(
     tmp_path: Path, photo: Photo, stream: Callable[..., Stream]
 ) -> None:
     (tmp_path / "good.png").write_bytes(photo())

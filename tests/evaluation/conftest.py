@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from pgsclip.evaluation.encoder import Encoder
 
 @pytest.fixture
 def known_encoder() -> Callable[[Tensor, Tensor], Encoder]:
-    """Image k (a picture of the number k) has row k of `images` as features, and so have texts."""
+    """A picture of the number k has row k of `images` as features; so have texts, whose token is the last number."""
 
     def make(images: Tensor, texts: Tensor) -> Encoder:
         def features(pictures: Tensor | None, tokens: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
@@ -22,10 +22,9 @@ def known_encoder() -> Callable[[Tensor, Tensor], Encoder]:
                 None if tokens is None else texts[tokens[:, 0]],
             )
 
-        return Encoder(
-            features,
-            lambda prompts: torch.tensor([[int(prompt.split()[-1])] for prompt in prompts]),
-            torch.device("cpu"),
-        )
+        def last_number(prompts: Sequence[str]) -> Tensor:
+            return torch.tensor([[int(prompt.split()[-1])] for prompt in prompts])
+
+        return Encoder(features, last_number, torch.device("cpu"))
 
     return make

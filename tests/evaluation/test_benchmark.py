@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -110,8 +111,6 @@ def test_length_of_features_does_not_matter(known_encoder: KnownEncoder) -> None
 
 
 def test_images_are_not_held_all_at_once(known_encoder: KnownEncoder) -> None:
-    import weakref
-
     alive: list[weakref.ref[Tensor]] = []
     most = 0
 
@@ -155,7 +154,7 @@ def test_why_hits_are_counted_here() -> None:
     """numpy refuses clip-benchmark's own `accuracy` from 2.4 on; when this fails, it can be used again."""
     logits, labels = torch.eye(3), torch.arange(3)
     if np.lib.NumpyVersion(np.__version__) < "2.4.0":
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="Conversion of an array"):
             assert zeroshot_classification.accuracy(logits, labels) == [1.0]
     else:
         with pytest.raises(TypeError, match="0-dimensional"):

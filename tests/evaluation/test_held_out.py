@@ -87,7 +87,7 @@ def test_no_usable_pair_is_a_sentence(tmp_path: Path, identity: Encoder) -> None
         held_out.evaluate(identity)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def seeing() -> Encoder:
     """Knows colour and shape of a held-out scene from its pixels, but takes rings for circles."""
     shown = {scene(HELD_OUT, index).image.tobytes(): scene(HELD_OUT, index) for index in range(1000)}

@@ -79,3 +79,10 @@ def test_mistakes_are_sentences(tmp_path: Path) -> None:
             open_picture(tmp_path / name, 32, 16)
     with pytest.raises(ImageError, match=r"side of 8 pixels holds no patch of 16; raise --image-size"):
         open_picture(tmp_path / "whole.png", 8, 16)
+
+
+def test_the_middle_is_what_stays(tmp_path: Path) -> None:
+    image = _image(44, 32)
+    image.save(tmp_path / "a.png")
+    shown = open_picture(tmp_path / "a.png", 32, 16).image
+    assert np.array_equal(np.asarray(shown), np.asarray(image)[:, 6:38])

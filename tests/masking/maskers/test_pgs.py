@@ -162,3 +162,13 @@ def test_a_constant_image_scores_every_patch_alike(params: dict[str, Any]) -> No
     images = torch.tensor([0.713, 0.31, -0.2]).reshape(1, 3, 1, 1).expand(2, 3, 56, 56)
     found = _explained(images, patchify(images, Grid(7, 7, 8)), **params)
     assert found.scores.keep.eq(0).all()
+
+
+def test_edges_hold_patches_back_from_the_ratio_too(scene: Any) -> None:
+    patches = patchify(scene.images, scene.grid)
+    found = _explained(scene.images, patches, edge_weight=2.0, threshold=-0.9)
+    nearest = cosine(patches)[0, found.candidates[0]].amax(dim=0)
+    asked = (nearest - 2 * found.edges[0] > -0.9).float().mean()
+    assert found.scores.ratio is not None
+    torch.testing.assert_close(found.scores.ratio[0], asked)
+    assert asked < (nearest > -0.9).float().mean()
