@@ -56,8 +56,8 @@ class Diagnosis:
             return None
         return (
             f"The loss jumped from about {usual:.2f} to {row['loss']:.2f} at step {row['step']:.0f}. Likely a bad "
-            f"stretch of data or too large a step: if it does not come back, resume with optim.clip_grad_norm=1 or a lower "
-            f"optim.lr."
+            f"stretch of data or too large a step: if it does not come back, resume with a lower optim.lr or "
+            f"optim.clip_grad_norm=1."
         )
 
     def _collapsed(self, row: Mapping[str, float]) -> str | None:

@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from types import FrameType, TracebackType
-from typing import Self
 
 from pgsclip.errors import ConfigError
 
@@ -32,7 +31,7 @@ class StopRequest:
             return "--stop-after"
         return None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
             for number in _SIGNALS:
                 self._before[number] = signal.signal(number, self._remember)

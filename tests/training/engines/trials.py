@@ -34,6 +34,7 @@ from pgsclip.models.weights import load_weights
 from pgsclip.training.accumulation import Part, backward
 from pgsclip.training.checkpoint import CheckpointFolder, Progress, Stored, read_checkpoint
 from pgsclip.training.distributed import World, join, leave
+from pgsclip.training.engines import deepspeed_engine
 from pgsclip.training.engines.base import Engine, build_engine
 from pgsclip.training.seeding import step_generator
 from pgsclip.training.task import Task, View
@@ -277,6 +278,8 @@ def be_rank(trial: Trial, rank: int, port: int, folder: Path) -> None:
     try:
         world = World(rank, trial.world, rank)
         join(world, torch.device("cpu"))
+        if trial.stage == 3:
+            split_small_parameters_too()
         found = ACTS[trial.act](trial, world, folder)
         if rank == 0:
             if trial.model == "native" and trial.act == "train":
@@ -295,6 +298,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def split_small_parameters_too() -> None:
+    """ZeRO-3 keeps parameters of less than 100,000 elements whole, which is all that these models have."""
+    derive = deepspeed_engine.deepspeed_config
+
+    def derive_and_split(*given: Any) -> dict[str, Any]:
+        settings = derive(*given)
+        settings["zero_optimization"]["stage3_param_persistence_threshold"] = 0
+        return settings
+
+    deepspeed_engine.deepspeed_config = derive_and_split
 
 
 def import_deepspeed() -> None:
