@@ -39,7 +39,7 @@ class Notes(Engine):
     views: list[tuple[float, list[float]]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     saved: list[Progress] = field(default_factory=list)
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     task: Any = None
 
     def forward(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> tuple[Tensor, StepReport]:
