@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _spell_out_resume(arguments: list[str]) -> list[str]:
     """`--resume` may stand alone; Typer knows no option whose value may be left out."""
     spelled = []
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        alone = word == "--resume" and following != "auto"
+    for number, word in enumerate(arguments):
+        alone = word == "--resume" and arguments[number + 1 : number + 2] != ["auto"]
         spelled.append("--resume=always" if alone else word)
     return spelled

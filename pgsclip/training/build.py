@@ -8,7 +8,7 @@ from pgsclip import plugins
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.loading import Stream, open_stream
 from pgsclip.data.source import Source
-from pgsclip.data.spec import find_held_out, open_source
+from pgsclip.data.spec import find_held_out
 from pgsclip.errors import ConfigError, PluginError
 from pgsclip.evaluation.held_out import HeldOut, held_out_sets
 from pgsclip.masking.build import build_masker
@@ -90,6 +90,4 @@ def open_held_out(config: RunConfig, built: BuiltModel) -> list[HeldOut]:
         DataError: it is not there. Said before the run starts, not when it ends.
     """
     spec = find_held_out(config.data.spec) if config.evaluate.data == "auto" else config.evaluate.data
-    if spec is not None:
-        open_source(spec, config.data.model_copy(update={"samples": None}))
     return held_out_sets(spec, config.data, built.preprocess_eval(), built.tokenizer, config.evaluate.batch_size)

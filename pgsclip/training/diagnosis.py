@@ -28,7 +28,7 @@ class Diagnosis:
         self._waits: list[float] = []
         self._said: set[str] = set()
 
-    def look(self, row: Mapping[str, float]) -> list[str]:
+    def look(self, row: Mapping[str, float | int]) -> list[str]:
         """New findings in this row."""
         found = {
             "spike": self._spike(row),
@@ -47,7 +47,7 @@ class Diagnosis:
         self._said |= new.keys()
         return list(new.values())
 
-    def _spike(self, row: Mapping[str, float]) -> str | None:
+    def _spike(self, row: Mapping[str, float | int]) -> str | None:
         if len(self._losses) < _WATCHED // 2:
             return None
         usual = median(self._losses)
@@ -60,7 +60,7 @@ class Diagnosis:
             f"optim.clip_grad_norm=1."
         )
 
-    def _collapsed(self, row: Mapping[str, float]) -> str | None:
+    def _collapsed(self, row: Mapping[str, float | int]) -> str | None:
         if row["alike"] < 0.98 or row["step"] <= self._patience:
             return None
         return (
@@ -68,7 +68,7 @@ class Diagnosis:
             f"collapsed. Likely the learning rate (now {row['lr']:g}) is too high or the warm-up too short."
         )
 
-    def _stuck(self, row: Mapping[str, float]) -> str | None:
+    def _stuck(self, row: Mapping[str, float | int]) -> str | None:
         enough = len(self._losses) >= _WATCHED and row["step"] > self._patience
         if self._guess is None or not enough or min(*self._losses, row["loss"]) < 0.98 * self._guess:
             return None
@@ -77,7 +77,7 @@ class Diagnosis:
             f"captions and images do not belong together, or the learning rate (now {row['lr']:g}) does not fit."
         )
 
-    def _temperature(self, row: Mapping[str, float]) -> str | None:
+    def _temperature(self, row: Mapping[str, float | int]) -> str | None:
         if row["temperature"] < 0.999 * self._cap:
             return None
         return (
@@ -85,7 +85,7 @@ class Diagnosis:
             f"batch is too easy or holds many duplicates."
         )
 
-    def _starved(self, row: Mapping[str, float]) -> str | None:
+    def _starved(self, row: Mapping[str, float | int]) -> str | None:
         if len(self._waits) < _WATCHED // 2 or median([*self._waits, row["data_wait"]]) < 0.3:
             return None
         return (

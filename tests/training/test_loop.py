@@ -44,7 +44,7 @@ class Notes(Engine):
     views: list[tuple[float, list[float]]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     saved: list[Progress] = field(default_factory=list)
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     task: Any = None
 
     def forward(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> tuple[Tensor, StepReport]:
@@ -239,9 +239,7 @@ def test_whoever_asks_to_stop_finds_everything_saved(tmp_path: Path) -> None:
     notes = Notes()
     made = loop(tmp_path, notes, total=9)
     made.stop._signal = "SIGTERM"
-    with pytest.raises(
-        UnfinishedError, match=r"by SIGTERM after step 1 of 9; everything .* --resume"
-    ) as caught:
+    with pytest.raises(UnfinishedError, match=r"by SIGTERM after step 1 of 9; everything .* --resume") as caught:
         made.run()
     assert caught.value.exit_code == 75
     assert [done.step for done in notes.saved] == [1]
