@@ -70,7 +70,7 @@ def bench_masks(
         except OSError as error:
             raise RunError(f"The figures cannot be written to {json_file}: {error.strerror}.") from None
     if plot_file:
-        save_picture(plot(rows), plot_file, "--plot")
+        save_picture(plot(rows), plot_file, "--plot", "plot")
 
 
 def _ratios(given: str) -> list[Ratio]:

@@ -10,21 +10,44 @@ import typer
 
 if TYPE_CHECKING:  # torch stays out of --help
     from pgsclip.viz.explain import Column
+    from pgsclip.viz.pictures import Picture
 
-_DEFAULT = (("random", "0.5"), ("cluster", "0.5"), ("pgs", "0.5"), ("pgs", "0.3:0.5"))
+_DEFAULT = (("random", "0.5"), ("cluster", "0.5"), ("pgs", "0.5"), ("pgs", "0.3:0.5"), ("salient", "0.5"))
 
 
 def viz_mask(
     images: Annotated[list[Path], typer.Argument(help="Image files.", show_default=False)],
-    masker: Annotated[list[str] | None, typer.Option(help="Repeatable; random, cluster, pgs when not given.")] = None,
+    masker: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Repeatable; with parameters: 'pgs edges=false'. random, cluster, pgs, salient if not given."
+        ),
+    ] = None,
     ratio: Annotated[
         list[str] | None, typer.Option(metavar="R|LO:HI", help="One for all maskers, or one for each in turn.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("masks.png"),
-    image_size: Annotated[int, typer.Option(min=1, help="Shorter side in pixels that the masker sees.")] = 224,
-    patch_size: Annotated[int, typer.Option(min=1, help="Side of a patch in pixels.")] = 16,
+    out: Annotated[Path, typer.Option(help="The PNG to write; a .gif with --over-progress.")] = Path("masks.png"),
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Shorter side in pixels that the masker sees; 224, or the checkpoint's.")
+    ] = None,
+    patch_size: Annotated[
+        int | None, typer.Option(min=1, help="Side of a patch in pixels; 16, or the checkpoint's.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all chance in the masks.")] = 0,
-    explain: Annotated[bool, typer.Option("--explain", help="Also what led pgs there: edges, candidates.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Also what led pgs and salient there.")] = False,
+    seeds: Annotated[
+        int | None, typer.Option(min=2, help="A heat map instead: how often each patch survives in so many views.")
+    ] = None,
+    over_progress: Annotated[
+        bool, typer.Option("--over-progress", help="A strip, or a GIF, of the masks from progress 0 to 1.")
+    ] = False,
+    progress: Annotated[float, typer.Option(min=0, max=1, help="Share of the training run that is done.")] = 0.0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Run folder or weights whose embeddings the maskers see.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Architecture of --checkpoint; a run folder knows it.", show_default=False)
+    ] = None,
 ) -> None:
     """Draw a sheet: each image, and what each masker keeps of it; hidden patches are grey.
 
@@ -33,39 +56,83 @@ def viz_mask(
     `pgsclip viz-mask photo.jpg`
 
     `pgsclip viz-mask a.jpg b.jpg --masker pgs --ratio 0.3:0.5 --masker random --ratio 0.5 --explain`
+
+    `pgsclip viz-mask a.jpg --seeds 50`
+
+    `pgsclip viz-mask a.jpg --checkpoint runs/smoke-pgs-0.5 --over-progress --out masks.gif`
     """
     from rich.console import Console
 
-    from pgsclip.errors import ImageError
+    from pgsclip.errors import ConfigError, ImageError
     from pgsclip.viz.explain import row_of_panels
-    from pgsclip.viz.pictures import open_picture
+    from pgsclip.viz.over_progress import frames, strips
     from pgsclip.viz.preview import show
-    from pgsclip.viz.sheet import compose
+    from pgsclip.viz.saving import save_picture
+    from pgsclip.viz.sheet import compose, enlarged
+    from pgsclip.viz.survival import row_of_survival
 
     if out.resolve() in {path.resolve() for path in images}:
         raise ImageError(f"The sheet would overwrite the image {out}. Give another --out.")
+    if sum((explain, seeds is not None, over_progress)) > 1:
+        raise ConfigError("--explain, --seeds and --over-progress draw different sheets; give one of them.")
+    moving = over_progress and out.suffix.lower() == ".gif"
+    if out.suffix.lower() == ".gif" and not over_progress:
+        raise ConfigError(f"Only --over-progress moves; give a .png for {out}.")
     columns = _columns(masker, ratio)
-    pictures = [open_picture(path, image_size, patch_size) for path in images]
-    sheet = compose([row_of_panels(picture, columns, seed=seed, explain=explain) for picture in pictures])
-    try:
-        sheet.save(out, format="PNG")
-    except OSError as error:
-        raise ImageError(
-            f"The sheet cannot be written to {out}: {error.strerror or error}. Give another --out."
-        ) from None
+    pictures = _pictures(images, image_size, patch_size, checkpoint, model)
+    if over_progress and checkpoint is None:
+        typer.echo("without --checkpoint raw pixels stand in for embeddings, so masks hardly change", err=True)
+    if moving:
+        sheets = frames(pictures, columns, seed=seed)
+        sheet, how = sheets[0], {"format": "GIF", "save_all": True, "append_images": sheets[1:]}
+        save_picture(sheet, out, **how, duration=150, loop=0)
+    else:
+        if over_progress:
+            rows = [row for picture in pictures for row in strips(picture, columns, seed=seed)]
+        elif seeds is not None:
+            rows = [
+                row_of_survival(picture, columns, first_seed=seed, seeds=seeds, progress=progress)
+                for picture in pictures
+            ]
+        else:
+            rows = [
+                row_of_panels(picture, columns, seed=seed, explain=explain, progress=progress) for picture in pictures
+            ]
+        sheet = compose(enlarged(rows) if checkpoint else rows)
+        save_picture(sheet, out)
     show(sheet, Console())
     typer.echo(f"{out}  ({sheet.width} x {sheet.height} pixels)")
+
+
+def _pictures(
+    paths: list[Path], size: int | None, patch: int | None, checkpoint: Path | None, model: str | None
+) -> list[Picture]:
+    from pgsclip.errors import ConfigError
+    from pgsclip.viz.pictures import open_picture
+
+    if checkpoint is None:
+        if model is not None:
+            raise ConfigError("--model names the architecture of a --checkpoint; give one, or leave --model out.")
+        return [open_picture(path, size or 224, patch or 16) for path in paths]
+    if size is not None or patch is not None:
+        raise ConfigError(
+            "A --checkpoint brings its own image and patch size; leave --image-size and --patch-size out."
+        )
+    from pgsclip.viz.embeddings import open_embedder
+
+    embedder = open_embedder(checkpoint, model)
+    return [embedder(open_picture(path, embedder.image_size, embedder.patch_size, square=True)) for path in paths]
 
 
 def _columns(maskers: list[str] | None, ratios: list[str] | None) -> list[Column]:
     from pgsclip.config.ratio import Ratio
     from pgsclip.errors import ConfigError
-    from pgsclip.masking.handle import masker
+    from pgsclip.masking.handle import parsed_masker
     from pgsclip.viz.explain import Column
 
     pairs: list[tuple[str, str]] = list(_DEFAULT)
     if maskers or ratios:
-        names, shares = maskers or ["random", "cluster", "pgs"], ratios or ["0.5"]
+        names, shares = maskers or ["random", "cluster", "pgs", "salient"], ratios or ["0.5"]
         if len(shares) not in (1, len(names)):
             raise ConfigError(
                 f"{len(shares)} ratios do not pair up with {len(names)} maskers: "
@@ -74,7 +141,8 @@ def _columns(maskers: list[str] | None, ratios: list[str] | None) -> list[Column
         pairs = list(zip_longest(names, shares, fillvalue=shares[0]))
     try:
         return [
-            Column(masker(name), Ratio(0.0, 0.0) if name == "none" else Ratio.parse(share)) for name, share in pairs
+            Column(parsed_masker(name), Ratio(0.0, 0.0) if name == "none" else Ratio.parse(share))
+            for name, share in pairs
         ]
     except ValueError as error:
         raise ConfigError(f"--ratio: {error}.") from None

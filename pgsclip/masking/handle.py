@@ -25,11 +25,27 @@ class MaskerHandle:
         self.masker = masker
 
     @overload
-    def keep(self, images: Tensor, patch_size: int = ..., ratio: float = ..., seed: int = ...) -> Tensor: ...
+    def keep(
+        self,
+        images: Tensor,
+        patch_size: int = ...,
+        ratio: float = ...,
+        seed: int = ...,
+        *,
+        embeddings: Tensor | None = ...,
+        progress: float = ...,
+    ) -> Tensor: ...
 
     @overload
     def keep(
-        self, images: Tensor, patch_size: int = ..., ratio: tuple[float, float] | str = ..., seed: int = ...
+        self,
+        images: Tensor,
+        patch_size: int = ...,
+        ratio: tuple[float, float] | str = ...,
+        seed: int = ...,
+        *,
+        embeddings: Tensor | None = ...,
+        progress: float = ...,
     ) -> Tensor | list[Tensor]: ...
 
     @torch.no_grad()
@@ -39,10 +55,13 @@ class MaskerHandle:
         patch_size: int = 16,
         ratio: float | tuple[float, float] | str = 0.5,
         seed: int = 0,
+        *,
+        embeddings: Tensor | None = None,
+        progress: float = 0.0,
     ) -> Tensor | list[Tensor]:
         """Indices of the patches to show, row by row from the top left.
 
-        Raw pixel patches stand in for embeddings. Nothing global is touched; the same seed gives the same patches.
+        Nothing global is touched; the same seed gives the same patches.
 
         Args:
             images: (B, 3, H, W) floating point, normalised as open_clip does; H and W multiples of `patch_size`.
@@ -50,6 +69,8 @@ class MaskerHandle:
             ratio: share to remove; a range `(0.3, 0.5)` or `"0.3:0.5"` lets the masker choose per image. The masker
                 `none` removes nothing, whatever is given.
             seed: of all chance in the masks.
+            embeddings: (B, L, D) of a model, before its first block; raw pixel patches stand in when not given.
+            progress: share of the training run that is done, in [0, 1]; some maskers trust embeddings more with it.
 
         Returns:
             (B, K) int64, ascending; for a range a list of B tensors (K_i,).
@@ -67,7 +88,10 @@ class MaskerHandle:
         if isinstance(self.masker, KeepAll):
             share = Ratio(0.0, 0.0)  # as in a run
         generator = torch.Generator(images.device).manual_seed(seed)
-        scores = self.masker(images, patchify(images, grid), progress=0.0, generator=generator)
+        patches = patchify(images, grid) if embeddings is None else _checked_embeddings(embeddings, images, grid)
+        if not 0 <= progress <= 1:
+            raise MaskerError(f"progress: {progress} is outside [0, 1], the share of the run that is done.")
+        scores = self.masker(images, patches, progress=progress, generator=generator)
         if share.is_range:
             return exact(scores, share, generator)
         return select(scores.keep.float(), share.high, generator)
@@ -101,6 +125,15 @@ def parsed_masker(text: str) -> MaskerHandle:
         except yaml.YAMLError:
             raise MaskerError(f"The value of {word!r} in {text!r} cannot be read.") from None
     return MaskerHandle(" ".join([name, *words]), build_masker(name, params))
+
+
+def _checked_embeddings(embeddings: Tensor, images: Tensor, grid: Grid) -> Tensor:
+    if embeddings.ndim != 3 or embeddings.shape[:2] != (len(images), grid.patches):
+        raise MaskerError(
+            f"Embeddings must have the shape (B, L, D) = ({len(images)}, {grid.patches}, any), one for each patch and "
+            f"none for class tokens; given: {tuple(embeddings.shape)}."
+        )
+    return embeddings
 
 
 def _checked_grid(images: Tensor, patch_size: int) -> Grid:

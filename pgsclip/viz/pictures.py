@@ -23,10 +23,14 @@ class Picture(NamedTuple):
     pixels: Float[Tensor, "1 3 H W"]
     """Normalised as open_clip does."""
     grid: Grid
+    embeddings: Float[Tensor, "1 L D"] | None = None
+    """Of a trained model; None lets raw pixels stand in."""
 
 
-def open_picture(path: Path, size: int, patch: int) -> Picture:
-    """Read an image, bring its shorter side to `size` and crop the middle to whole patches; it stays as wide as it is.
+def open_picture(path: Path, size: int, patch: int, *, square: bool = False) -> Picture:
+    """Read an image, bring its shorter side to `size` and crop the middle to whole patches.
+
+    It stays as wide as it is, or becomes square as a model takes it.
 
     Raises:
         ImageError: missing, no image, or smaller than one patch.
@@ -44,7 +48,7 @@ def open_picture(path: Path, size: int, patch: int) -> Picture:
         raise ImageError(f"An image side of {size} pixels holds no patch of {patch}; raise --image-size.")
     scale = size / min(image.size)
     image = image.resize([max(size, round(side * scale)) for side in image.size], Image.Resampling.BICUBIC)
-    columns, rows = image.width // patch, image.height // patch
+    columns, rows = (size // patch if square else side // patch for side in image.size)
     left, top = (image.width - columns * patch) // 2, (image.height - rows * patch) // 2
     image = image.crop((left, top, left + columns * patch, top + rows * patch))
     return Picture(path.name, image, normalised(image), Grid(rows, columns, patch))

@@ -10,11 +10,11 @@ from PIL import Image
 from pgsclip.errors import ImageError
 
 
-def save_picture(picture: Image.Image, path: Path, option: str = "--out", **how: Any) -> None:
+def save_picture(picture: Image.Image, path: Path, option: str = "--out", what: str = "sheet", **how: Any) -> None:
     """Write a PNG, or what else `how` says, under a temporary name and rename it.
 
     Raises:
-        ImageError: it cannot be written; `option` is the one to change.
+        ImageError: it cannot be written; `what` is its name and `option` the one to change.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -25,4 +25,4 @@ def save_picture(picture: Image.Image, path: Path, option: str = "--out", **how:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         why = error.strerror or error
-        raise ImageError(f"The picture cannot be written to {path}: {why}. Give another {option}.") from None
+        raise ImageError(f"The {what} cannot be written to {path}: {why}. Give another {option}.") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -60,8 +60,30 @@ def outlined(image: Image.Image, patches: Int[np.ndarray, " N"], grid: Grid) -> 
     pen = ImageDraw.Draw(drawn)
     for patch in patches.tolist():
         top, left = patch // grid.columns * grid.side, patch % grid.columns * grid.side
-        pen.rectangle((left, top, left + grid.side - 1, top + grid.side - 1), outline=(230, 30, 30), width=3)
+        pen.rectangle(
+            (left, top, left + grid.side - 1, top + grid.side - 1),
+            outline=(230, 30, 30),
+            width=max(1, min(3, grid.side // 5)),
+        )
     return drawn
+
+
+def enlarged(rows: list[list[Panel]], side: int = 160) -> list[list[Panel]]:
+    """Panels of small models, each pixel a square of pixels, until the shorter side is near `side`; others as they are.
+
+    All by one factor, so that they stay comparable.
+    """
+    factor = max(1, round(side / min(min(panel.image.size) for row in rows for panel in row)))
+    return [
+        [
+            replace(
+                panel,
+                image=panel.image.resize([length * factor for length in panel.image.size], Image.Resampling.NEAREST),
+            )
+            for panel in row
+        ]
+        for row in rows
+    ]
 
 
 def compose(rows: list[list[Panel]]) -> Image.Image:

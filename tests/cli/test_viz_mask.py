@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from pgsclip.cli.app import main
+from pgsclip.config.resolve import to_yaml
+from pgsclip.config.schema import ModelConfig, RunConfig
+from pgsclip.models.build import build_model
+from pgsclip.models.weights import save_state_dict
 
 
 @pytest.fixture
@@ -54,8 +59,8 @@ def test_the_same_command_draws_the_same_sheet_and_another_seed_another(photo: P
 @pytest.mark.parametrize(
     ("words", "titles"),
     [
-        ((), ["random 0.5", "cluster 0.5", "pgs 0.5", "pgs 0.3:0.5"]),
-        (("--ratio", "0.7"), ["random 0.7", "cluster 0.7", "pgs 0.7"]),
+        ((), ["random 0.5", "cluster 0.5", "pgs 0.5", "pgs 0.3:0.5", "salient 0.5"]),
+        (("--ratio", "0.7"), ["random 0.7", "cluster 0.7", "pgs 0.7", "salient 0.7"]),
         (("--masker", "pgs", "--masker", "centered"), ["pgs 0.5", "centered 0.5"]),
         (("--masker", "pgs", "--masker", "random", "--ratio", "0.3"), ["pgs 0.3", "random 0.3"]),
         (
@@ -63,7 +68,13 @@ def test_the_same_command_draws_the_same_sheet_and_another_seed_another(photo: P
             ["pgs 0.3:0.5", "random 0.4"],
         ),
         (("--masker", "none", "--masker", "pgs", "--ratio", "0.4"), ["none 0", "pgs 0.4"]),
-        (("--masker", "pgs", "--explain"), ["pgs 0.5", "pgs: edges", "pgs: candidates", "pgs: similarity"]),
+        (
+            ("--masker", "pgs", "--explain"),
+            ["pgs 0.5", *(f"pgs: {part}" for part in ("edges", "candidates", "similarity", "transport", "score"))],
+        ),
+        (("--masker", "pgs edges=false", "--ratio", "0.3"), ["pgs edges=false 0.3"]),
+        (("--seeds", "3", "--masker", "salient"), ["salient 0.5"]),
+        (("--over-progress", "--masker", "pgs"), ["pgs 0.5"] * 6),
     ],
 )
 def test_maskers_and_ratios_pair_up(
@@ -87,7 +98,7 @@ def test_maskers_and_ratios_pair_up(
     [
         (("--masker", "pgz"), "pgsclip: Unknown masker 'pgz'. Did you mean 'pgs'?"),
         (("--ratio", "half"), "pgsclip: --ratio: 'half' is not a ratio; give a share in [0, 1)"),
-        (("--ratio", "0.5", "--ratio", "0.3"), "pgsclip: 2 ratios do not pair up with 3 maskers: give one --ratio"),
+        (("--ratio", "0.5", "--ratio", "0.3"), "pgsclip: 2 ratios do not pair up with 4 maskers: give one --ratio"),
         (
             ("--masker", "pgs", "--ratio", "0.5", "--ratio", "0.3"),
             "pgsclip: 2 ratios do not pair up with 1 maskers: give one --ratio for all, or one after each --masker.",
@@ -148,3 +159,64 @@ def test_a_name_that_is_no_text_is_drawn(tmp_path: Path, photo: Path) -> None:
     odd = tmp_path / b"caf\xe9\n.png".decode("utf-8", "surrogateescape")
     odd.write_bytes(photo.read_bytes())
     assert _run(odd, "--image-size", 48, "--out", tmp_path / "s.png") == 0
+
+
+def test_a_gif_goes_from_the_start_of_training_to_its_end(photo: Path, tmp_path: Path, run_folder: Path) -> None:
+    out = tmp_path / "masks.gif"
+    assert _run(photo, "--checkpoint", run_folder, "--over-progress", "--masker", "cluster", "--out", out) == 0
+    with Image.open(out) as film:
+        assert (film.format, film.n_frames) == ("GIF", 21)
+        first = np.asarray(film.convert("RGB"))
+        film.seek(20)
+        assert not np.array_equal(first, np.asarray(film.convert("RGB")))
+
+
+def test_a_checkpoint_brings_its_size_and_its_embeddings(photo: Path, tmp_path: Path, run_folder: Path) -> None:
+    sheets = []
+    for words in (("--progress", "0"), ("--progress", "1")):
+        command = (photo, "--checkpoint", run_folder, "--masker", "cluster", *words, "--out", tmp_path / "s.png")
+        assert _run(*command) == 0
+        sheets.append((tmp_path / "s.png").read_bytes())
+    assert sheets[0] != sheets[1]
+    weights = next(run_folder.rglob("*.safetensors"))
+    assert (
+        _run(photo, "--checkpoint", weights, "--masker", "cluster", "--progress", "1", "--out", tmp_path / "s.png") == 0
+    )
+    assert (tmp_path / "s.png").read_bytes() == sheets[1]
+
+
+@pytest.fixture(scope="session")
+def run_folder(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run as `train` leaves it, as far as drawing looks at it."""
+    built = build_model(ModelConfig(name=model), seed=3, loss_has_bias=False)
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    (folder / "checkpoints" / "step-00000002").mkdir(parents=True)
+    (folder / "config.yaml").write_text(to_yaml(RunConfig(model=ModelConfig(name=model))))
+    save_state_dict(built.model.state_dict(), folder / "checkpoints" / "step-00000002" / "open_clip_model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--explain", "--seeds", "3"), "--explain, --seeds and --over-progress draw different sheets; give one"),
+        (("--out", "a.gif"), "Only --over-progress moves; give a .png for a.gif"),
+        (("--model", "ViT-B-16"), "--model names the architecture of a --checkpoint; give one, or leave --model out"),
+        (
+            ("--checkpoint", "nowhere"),
+            "There is no checkpoint in nowhere: expected a run folder with checkpoints/step-",
+        ),
+        (("--checkpoint", "nowhere", "--patch-size", "8"), "A --checkpoint brings its own image and patch size"),
+        (("--seeds", "1"), "Invalid value for '--seeds'"),
+        (("--progress", "2"), "Invalid value for '--progress'"),
+    ],
+)
+def test_sheets_that_cannot_be_are_sentences(
+    photo: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+) -> None:
+    assert sentence in _refused(capsys, photo, *words)
+
+
+def test_progress_without_a_model_says_that_it_changes_little(photo: Path, tmp_path: Path, capsys: Any) -> None:
+    assert _run(photo, "--over-progress", "--masker", "pgs", "--out", tmp_path / "s.png") == 0
+    assert "without --checkpoint raw pixels stand in" in capsys.readouterr().err

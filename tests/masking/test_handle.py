@@ -169,3 +169,18 @@ def test_a_masker_is_typed_with_its_parameters() -> None:
 def test_a_masker_typed_wrongly_is_a_sentence(text: str, error: type[Exception], sentence: str) -> None:
     with pytest.raises(error, match=re.escape(sentence)):
         parsed_masker(text)
+
+
+def test_embeddings_stand_in_for_pixels_as_training_goes_on() -> None:
+    images, embeddings = _images(), torch.randn(3, 24, 8, generator=torch.Generator().manual_seed(9))
+    handle = pgsclip.masker("cluster")
+    plain, early, late = (
+        handle.keep(images, 16, 0.5, embeddings=given, progress=progress)
+        for given, progress in ((None, 0.0), (embeddings, 0.0), (embeddings, 1.0))
+    )
+    assert torch.equal(plain, early)
+    assert not torch.equal(plain, late)
+    with pytest.raises(MaskerError, match=re.escape("(B, L, D) = (3, 24, any), one for each patch and none for class")):
+        handle.keep(images, 16, 0.5, embeddings=embeddings[:, 1:])
+    with pytest.raises(MaskerError, match=r"progress: 1\.5 is outside"):
+        handle.keep(images, 16, 0.5, progress=1.5)

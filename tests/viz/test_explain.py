@@ -9,7 +9,7 @@ import pgsclip
 from pgsclip.config.ratio import Ratio
 from pgsclip.masking.handle import MaskerHandle
 from pgsclip.masking.pixels import Grid
-from pgsclip.viz.explain import Column, row_of_panels
+from pgsclip.viz.explain import Column, explanation, row_of_panels
 from pgsclip.viz.pictures import Picture, normalised
 from pgsclip.viz.sheet import masked
 
@@ -47,9 +47,46 @@ def test_a_panel_shows_what_keep_gives_for_the_same_seed(picture: Picture, ratio
 def test_an_explanation_stands_once_for_pgs_and_never_for_others(picture: Picture) -> None:
     columns = [_column("pgs", 0.5), _column("random", 0.5), _column("pgs", "0.3:0.5")]
     panels = row_of_panels(picture, columns, seed=0, explain=True)
-    assert [panel.title for panel in panels[4:]] == ["pgs: edges", "pgs: candidates", "pgs: similarity"]
+    assert [panel.title for panel in panels[4:]] == [
+        "pgs: edges",
+        "pgs: candidates",
+        "pgs: similarity",
+        "pgs: transport",
+        "pgs: score",
+    ]
     assert panels[5].note == "1 of 20"
     assert len(row_of_panels(picture, columns[1:2], seed=0, explain=True)) == 2
+
+
+def test_without_transport_there_is_no_panel_of_it(picture: Picture) -> None:
+    titles = [panel.title for panel in explanation(picture, pgsclip.masker("pgs", transport=False), 0)]
+    assert titles == ["pgs: edges", "pgs: candidates", "pgs: similarity", "pgs: score"]
+
+
+def test_salient_shows_its_rim_and_what_is_strange(picture: Picture) -> None:
+    rim, strange, score = explanation(picture, pgsclip.masker("salient"), 0)
+    assert (rim.title, rim.note) == ("salient: rim", "7 of 20")
+    assert (strange.title, score.title) == ("salient: strange", "salient: score")
+    assert not np.array_equal(np.asarray(strange.image), np.asarray(score.image)), "noise comes between"
+
+
+def test_a_patch_that_stays_is_brighter_in_the_score(picture: Picture) -> None:
+    handle = pgsclip.masker("pgs")
+    score = explanation(picture, handle, 3)[-1]
+    kept = handle.keep(picture.pixels, 16, 0.5, 3)[0].numpy()
+    light = np.asarray(score.image.convert("L"), float).reshape(4, 16, 5, 16)
+    grey = np.asarray(Image.fromarray(np.asarray(picture.image)).convert("L"), float).reshape(4, 16, 5, 16)
+    heat = (light - 0.3 * grey).mean(axis=(1, 3)).ravel()
+    assert heat[kept].min() > np.delete(heat, kept).max() - 2
+
+
+def test_embeddings_count_as_training_goes_on(picture: Picture) -> None:
+    seen = picture._replace(embeddings=torch.randn(1, 20, 12, generator=torch.Generator().manual_seed(0)))
+    column = _column("cluster", 0.5)
+    assert torch.equal(column.kept(seen, seed=1, progress=0.0), column.kept(picture, seed=1, progress=0.0))
+    assert not torch.equal(column.kept(seen, seed=1, progress=1.0), column.kept(picture, seed=1, progress=1.0))
+    early, late = (explanation(seen, pgsclip.masker("pgs"), 0, progress) for progress in (0.0, 1.0))
+    assert not np.array_equal(np.asarray(early[2].image), np.asarray(late[2].image))
 
 
 def test_the_candidates_shown_are_those_that_the_mask_came_from(picture: Picture) -> None:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from pgsclip.masking.pixels import Grid
-from pgsclip.viz.sheet import GRID, HIDDEN, Panel, compose, heat, masked, outlined
+from pgsclip.viz.sheet import GRID, HIDDEN, Panel, compose, enlarged, heat, masked, outlined
 
 SIDE = Grid(3, 4, 8)
 
@@ -124,3 +124,14 @@ def test_a_long_text_makes_its_column_wider_and_leaves_the_neighbour_alone(place
 
 def test_a_name_of_two_lines_is_drawn() -> None:
     assert compose([[Panel("t", _image(), "two\nlines.jpg")]]).height > 24
+
+
+def test_small_panels_are_enlarged_by_one_factor() -> None:
+    rows = [[Panel("a", _image()), Panel("b", Image.new("RGB", (64, 48)))]]
+    [[small, large]] = enlarged(rows, 100)
+    assert small.image.size == (128, 96)
+    assert large.image.size == (256, 192)
+    assert np.array_equal(np.asarray(small.image)[::4, ::4], np.asarray(_image()))
+    assert (small.title, rows[0][0].image.size) == ("a", (32, 24))
+    [[same, _]] = enlarged(rows, 20)
+    assert same.image.size == (32, 24)

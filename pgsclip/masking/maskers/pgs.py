@@ -55,8 +55,10 @@ class Explanation(NamedTuple):
 
     edges: Float[Tensor, "B L"]
     candidates: Int[Tensor, "B N"]
+    plain: Float[Tensor, "B L"]
+    """Similarity of each patch to the candidates, scaled to [0, 1] per image, before transport."""
     similarity: Float[Tensor, "B L"]
-    """Of each patch to the candidates, scaled to [0, 1] per image, after transport."""
+    """The same after transport."""
     scores: MaskScores
 
 
@@ -100,20 +102,21 @@ class PgsMasker:
             rows, cosines = take_rows(balanced, candidates), take_rows(cosines, candidates)
         else:
             rows = cosines = blended_similarity(pixels, embeddings, progress, candidates)
-        similarity = _to_unit_range(rows.mean(dim=1) if self.params.growth == "sum" else rows.amax(dim=1))
+        plain, similarity = (_to_unit_range(self._grown(parts)) for parts in (cosines, rows))
         keep = without_noise(self.params.edge_weight * edges - similarity)
         alike = cosines.amax(dim=1) - self.params.edge_weight * edges > self.params.threshold
-        return Explanation(edges, candidates, similarity, MaskScores(keep, alike.float().mean(dim=1)))
+        return Explanation(edges, candidates, plain, similarity, MaskScores(keep, alike.float().mean(dim=1)))
+
+    def _grown(self, rows: Float[Tensor, "B N L"]) -> Float[Tensor, "B L"]:
+        return rows.mean(dim=1) if self.params.growth == "sum" else rows.amax(dim=1)
 
     def _edges(self, images: Tensor, patches: Tensor) -> Tensor:
         grid = grid_of(images.shape[2], images.shape[3], patches.shape[1])
         if self.params.edges is False:
             return patches.new_zeros(patches.shape[:2], dtype=torch.float32)
-        return (
-            canny_edges(images, grid)
-            if self.params.edges == "canny"
-            else sobel_edges(images, grid, self.params.edge_scale)
-        )
+        if self.params.edges == "canny":
+            return canny_edges(images, grid)
+        return sobel_edges(images, grid, self.params.edge_scale)
 
 
 def draw_candidates(

@@ -12,7 +12,7 @@ noise as large as the differences among background patches shuffles those. An ob
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -49,6 +49,15 @@ _FLOOR = 0.02
 _FAR = 1e9
 
 
+class SalientExplanation(NamedTuple):
+    """What led to the scores of a batch; for pictures and tests."""
+
+    rim: Int[Tensor, "B N"]
+    strange: Float[Tensor, "B L"]
+    """Smoothed, before noise."""
+    scores: MaskScores
+
+
 class SalientMasker:
     """Keeps what differs in colour and texture from the picture's rim, in views that differ."""
 
@@ -66,18 +75,31 @@ class SalientMasker:
         progress: float,
         generator: torch.Generator,
     ) -> MaskScores:
+        return self.explain(images, patches, progress=progress, generator=generator).scores
+
+    def explain(
+        self,
+        images: Float[Tensor, "B 3 H W"],
+        patches: Float[Tensor, "B L D"],
+        *,
+        progress: float,
+        generator: torch.Generator,
+    ) -> SalientExplanation:
+        """The scores with everything that led to them; draws exactly what a call draws."""
         batch, count = patches.shape[:2]
         grid = grid_of(images.shape[2], images.shape[3], count)
-        if count == 1:
-            return MaskScores(images.new_zeros(batch, 1, dtype=torch.float32), images.new_zeros(batch).float())
         rim = draw_rim(grid, batch, self.params.rim_share, generator)
+        if count == 1:
+            nothing = images.new_zeros(batch, 1, dtype=torch.float32)
+            return SalientExplanation(rim, nothing, MaskScores(nothing, nothing[:, 0]))
         looks = appearance(images, grid, self.params.colour, self.params.texture)
         strange = smoothed(strangeness(looks, rim), grid, self.params.smooth)
         usual = strange.gather(1, rim).quantile(self.params.strange, dim=1, keepdim=True)
         ratio = (strange <= usual).float().mean(dim=1)
         chance = torch.rand(strange.shape, generator=generator, device=strange.device).clamp(1e-9, 1 - 1e-6)
         gumbel = -(-chance.log()).log()
-        return MaskScores(without_noise(strange) + self.params.noise * gumbel, ratio)
+        scores = MaskScores(without_noise(strange) + self.params.noise * gumbel, ratio)
+        return SalientExplanation(rim, strange, scores)
 
 
 def draw_rim(grid: Grid, batch: int, share: float, generator: torch.Generator) -> Int[Tensor, "B N"]:

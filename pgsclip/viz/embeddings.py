@@ -1,0 +1,112 @@
+"""Patch embeddings of a trained model, so that masks are drawn as its next training step would choose them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import yaml
+from torch import Tensor
+
+from pgsclip.config.resolve import check
+from pgsclip.config.schema import ModelConfig
+from pgsclip.errors import ModelError
+from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
+from pgsclip.models.build import BuiltModel, build_model
+from pgsclip.viz.pictures import Picture
+
+_WEIGHTS = "open_clip_model.safetensors"
+
+
+class Embedder(NamedTuple):
+    """A model's image tower up to its first block."""
+
+    built: BuiltModel
+
+    @property
+    def image_size(self) -> int:
+        return self.built.image_tower.image_size[0]
+
+    @property
+    def patch_size(self) -> int:
+        return self.built.image_tower.patch_size[0]
+
+    @torch.no_grad()
+    def __call__(self, picture: Picture) -> Picture:
+        """The picture with the model's embeddings of its patches."""
+        _, patches = self.built.image_tower.embed(self._as_the_model_takes_it(picture.pixels))
+        return picture._replace(embeddings=patches.float())
+
+    def _as_the_model_takes_it(self, pixels: Tensor) -> Tensor:
+        own, clip = (
+            tuple(torch.tensor(value).reshape(1, 3, 1, 1) for value in pair)
+            for pair in ((self.built.mean, self.built.std), (CLIP_MEAN, CLIP_STD))
+        )
+        normal: Tensor = (pixels * clip[1] + clip[0] - own[0]) / own[1]
+        return normal
+
+
+def open_embedder(path: Path, model: str | None) -> Embedder:
+    """The model of a run folder (its last checkpoint), of one checkpoint, or of a weights file.
+
+    Args:
+        model: architecture; a run folder knows its own.
+
+    Raises:
+        ModelError: nothing there, weights without a known architecture, or a model that does not fit.
+        ConfigError: the run's config.yaml is not valid.
+    """
+    weights = _weights(path)
+    config = _config_beside(weights)
+    if model is not None:
+        config = ModelConfig(name=model)
+    if config is None:
+        raise ModelError(
+            f"{path} does not say which architecture it holds. Give --model NAME, or --checkpoint a run folder."
+        )
+    built = build_model(
+        config.model_copy(update={"pretrained": str(weights)}), seed=0, loss_has_bias=_has_bias(weights)
+    )
+    height, width = built.image_tower.image_size
+    if height != width or len(set(built.image_tower.patch_size)) != 1:
+        raise ModelError(f"{config.name!r} takes {height} x {width} pixels; pictures are drawn for square models only.")
+    built.model.eval()
+    return Embedder(built)
+
+
+def _weights(path: Path) -> Path:
+    if path.is_file():
+        return path
+    steps = sorted((path / "checkpoints").glob("step-*"))
+    for place in ([*reversed(steps)] if steps else []) + [path]:
+        if (place / _WEIGHTS).is_file():
+            return place / _WEIGHTS
+    raise ModelError(
+        f"There is no checkpoint in {path}: expected a run folder with checkpoints/step-…/{_WEIGHTS}, "
+        f"one of those folders, or a weights file."
+    )
+
+
+def _config_beside(weights: Path) -> ModelConfig | None:
+    """`config.yaml` of the run that the weights lie in: RUN/checkpoints/step-…/weights."""
+    file = weights.parent.parent.parent / "config.yaml"
+    if weights.parent.parent.name != "checkpoints" or not file.is_file():
+        return None
+    try:
+        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        raise ModelError(f"The config {file} beside the checkpoint cannot be read; give --model NAME.") from None
+    return check(tree if isinstance(tree, dict) else {}).model
+
+
+def _has_bias(weights: Path) -> bool:
+    from safetensors import safe_open
+
+    if weights.suffix != ".safetensors":
+        return False
+    try:
+        with safe_open(weights, framework="pt") as file:
+            return "logit_bias" in file.keys()  # noqa: SIM118 - not a dict
+    except Exception:  # build_model says what is wrong with the file
+        return False
