@@ -14,6 +14,7 @@ from typing import Any
 from pgsclip.errors import PluginError, did_you_mean
 
 MASKERS = "pgsclip.maskers"
+TEXT_MASKERS = "pgsclip.text_maskers"
 LOSSES = "pgsclip.losses"
 
 
@@ -90,5 +91,5 @@ def _load_directly(group: str, name: str) -> Any:
 
 def _kind(group: str) -> str:
     """`pgsclip.maskers` → `masker`, `pgsclip.losses` → `loss`: the word for one thing of a group."""
-    plural = group.rpartition(".")[2]
+    plural = group.rpartition(".")[2].replace("_", " ")
     return plural[:-2] if plural.endswith("sses") else plural[:-1]

@@ -19,9 +19,11 @@ else:
 recipes = typer.Typer(help="Published settings, ready to train.", invoke_without_command=True)
 
 
-def maskers() -> None:
+def maskers(
+    text: Annotated[bool, typer.Option("--text", help="The maskers of captions instead.")] = False,
+) -> None:
     """What is installed: each masker, its distribution, what it does, its parameters."""
-    for name, owners in plugins.available(plugins.MASKERS).items():
+    for name, owners in plugins.available(plugins.TEXT_MASKERS if text else plugins.MASKERS).items():
         for owner in owners:
             typer.echo(f"{name}  ({owner.distribution} {owner.version})")
             typer.echo("\n".join(f"    {line}" for line in _describe(name, owner, twice=len(owners) > 1)))
@@ -50,20 +52,26 @@ def _describe(name: str, owner: plugins.Plugin, *, twice: bool) -> list[str]:
     try:
         kind = owner.load()
         parameters = kind.Params
-        range_too = kind.chooses_ratio
+        captions = owner.group == plugins.TEXT_MASKERS
+        range_too = not captions and kind.chooses_ratio
     except (PgsclipError, AttributeError) as error:
         return [f"does not work: {error}"]
     lines = [(kind.__doc__ or "No description.").strip().splitlines()[0]]
     if twice:
-        lines.append(f"The name is taken twice; choose this one as --masker {owner.target}")
-    lines.append(f"--ratio R{' or LO:HI' if range_too else ''}")
-    return lines + _parameters(parameters)
+        option = "--set text.masker=" if captions else "--masker "
+        lines.append(f"The name is taken twice; choose this one as {option}{owner.target}")
+    if captions:
+        words = "" if name == "none" else " --set text.tokens=N"
+        lines.append(f"--set text.masker={name}{words}")
+    else:
+        lines.append(f"--ratio R{' or LO:HI' if range_too else ''}")
+    return lines + _parameters(parameters, "text" if captions else "masker")
 
 
-def _parameters(model: type[BaseModel]) -> list[str]:
+def _parameters(model: type[BaseModel], section: str) -> list[str]:
     lines = []
     for name, field in model.model_fields.items():
         default = field.get_default()
         given = str(default).lower() if isinstance(default, bool) else default
-        lines.append(f"--set masker.params.{name}={given}  {field.description or ''}".rstrip())
+        lines.append(f"--set {section}.params.{name}={given}  {field.description or ''}".rstrip())
     return lines

@@ -84,8 +84,8 @@ def viz_mask(
         typer.echo("without --checkpoint raw pixels stand in for embeddings, so masks hardly change", err=True)
     if moving:
         sheets = frames(pictures, columns, seed=seed)
-        sheet, how = sheets[0], {"format": "GIF", "save_all": True, "append_images": sheets[1:]}
-        save_picture(sheet, out, **how, duration=150, loop=0)
+        sheet = sheets[0]
+        save_picture(sheet, out, format="GIF", save_all=True, append_images=sheets[1:], duration=150, loop=0)
     else:
         if over_progress:
             rows = [row for picture in pictures for row in strips(picture, columns, seed=seed)]

@@ -91,6 +91,20 @@ class TextConfig(Section):
 
     groups: Positive = 4
     """Captions are sorted by length and run in this many passes, each cut to its longest. Exact."""
+    masker: str = "none"
+    """A registered text masker (none, truncate, frequency) or `package.module:Class`; training only."""
+    tokens: Annotated[int, Field(ge=3)] | None = None
+    """Tokens that a caption keeps under a text masker, start and end of text included."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the text masker itself; checked when it is built."""
+
+    @model_validator(mode="after")
+    def _masker_and_tokens_together(self) -> TextConfig:
+        if (self.masker == "none") != (self.tokens is None):
+            raise ValueError(
+                "a text masker and the tokens that stay belong together: give both, such as masker=frequency tokens=16"
+            )
+        return self
 
 
 class LossConfig(Section):
@@ -174,6 +188,8 @@ class LogConfig(Section):
     """What is written to metrics.jsonl and the terminal."""
 
     every_steps: Positive = 10
+    mask_images: tuple[Spec, ...] = ()
+    """Image files whose masks are drawn at every checkpoint, into `masks/` of the run."""
 
 
 class EvaluateConfig(Section):

@@ -61,6 +61,17 @@ def expand(spec: str) -> list[str]:
     return urls
 
 
+def local_files(spec: str) -> list[Path]:
+    """The shards or the table of a spec, or its folder of images; nothing for data that is generated or remote."""
+    path = Path(spec)
+    if path.is_dir():
+        return [Path(tar) for tar in _tars_in(path)] or [path]
+    if spec in (GENERATED, _HELD_OUT) or path.is_file():
+        return [path] if path.is_file() else []
+    found = [Path(url) for url in expand(spec)]
+    return found if all(file.exists() for file in found) else []
+
+
 def find_held_out(spec: str) -> str | None:
     """Held-out pairs that belong to training data: other scenes, or `val-*.tar` beside the training shards.
 

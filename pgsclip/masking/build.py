@@ -26,8 +26,18 @@ def build_masker(name: str, params: dict[str, Any] | None = None) -> Masker:
             f"{name!r} is not a masker: a masker is a class with Params (from MaskerParams), chooses_ratio and "
             f"__call__. `pgsclip.masking.testing.check_masker` tells its author what is missing."
         )
+    masker: Masker = kind(checked_params(f"masker {name!r}", model, params or {}))
+    return masker
+
+
+def checked_params(what: str, model: type[MaskerParams], params: dict[str, Any]) -> MaskerParams:
+    """Parameters of `what`, validated.
+
+    Raises:
+        MaskerError: one is unknown or has a wrong value; all mistakes at once.
+    """
     try:
-        checked = model(**(params or {}))
+        return model(**params)
     except ValidationError as error:
         fields = list(model.model_fields)
         mistakes = []
@@ -38,6 +48,4 @@ def build_masker(name: str, params: dict[str, Any] | None = None) -> Masker:
                 mistakes.append(f"{key!r} is unknown.{did_you_mean(key, fields)} {allowed}")
             else:
                 mistakes.append(f"{key}: {detail['msg']} (given: {detail['input']!r}).")
-        raise MaskerError(f"The masker {name!r} refuses its parameters: {' '.join(dict.fromkeys(mistakes))}") from None
-    masker: Masker = kind(checked)
-    return masker
+        raise MaskerError(f"The {what} refuses its parameters: {' '.join(dict.fromkeys(mistakes))}") from None

@@ -42,7 +42,7 @@ def choose(scores: MaskScores, ratio: Ratio, generator: torch.Generator, groups:
     keep = scores.keep.float()
     if not ratio.is_range:
         return [(torch.arange(len(keep), device=keep.device), select(keep, ratio.high, generator))]
-    ranked = _ranking(keep, generator)
+    ranked = ranking(keep, generator)
     counts = wanted_counts(scores, ratio)
     return [(rows, ranked[rows, :most].sort(dim=1).values) for rows, most in sorted_groups(counts, groups)]
 
@@ -71,15 +71,15 @@ def refuse_range(name: str, ratio: Ratio) -> NoReturn:
 
 def exact(scores: MaskScores, ratio: Ratio, generator: torch.Generator) -> list[Tensor]:
     """Kept patches of each image on its own, (K_i,) ascending: no image keeps more than it asked for."""
-    ranked = _ranking(scores.keep.float(), generator)
+    ranked = ranking(scores.keep.float(), generator)
     return [row[:count].sort().values for row, count in zip(ranked, wanted_counts(scores, ratio).tolist(), strict=True)]
 
 
 def _best(keep: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    return _ranking(keep, generator)[:, :count].sort(dim=1).values
+    return ranking(keep, generator)[:, :count].sort(dim=1).values
 
 
-def _ranking(keep: Tensor, generator: torch.Generator) -> Tensor:
+def ranking(keep: Tensor, generator: torch.Generator) -> Tensor:
     """(B, L) patch numbers, best first; equal scores in an order drawn from the generator."""
     shuffle = torch.rand(keep.shape, generator=generator, device=keep.device).argsort(dim=1)
     order = keep.gather(1, shuffle).argsort(dim=1, descending=True, stable=True)

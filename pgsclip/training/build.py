@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from pgsclip import plugins
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.loading import Stream, open_stream
 from pgsclip.data.source import Source
-from pgsclip.data.spec import find_held_out
+from pgsclip.data.spec import find_held_out, open_source
+from pgsclip.data.word_counts import word_counts
 from pgsclip.errors import ConfigError, PluginError
 from pgsclip.evaluation.held_out import HeldOut, held_out_sets
 from pgsclip.masking.build import build_masker
 from pgsclip.masking.selection import refuse_range
+from pgsclip.masking.text.build import build_text_masker
+from pgsclip.masking.text.contract import TextMasker
 from pgsclip.models.build import BuiltModel, build_model
-from pgsclip.training.distributed import World
+from pgsclip.training.distributed import World, barrier
 from pgsclip.training.engines.base import pick_device
 from pgsclip.training.task import Task
 
@@ -51,7 +55,30 @@ def build_task(config: RunConfig, world: World) -> tuple[BuiltModel, Task]:
         refuse_range(config.masker.name, config.masker.ratio)
     built = build_model(config.model, seed=config.seed, loss_has_bias=loss_class.needs_bias)
     loss = loss_class(rank=world.rank, world_size=world.size, block=config.loss.block)
-    return built, Task(built, masker, loss, config)
+    return built, Task(built, masker, loss, config, _text_masker(config, built, world))
+
+
+def _text_masker(config: RunConfig, built: BuiltModel, world: World) -> TextMasker | None:
+    """The masker of captions; the leading process counts words first, the others find its file."""
+    if config.text.masker == "none":
+        return None
+    if not built.text_tower.can_cut:
+        raise ConfigError(
+            f"text.masker={config.text.masker} shortens captions that end in CLIP's end-of-text token, and those of "
+            f"{built.name} do not; leave text.masker and text.tokens out."
+        )
+
+    def counts() -> Tensor:
+        source = open_source(config.data.spec, config.data)
+        if not world.leads:
+            barrier()
+        try:
+            return word_counts(config.data.spec, source, built.tokenizer, built.vocab_size)
+        finally:
+            if world.leads:
+                barrier()
+
+    return build_text_masker(config.text.masker, config.text.params, counts)
 
 
 def open_training_data(config: RunConfig, built: BuiltModel, source: Source, world: World) -> Stream:

@@ -18,6 +18,7 @@ from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
 from pgsclip.training.distributed import Vote, World, agree, collect
 from pgsclip.training.engines.base import Engine
+from pgsclip.training.mask_pictures import draw_masks
 from pgsclip.training.meter import Meter
 from pgsclip.training.optimizer import learning_rate
 from pgsclip.training.phases import Phase
@@ -158,7 +159,10 @@ class Loop:
             self.display.say(f"step {self.done.step}  {figures}")
 
     def _save(self) -> None:
-        self.checkpoints.save(self.engine, replace(self.done, faults=self.ledger.state()))
+        saved = self.checkpoints.save(self.engine, replace(self.done, faults=self.ledger.state()))
+        if self.world.leads and self.config.log.mask_images:
+            out = self.folder.path / "masks" / f"{saved.name}.png"
+            draw_masks(self.config, saved, out, self.done.step / self.total)
         self._saved_at = time.monotonic()
 
     def _farewell(self) -> str:

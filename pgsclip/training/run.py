@@ -30,6 +30,7 @@ from pgsclip.training.display import Display
 from pgsclip.training.distributed import World, join, leave, peers, read_world
 from pgsclip.training.engines.base import Engine, build_engine, pick_engine
 from pgsclip.training.loop import Loop
+from pgsclip.training.mask_pictures import check_mask_images
 from pgsclip.training.phases import Phase, plan_phases
 from pgsclip.training.run_folder import RunFolder
 from pgsclip.training.stop import StopRequest
@@ -57,6 +58,7 @@ def train(request: Request, console: Console) -> Outcome:
     config = request.config
     world = read_world()
     device = open_device(config.engine.device, world)
+    check_mask_images(config)
     with StopRequest(request.stop_after) as stop, _joined(world, device, config), peers():
         folder = RunFolder(request.path)
         checkpoints = CheckpointFolder(folder.checkpoints, world, config.checkpoint.keep)

@@ -16,6 +16,8 @@ from pgsclip.losses.contrastive import ContrastiveLoss, acc1
 from pgsclip.masking.contract import Masker
 from pgsclip.masking.groups import sorted_groups
 from pgsclip.masking.selection import choose
+from pgsclip.masking.text.contract import TextMasker
+from pgsclip.masking.text.shorten import shorten
 from pgsclip.models.build import BuiltModel
 
 
@@ -83,7 +85,14 @@ class Task(nn.Module):
     come back as normalised float32 features, all patches seen.
     """
 
-    def __init__(self, built: BuiltModel, masker: Masker, loss: ContrastiveLoss, config: RunConfig) -> None:
+    def __init__(
+        self,
+        built: BuiltModel,
+        masker: Masker,
+        loss: ContrastiveLoss,
+        config: RunConfig,
+        text_masker: TextMasker | None = None,
+    ) -> None:
         super().__init__()
         self.model = built.model
         self.image_tower = built.image_tower
@@ -93,6 +102,8 @@ class Task(nn.Module):
         self._ratio = config.masker.ratio
         self._mask_groups = config.masker.groups
         self._text_groups = config.text.groups
+        self._text_masker = text_masker
+        self._text_tokens = config.text.tokens
         self._largest_scale = torch.tensor(config.loss.max_scale).log().item()
 
     def forward(
@@ -129,6 +140,7 @@ class Task(nn.Module):
 
     def _see(self, images: Tensor, texts: Tensor, lengths: Tensor | None, view: View) -> Features:
         image_features, kept = self.image_tower(images, self._chooser(view))
+        texts, lengths = self._shortened(texts, lengths, view)
         text_features = self.text_tower(texts, self._caption_groups(lengths))
         return Features(
             F.normalize(image_features.float(), dim=-1),
@@ -137,6 +149,14 @@ class Task(nn.Module):
             getattr(self.model, "logit_bias", None),
             kept,
         )
+
+    @torch.no_grad()
+    def _shortened(self, texts: Tensor, lengths: Tensor | None, view: View) -> tuple[Tensor, Tensor | None]:
+        """Captions as the text masker leaves them; after the patches, whose chance does not move with it."""
+        if self._text_masker is None or self._text_tokens is None or lengths is None:
+            return texts, lengths
+        scores = self._text_masker(texts, lengths, progress=view.progress, generator=view.generator)
+        return shorten(texts, lengths, scores, self._text_tokens, view.generator)
 
     def _features(
         self, images: Tensor | None, texts: Tensor | None, lengths: Tensor | None

@@ -85,3 +85,13 @@ def test_an_unknown_recipe_suggests_the_nearest(cli: Callable[..., Any]) -> None
     said = cli("recipes", "show", "smok")
     assert said.code == 2
     assert said.err.startswith("pgsclip: There is no recipe 'smok'. Did you mean 'smoke'?")
+
+
+def test_maskers_of_captions_have_a_list_of_their_own(cli: Callable[..., Any]) -> None:
+    said = cli("maskers", "--text")
+    assert said.code == 0, said.err
+    names = [line.split()[0] for line in said.out.splitlines() if not line.startswith(" ")]
+    assert names == ["frequency", "none", "truncate"]
+    assert "    Keeps rare words more often than common ones (CLIPF)." in said.out
+    assert "    --set text.masker=frequency --set text.tokens=N" in said.out
+    assert "    --set text.params.threshold=1e-06  Frequency up to which" in said.out

@@ -5,7 +5,7 @@ import torch
 
 from pgsclip.config.resolve import resolve
 from pgsclip.errors import ConfigError
-from pgsclip.training.build import open_device, pairs_per_batch
+from pgsclip.training.build import _text_masker, build_task, open_device, pairs_per_batch
 from pgsclip.training.distributed import World
 
 
@@ -36,3 +36,13 @@ def test_devices_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ConfigError, match=r"Process 2 of this machine has no GPU of its own, as there are 2"):
         open_device("auto", World(2, 3, 2))
+
+
+def test_captions_of_another_kind_cannot_be_masked() -> None:
+    config = resolve("smoke", {}, ["text.masker=truncate", "text.tokens=5"])
+    built, task = build_task(config, World())
+    assert task.text_tower.can_cut
+    built.text_tower.can_cut = False
+    with pytest.raises(ConfigError, match=r"those of pgsclip-smoke do not; leave text.masker and text.tokens out"):
+        _text_masker(config, built, World())
+    assert _text_masker(resolve("smoke", {}, []), built, World()) is None

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pgsclip.data.generated import scene
-from pgsclip.errors import DataError, RunError, TrainingError
+from pgsclip.errors import ConfigError, DataError, RunError, TrainingError
 from pgsclip.losses.contrastive import ClipLoss
 from pgsclip.training import build as room
 from pgsclip.training.configure import Resume, configure
@@ -189,3 +189,36 @@ def test_data_that_holds_no_pair(tmp_path: Path) -> None:
         go(tmp_path / "run", f"data.spec={bad}", "data.samples=null")
     with pytest.raises(DataError, match=r"(1 shard|one shard).*Set data.workers=1 or fewer"):
         go(tmp_path / "run2", f"data.spec={bad}", "data.workers=3")
+
+
+def test_the_same_images_are_drawn_at_every_checkpoint(tmp_path: Path) -> None:
+    Image.fromarray(scene("held-out", 3).image).save(tmp_path / "a.png")
+    settings = [
+        "masker.name=cluster",
+        "checkpoint.every_steps=2",
+        f"log.mask_images=[{tmp_path}/a.png]",
+        "optim.lr=0.1",
+    ]
+    go(tmp_path / "run", *settings)
+    drawn = sorted((tmp_path / "run" / "masks").iterdir())
+    assert [file.name for file in drawn] == [f"step-{step:08d}.png" for step in (2, 4, 6)]
+    assert drawn[0].read_bytes() != drawn[2].read_bytes()
+
+
+def test_masked_captions_train_and_words_are_counted_once(tmp_path: Path) -> None:
+    data = shard(tmp_path / "train-0.tar", 16)
+    settings = [f"data.spec={data}", "text.masker=frequency", "text.tokens=3", "optim.steps=3"]
+    go(tmp_path / "masked", *settings)
+    [counted] = tmp_path.glob(".pgsclip-word-counts-*.json")
+    before = counted.stat().st_mtime_ns
+    go(tmp_path / "again", *settings)
+    assert losses(tmp_path / "again") == losses(tmp_path / "masked")
+    assert counted.stat().st_mtime_ns == before
+    go(tmp_path / "cut", f"data.spec={data}", "text.masker=truncate", "text.tokens=3", "optim.steps=3")
+    assert losses(tmp_path / "cut") != losses(tmp_path / "masked")
+
+
+def test_a_text_masker_and_its_tokens_belong_together(tmp_path: Path) -> None:
+    for setting in ("text.masker=truncate", "text.tokens=8"):
+        with pytest.raises(ConfigError, match="a text masker and the tokens that stay belong together: give both"):
+            go(tmp_path / "run", setting)

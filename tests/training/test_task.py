@@ -15,6 +15,8 @@ from pgsclip.config.resolve import resolve
 from pgsclip.losses.contrastive import ClipLoss, SigLipLoss
 from pgsclip.masking.build import build_masker
 from pgsclip.masking.contract import MaskerParams, MaskScores
+from pgsclip.masking.text.none import KeepAllWords
+from pgsclip.masking.text.truncate import Truncate
 from pgsclip.models.build import BuiltModel, adapt
 from pgsclip.models.text_tower import TextTower
 from pgsclip.training.task import CappedExp, Task, View
@@ -45,7 +47,9 @@ def make_model(**options: Any) -> open_clip.CLIP:
         return open_clip.CLIP(16, VISION, TEXT, nonscalar_logit_scale=True, **options)
 
 
-def make_task(model: nn.Module, masker: Any = "none", loss: Any = None, **settings: Any) -> Task:
+def make_task(
+    model: nn.Module, masker: Any = "none", loss: Any = None, text_masker: Any = None, **settings: Any
+) -> Task:
     config = resolve(None, {"masker.name": masker if isinstance(masker, str) else "pgs", **settings})
     built = BuiltModel(
         name="tiny",
@@ -59,7 +63,7 @@ def make_task(model: nn.Module, masker: Any = "none", loss: Any = None, **settin
         std=(0.5, 0.5, 0.5),
     )
     masker = build_masker(masker) if isinstance(masker, str) else masker
-    return Task(built, masker, loss or ClipLoss(rank=0, world_size=1, block=2**24), config)
+    return Task(built, masker, loss or ClipLoss(rank=0, world_size=1, block=2**24), config, text_masker)
 
 
 def view(seed: int = 0, progress: float = 0.5) -> View:
@@ -245,3 +249,44 @@ def test_the_cap_of_the_config_holds_while_descent_pushes_against_it(batch: tupl
         optimizer.step()
     assert model.logit_scale.item() < start.item() - 1
     assert report.temperature.item() < 20
+
+
+WORDS: dict[str, Any] = {"text.masker": "truncate", "text.tokens": 4}
+
+
+def test_a_text_masker_shortens_captions_in_training_and_never_in_evaluation(
+    batch: tuple[Tensor, Tensor, Tensor],
+) -> None:
+    images, texts, lengths = batch
+    model = make_model()
+    whole, cut = make_task(model), make_task(model, text_masker=Truncate(MaskerParams()), **WORDS)
+    by_hand = texts[:, :4].clone()
+    by_hand[lengths > 4, 3] = 63
+    expected, _ = whole(images, by_hand, lengths.clamp(max=4), view())
+    loss, _ = cut(images, texts, lengths, view())
+    torch.testing.assert_close(loss, expected)
+    assert not torch.allclose(loss, whole(images, texts, lengths, view())[0])
+    for ours, theirs in zip(cut(images, texts, lengths), whole(images, texts, lengths), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_masked_words_leave_the_patches_as_they_are_and_repeat_with_their_generator(
+    batch: tuple[Tensor, Tensor, Tensor],
+) -> None:
+    model = make_model()
+    seen: list[Tensor] = []
+
+    class Spy(Asking):
+        def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: Any) -> MaskScores:
+            keep = torch.rand(patches.shape[:2], generator=generator)
+            seen.append(keep)
+            return MaskScores(keep)
+
+    words = KeepAllWords(MaskerParams())
+    plain = make_task(model, Spy())
+    random = make_task(model, Spy(), text_masker=words, **WORDS)
+    first, again, other = (random(*batch, view(seed))[0] for seed in (1, 1, 2))
+    plain(*batch, view(1))
+    assert torch.equal(seen[0], seen[3])
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)

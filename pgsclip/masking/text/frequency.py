@@ -1,0 +1,51 @@
+"""CLIPF: rare words stay. Word frequency decides what a caption loses.
+
+P(mask w) = 1 - sqrt(threshold / f(w)), with f(w) the share of w among all words, and the top k of U(0, 1) - P stay, in
+their order. Words are the tokens of the model's vocabulary here, in which common words are one token each.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from pgsclip.errors import MaskerError
+from pgsclip.masking.contract import MaskerParams
+
+
+class FrequencyParams(MaskerParams):
+    threshold: float = Field(default=1e-6, gt=0, le=1)
+    """Frequency up to which a word is never masked for being common; a larger one flattens the difference."""
+
+
+class FrequencyMasker:
+    """Keeps rare words more often than common ones (CLIPF)."""
+
+    Params: ClassVar[type[MaskerParams]] = FrequencyParams
+    needs_counts: ClassVar[bool] = True
+
+    def __init__(self, params: FrequencyParams, counts: Int[Tensor, " V"] | None) -> None:
+        if counts is None:
+            raise MaskerError("The text masker 'frequency' needs how often each token stands in the captions.")
+        self.params = params
+        share = counts.double() / counts.sum().clamp(min=1)
+        # A token that was never counted is rarer than any: masked last.
+        masked = 1 - (params.threshold / share.clamp(min=1e-12)).sqrt()
+        self._masked = masked.clamp(min=0).float()
+
+    def __call__(
+        self,
+        texts: Int[Tensor, "B N"],
+        lengths: Int[Tensor, " B"],
+        *,
+        progress: float,
+        generator: torch.Generator,
+    ) -> Float[Tensor, "B N"]:
+        if self._masked.device != texts.device:
+            self._masked = self._masked.to(texts.device)
+        chance = torch.rand(texts.shape, generator=generator, device=texts.device)
+        return chance - self._masked[texts]

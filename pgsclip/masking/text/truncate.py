@@ -1,0 +1,32 @@
+"""The first words of a caption (as in "An Inverse Scaling Law for CLIP Training", arXiv 2305.07017, section 3)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pgsclip.masking.contract import MaskerParams
+
+
+class Truncate:
+    """Keeps the first words of a caption."""
+
+    Params: ClassVar[type[MaskerParams]] = MaskerParams
+    needs_counts: ClassVar[bool] = False
+
+    def __init__(self, params: MaskerParams, counts: Int[Tensor, " V"] | None = None) -> None:
+        self.params = params
+
+    def __call__(
+        self,
+        texts: Int[Tensor, "B N"],
+        lengths: Int[Tensor, " B"],
+        *,
+        progress: float,
+        generator: torch.Generator,
+    ) -> Float[Tensor, "B N"]:
+        places = torch.arange(texts.shape[1], device=texts.device, dtype=torch.float32)
+        return -places.expand(texts.shape)

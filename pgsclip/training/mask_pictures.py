@@ -1,0 +1,40 @@
+"""The same few images at every checkpoint, as the masker hides them then: `masks/step-00000100.png` in the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pgsclip.config.schema import RunConfig
+from pgsclip.masking.build import build_masker
+from pgsclip.masking.handle import MaskerHandle
+from pgsclip.viz.embeddings import open_embedder
+from pgsclip.viz.explain import Column, row_of_panels
+from pgsclip.viz.pictures import open_picture
+from pgsclip.viz.saving import save_picture
+from pgsclip.viz.sheet import compose, enlarged
+
+
+def check_mask_images(config: RunConfig) -> None:
+    """Every image of `log.mask_images` can be read, found out before the run and not at its first checkpoint.
+
+    Raises:
+        ImageError: one cannot.
+    """
+    for name in config.log.mask_images:
+        open_picture(Path(name), 32, 16)
+
+
+def draw_masks(config: RunConfig, checkpoint: Path, out: Path, progress: float) -> None:
+    """Original and mask of each image, from the weights of a checkpoint; the seed stays, so that training shows.
+
+    The model is read back from the checkpoint: engines that split weights over processes need no special way.
+    """
+    masker = MaskerHandle(config.masker.name, build_masker(config.masker.name, config.masker.params))
+    columns = [Column(masker, config.masker.ratio)]
+    embedder = open_embedder(checkpoint, None)
+    rows = []
+    for name in config.log.mask_images:
+        picture = embedder(open_picture(Path(name), embedder.image_size, embedder.patch_size, square=True))
+        rows.append(row_of_panels(picture, columns, seed=config.seed, explain=False, progress=progress))
+    out.parent.mkdir(exist_ok=True)
+    save_picture(compose(enlarged(rows)), out)
