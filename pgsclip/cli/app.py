@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -50,6 +51,8 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; mistakes of the user end in one sentence on stderr and exit code 2."""
+    # Training threads that wait would spin on cores that the loader processes need.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         app(args=_spell_out_resume(given), prog_name="pgsclip")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import open_clip
@@ -13,6 +14,9 @@ from torch import distributed as dist
 from torch.distributed.nn import all_gather
 
 from pgsclip.losses.blocks import clip_loss, row_cross_entropy, sigmoid_loss
+
+# open_clip's gathering and ours; its successor does not exist in the older versions that we allow
+warnings.filterwarnings("ignore", r"torch\.distributed\.nn\.functional\.\w+ is deprecated", FutureWarning)
 
 _ROWS = 2**24
 """Similarities looked at together for the accuracy."""

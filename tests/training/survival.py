@@ -108,6 +108,6 @@ if __name__ == "__main__":
     parser.add_argument("--longest", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--term", action="store_true", help="SIGTERM instead of SIGKILL")
-    parser.add_argument("train", nargs="*", help="after --: what goes to pgsclip train")
-    given = parser.parse_args()
-    print(survive(given.out, given.train, kills=given.kills, longest=given.longest, seed=given.seed, term=given.term))
+    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    given, words = parser.parse_args(sys.argv[1:split]), sys.argv[split + 1 :]
+    print(survive(given.out, words, kills=given.kills, longest=given.longest, seed=given.seed, term=given.term))

@@ -35,6 +35,9 @@ def test_the_others_stop_with_a_sentence(tmp_path: Path, size: int, engine: str)
     finally:
         for rank in ranks:
             rank.kill()
+            rank.wait()
+            assert rank.stderr is not None
+            rank.stderr.close()
     for number, (rank, words) in enumerate(zip(ranks, said, strict=False)):
         assert rank.returncode == 2, words
         assert f"pgsclip: Process {number} lost its peers: another process stopped" in words

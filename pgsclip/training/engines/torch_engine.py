@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -34,9 +35,11 @@ class TorchEngine:
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._dtype == torch.float16)
         self._module: nn.Module = self.task
         if world.size > 1:
-            self._module = DistributedDataParallel(
-                self.task, device_ids=[device.index] if device.type == "cuda" else None, broadcast_buffers=False
-            )
+            with warnings.catch_warnings():  # its successor, of torch 2.14, does not exist in the versions before
+                warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+                self._module = DistributedDataParallel(
+                    self.task, device_ids=[device.index] if device.type == "cuda" else None, broadcast_buffers=False
+                )
 
     def forward(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> tuple[Tensor, StepReport]:
         self._module.train()
