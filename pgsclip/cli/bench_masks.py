@@ -60,7 +60,17 @@ def bench_masks(
         else:
             examples = folder_examples(Path(images), count, image_size)
         typer.echo(f"{len(examples)} pictures, {views} views each; intervals are 95 %, over pictures")
-        rows = measure(examples, handles, shares, patch_size=patch_size, views=views, seed=seed, progress=status.update)
+        told: set[str] = set()
+
+        def progress(where: str) -> None:
+            """A line that moves on a terminal; elsewhere one plain line for each batch of pictures."""
+            status.update(where)
+            batch = where.partition(":")[0]
+            if not console.is_terminal and batch not in told:
+                told.add(batch)
+                typer.echo(batch, err=True)
+
+        rows = measure(examples, handles, shares, patch_size=patch_size, views=views, seed=seed, progress=progress)
     for line in [*lines(rows), "", *lines_by_group(rows)]:
         typer.echo(line)
     if json_file:

@@ -82,24 +82,24 @@ def viz_mask(
     pictures = _pictures(images, image_size, patch_size, checkpoint, model)
     if over_progress and checkpoint is None:
         typer.echo("without --checkpoint raw pixels stand in for embeddings, so masks hardly change", err=True)
-    if moving:
-        sheets = frames(pictures, columns, seed=seed)
-        sheet = sheets[0]
-        save_picture(sheet, out, format="GIF", save_all=True, append_images=sheets[1:], duration=150, loop=0)
-    else:
-        if over_progress:
-            rows = [row for picture in pictures for row in strips(picture, columns, seed=seed)]
-        elif seeds is not None:
-            rows = [
-                row_of_survival(picture, columns, first_seed=seed, seeds=seeds, progress=progress)
-                for picture in pictures
-            ]
+    with Console(stderr=True).status("drawing"):
+        if moving:
+            sheet, *others = frames(pictures, columns, seed=seed)
+            save_picture(sheet, out, format="GIF", save_all=True, append_images=others, duration=150, loop=0)
         else:
-            rows = [
-                row_of_panels(picture, columns, seed=seed, explain=explain, progress=progress) for picture in pictures
-            ]
-        sheet = compose(enlarged(rows) if checkpoint else rows)
-        save_picture(sheet, out)
+            if over_progress:
+                rows = [row for picture in pictures for row in strips(picture, columns, seed=seed)]
+            elif seeds is not None:
+                rows = [
+                    row_of_survival(picture, columns, seeds=seeds, seed=seed, progress=progress) for picture in pictures
+                ]
+            else:
+                rows = [
+                    row_of_panels(picture, columns, explain=explain, seed=seed, progress=progress)
+                    for picture in pictures
+                ]
+            sheet = compose(enlarged(rows) if checkpoint else rows)
+            save_picture(sheet, out)
     show(sheet, Console())
     typer.echo(f"{out}  ({sheet.width} x {sheet.height} pixels)")
 

@@ -77,7 +77,8 @@ def bench_masks(
         images = torch.stack([example.pixels for example in batch])
         truth = known(images, torch.stack([example.mask for example in batch]), grid)
         for place, (handle, ratio) in enumerate(pairs):
-            progress(f"batch {number + 1} of {len(batches)}: {handle.name} {ratio}")
+            first = number * _BATCH
+            progress(f"pictures {first} to {first + len(batch)} of {len(examples)}: {handle.name} {ratio}")
             found, took = _views(handle, ratio, images, grid, views, derive("bench masks", seed, number))
             collected[place].append(figures(found, truth))
             times[place].append(took / len(batch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from rich.console import Console
 from torch import Tensor
 
 from pgsclip import plugins
@@ -42,8 +43,12 @@ def open_device(wanted: str, world: World) -> torch.device:
     return pick_device(wanted, world)
 
 
-def build_task(config: RunConfig, world: World) -> tuple[BuiltModel, Task]:
-    """Model, masker and loss of a config, joined into the module that an engine wraps."""
+def build_task(config: RunConfig, world: World, *, count_words: bool = True) -> tuple[BuiltModel, Task]:
+    """Model, maskers and loss of a config, joined into the module that an engine wraps.
+
+    Args:
+        count_words: false spares a text masker's pass over the captions, for tasks that never train.
+    """
     loss_class = plugins.load(plugins.LOSSES, config.loss.name)
     if not hasattr(loss_class, "needs_bias"):
         raise PluginError(
@@ -55,10 +60,10 @@ def build_task(config: RunConfig, world: World) -> tuple[BuiltModel, Task]:
         refuse_range(config.masker.name, config.masker.ratio)
     built = build_model(config.model, seed=config.seed, loss_has_bias=loss_class.needs_bias)
     loss = loss_class(rank=world.rank, world_size=world.size, block=config.loss.block)
-    return built, Task(built, masker, loss, config, _text_masker(config, built, world))
+    return built, Task(built, masker, loss, config, _text_masker(config, built, world, count_words))
 
 
-def _text_masker(config: RunConfig, built: BuiltModel, world: World) -> TextMasker | None:
+def _text_masker(config: RunConfig, built: BuiltModel, world: World, count_words: bool = True) -> TextMasker | None:
     """The masker of captions; the leading process counts words first, the others find its file."""
     if config.text.masker == "none":
         return None
@@ -69,11 +74,14 @@ def _text_masker(config: RunConfig, built: BuiltModel, world: World) -> TextMask
         )
 
     def counts() -> Tensor:
+        if not count_words:
+            return torch.ones(built.vocab_size, dtype=torch.int64)
         source = open_source(config.data.spec, config.data)
         if not world.leads:
             barrier()
         try:
-            return word_counts(config.data.spec, source, built.tokenizer, built.vocab_size)
+            with Console(stderr=True, quiet=not world.leads).status("counting words") as status:
+                return word_counts(config.data.spec, source, built.tokenizer, built.vocab_size, status.update)
         finally:
             if world.leads:
                 barrier()

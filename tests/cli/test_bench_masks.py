@@ -23,6 +23,7 @@ def test_every_masker_is_measured_and_written_down(cli: Callable[..., Any], tmp_
         assert {(name, "0.3"), (name, "0.5"), (name, "0.7")} <= measured
         assert re.search(rf"^{name} +0\.5 +[01]\.\d{{3}} ± 0\.\d{{3}} ", said.out, re.M)
     assert "object recall of" in said.out
+    assert "pictures 0 to 8 of 8\n" in said.err
     with Image.open(tmp_path / "recall.png") as picture:
         assert picture.size == (900, 520)
 

@@ -120,7 +120,7 @@ def test_figures_become_json(scenes: list[Example]) -> None:
 def test_progress_is_told(scenes: list[Example]) -> None:
     told: list[str] = []
     bench_masks(scenes[:2], [pgsclip.masker("random")], [Ratio(0.5, 0.5)], patch_size=16, progress=told.append)
-    assert told == ["batch 1 of 1: random 0.5"]
+    assert told == ["pictures 0 to 2 of 2: random 0.5"]
 
 
 def test_mistakes_are_sentences(scenes: list[Example]) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pgsclip.config.resolve import resolve
-from pgsclip.errors import ConfigError
+from pgsclip.errors import ConfigError, DataError
 from pgsclip.training.build import _text_masker, build_task, open_device, pairs_per_batch
 from pgsclip.training.distributed import World
 
@@ -40,9 +40,16 @@ def test_devices_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_captions_of_another_kind_cannot_be_masked() -> None:
     config = resolve("smoke", {}, ["text.masker=truncate", "text.tokens=5"])
-    built, task = build_task(config, World())
+    built, task = build_task(config, World(), count_words=False)
     assert task.text_tower.can_cut
     built.text_tower.can_cut = False
     with pytest.raises(ConfigError, match=r"those of pgsclip-smoke do not; leave text.masker and text.tokens out"):
         _text_masker(config, built, World())
     assert _text_masker(resolve("smoke", {}, []), built, World()) is None
+
+
+def test_a_task_that_never_trains_reads_no_captions() -> None:
+    config = resolve("smoke", {}, ["data.spec=/no/such.tar", "text.masker=frequency", "text.tokens=5"])
+    build_task(config, World(), count_words=False)
+    with pytest.raises(DataError, match=r"No file matches '/no/such.tar'"):
+        build_task(config, World())

@@ -1,4 +1,5 @@
-"""CLIPF: rare words stay. Word frequency decides what a caption loses.
+"""CLIPF: "Frequency Is What You Need: Word-frequency Masking Benefits Vision-Language Model Pre-training",
+arXiv 2412.16148.
 
 P(mask w) = 1 - sqrt(threshold / f(w)), with f(w) the share of w among all words, and the top k of U(0, 1) - P stay, in
 their order. Words are the tokens of the model's vocabulary here, in which common words are one token each.
