@@ -47,7 +47,7 @@ class Embedder(NamedTuple):
         return normal
 
 
-def open_embedder(path: Path, model: str | None) -> Embedder:
+def open_embedder(path: Path, model: str | ModelConfig | None) -> Embedder:
     """The model of a run folder (its last checkpoint), of one checkpoint, or of a weights file.
 
     Args:
@@ -58,9 +58,10 @@ def open_embedder(path: Path, model: str | None) -> Embedder:
         ConfigError: the run's config.yaml is not valid.
     """
     weights = _weights(path)
-    config = _config_beside(weights)
-    if model is not None:
-        config = ModelConfig(name=model)
+    if model is None:
+        config = _config_beside(weights)
+    else:
+        config = ModelConfig(name=model) if isinstance(model, str) else model
     if config is None:
         raise ModelError(
             f"{path} does not say which architecture it holds. Give --model NAME, or --checkpoint a run folder."
