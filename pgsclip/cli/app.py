@@ -10,6 +10,8 @@ import typer
 
 from pgsclip import __version__
 from pgsclip.cli.bench import bench
+from pgsclip.cli.data import data
+from pgsclip.cli.evaluate import evaluation
 from pgsclip.cli.listings import maskers, recipes
 from pgsclip.cli.train import train
 from pgsclip.cli.viz_mask import viz_mask
@@ -29,6 +31,8 @@ app.command("train")(train)
 app.command("viz-mask")(viz_mask)
 app.command("maskers")(maskers)
 app.add_typer(recipes, name="recipes")
+app.add_typer(evaluation, name="eval")
+app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")
 
 
