@@ -21,7 +21,7 @@ def eval_sets(
 ) -> None:
     """The evaluation sets: those that are there with their sizes, the missing ones with where to get them."""
     from pgsclip.config.suites import FAMILIES, PAPER, Job, canonical
-    from pgsclip.evaluation.layouts import HOW_TO_GET, Missing, kind_of, locate, places, source_of
+    from pgsclip.evaluation.layouts import HOW_TO_GET, MissingSetError, kind_of, locate, places, source_of
 
     sets = {family: list(PAPER[family]) for family in FAMILIES}
     known = {name for names in sets.values() for name in names}
@@ -36,7 +36,7 @@ def eval_sets(
         for name in names:
             try:
                 found = locate(Job(family, name), data_root)
-            except Missing as error:
+            except MissingSetError as error:
                 there = any(folder.is_dir() for folder in places(name, data_root))
                 typer.echo(f"  {name:{width}}  {error if there else f'missing       {source_of(name)}'}")
                 missing += 1

@@ -121,7 +121,7 @@ def _read_suite(suite: str) -> list[str]:
     path = Path(suite)
     if not path.is_file():
         raise ConfigError(
-            f"There is no suite {suite!r}.{did_you_mean(suite, ['paper', 'demo'])} Give paper, demo, or a file with the "
+            f"There is no suite {suite!r}.{did_you_mean(suite, ['paper'])} Give paper, or a file with the "
             f"name of one set a line."
         )
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pgsclip.config.suites import Job
 from pgsclip.errors import DataError
-from pgsclip.evaluation.layouts import Missing, hub_name, locate
+from pgsclip.evaluation.layouts import MissingSetError, hub_name, locate
 
 
 def fetch(jobs: Iterable[Job], root: Path, say: Callable[[str], None]) -> None:
@@ -23,7 +23,7 @@ def fetch(jobs: Iterable[Job], root: Path, say: Callable[[str], None]) -> None:
         try:
             locate(job, root)
             continue
-        except Missing:
+        except MissingSetError:
             if job.family == "compositionality":
                 continue
         name = hub_name(job.dataset)

@@ -23,7 +23,7 @@ from pgsclip.evaluation.classifier import ClassifierCache
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.features import Encoded, encode_images, encode_texts, ranks
 from pgsclip.evaluation.gallery import write_gallery
-from pgsclip.evaluation.layouts import Found, Missing, locate
+from pgsclip.evaluation.layouts import Found, MissingSetError, locate
 from pgsclip.evaluation.metrics import Scores
 from pgsclip.evaluation.probe import probe
 from pgsclip.evaluation.reading import Opened, open_set
@@ -53,7 +53,7 @@ class Options:
     batch_size: int = 256
     workers: int | None = None
     precision: str = "fp32"
-    probe: ProbeConfig = ProbeConfig()
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
     command: str = ""
 
 
@@ -80,7 +80,7 @@ def evaluate(
                 continue
             began = time.perf_counter()
             scores, samples, classes = work.scores(job, found, lambda done, job=job: progress(job.dataset, done))  # type: ignore[misc]
-        except Missing as error:
+        except MissingSetError as error:
             report.missing.append(str(error))
             if leads:
                 say(f"left out: {error}")
@@ -175,7 +175,9 @@ class Work:
             blank = self.transform(Image.new("RGB", (8, 8)))
             encoded = encode_images(opened.batches, self.encoder, blank, progress)
             if not encoded.places:
-                raise Missing(f"The set {found.dataset} in {found.folder} holds no sample in its {split} split.")
+                raise MissingSetError(
+                    f"The set {found.dataset} in {found.folder} holds no sample in its {split} split."
+                )
             if split == "train":  # ImageNet's is large, and used once
                 return opened, encoded
             self._encoded[key] = opened, encoded
@@ -214,7 +216,7 @@ def nothing_done(report: Report) -> PgsclipError | None:
     """The error of an evaluation in which no set was there."""
     if report.results or not report.missing:
         return None
-    return Missing(
+    return MissingSetError(
         "None of the sets could be evaluated.\n  "
         + "\n  ".join(report.missing[:3])
         + (

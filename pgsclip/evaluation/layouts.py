@@ -63,7 +63,7 @@ class Found:
         return digest.hexdigest()[:16]
 
 
-class Missing(DataError):
+class MissingSetError(DataError):
     """A set is not there, or not whole."""
 
 
@@ -80,7 +80,7 @@ def locate(job: Job, root: Path) -> Found:
     """The set of a job.
 
     Raises:
-        Missing: a sentence with the folder that was looked in, the layout and how to get it.
+        MissingSetError: a sentence with the folder that was looked in, the layout and how to get it.
     """
     splits = ("train", "test") if job.family == "linear-probe" else ("test",)
     for folder in places(job.dataset, root):
@@ -88,7 +88,7 @@ def locate(job: Job, root: Path) -> Found:
             return _checked(_wds(job.dataset, folder), job, splits)
     found = _classic(job, root)
     if found is None:
-        raise Missing(missing_sentence(job, root))
+        raise MissingSetError(missing_sentence(job, root))
     return found
 
 
@@ -99,7 +99,7 @@ def kind_of(dataset: str, root: Path) -> str:
     for family in FAMILIES:
         try:
             found = locate(Job(family, dataset), root)
-        except Missing:
+        except MissingSetError:
             continue
         return "retrieval" if found.type == "retrieval" else "zeroshot"
     return "zeroshot"
@@ -112,8 +112,8 @@ def missing_sentence(job: Job, root: Path) -> str:
     split = "train and test" if job.family == "linear-probe" else "test"
     if job.family == "compositionality":
         return (
-            f"The set {job.dataset} is not in {root / 'sugar_crepe'}. Expected there: {_part(job.dataset)}.json and the "
-            f"COCO images in val2017/. Get the json from github.com/RAIVNLab/sugar-crepe (folder data) and "
+            f"The set {job.dataset} is not in {root / 'sugar_crepe'}. Expected there: {_part(job.dataset)}.json and "
+            f"the COCO images in val2017/. Get the json from github.com/RAIVNLab/sugar-crepe (folder data) and "
             f"http://images.cocodataset.org/zips/val2017.zip."
         )
     layout = (_RETRIEVAL_LAYOUT if job.family == "retrieval" else _WDS_LAYOUT).format(split="SPLIT")
@@ -155,15 +155,15 @@ def _checked(found: Found, job: Job, splits: tuple[str, ...]) -> Found:
             if (found.folder / "dataset_type.txt").exists()
             else ("it has no dataset_type.txt and so holds classes")
         )
-        raise Missing(
-            f"The set {found.dataset} in {found.folder} cannot be used for {job.family}: {says}, and {job.family} needs "
-            f"{' or '.join(wanted)}. Evaluate it with `pgsclip eval "
+        raise MissingSetError(
+            f"The set {found.dataset} in {found.folder} cannot be used for {job.family}: {says}, and {job.family} "
+            f"needs {' or '.join(wanted)}. Evaluate it with `pgsclip eval "
             f"{'retrieval' if found.type == 'retrieval' else 'zeroshot'}`."
         )
     needed = ["classnames.txt", "zeroshot_classification_templates.txt"] if "retrieval" not in wanted else []
     for split in splits:
         if split not in found.splits:
-            raise Missing(
+            raise MissingSetError(
                 f"The set {found.dataset} in {found.folder} has no {split} split: {split}/nshards.txt is missing."
             )
         needed += [f"{split}/{number}.tar" for number in range(_shard_count(found.folder, split))]
@@ -171,7 +171,7 @@ def _checked(found: Found, job: Job, splits: tuple[str, ...]) -> Found:
         path = found.folder / name
         if not path.is_file() or path.stat().st_size == 0:
             state = "is empty" if path.is_file() else "is missing"
-            raise Missing(
+            raise MissingSetError(
                 f"The set {found.dataset} in {found.folder} is not whole: {name} {state}. "
                 f"Get it again from huggingface.co/datasets/{hub_name(found.dataset)}."
             )
@@ -183,7 +183,7 @@ def _shard_count(folder: Path, split: str) -> int:
     path = folder / split / "nshards.txt"
     text = path.read_text(encoding="utf-8").strip()
     if not text.isdigit() or int(text) == 0:
-        raise Missing(f"{path} holds {text!r}; expected the number of shards, such as 1.")
+        raise MissingSetError(f"{path} holds {text!r}; expected the number of shards, such as 1.")
     return int(text)
 
 
@@ -204,11 +204,13 @@ def _classic(job: Job, root: Path) -> Found | None:
         return None
     for path in needed:
         if path.stat().st_size == 0:
-            raise Missing(f"{path} has no bytes, as a download that failed leaves it. Delete it and get it again.")
+            raise MissingSetError(
+                f"{path} has no bytes, as a download that failed leaves it. Delete it and get it again."
+            )
         if path.suffix == ".json":
             _check_json(path)
     if not images.is_dir():
-        raise Missing(f"The set {job.dataset} has {needed[0]} but no images: the folder {images} is missing.")
+        raise MissingSetError(f"The set {job.dataset} has {needed[0]} but no images: the folder {images} is missing.")
     size = sum(path.stat().st_size for path in needed)
     type_ = "selection" if kind == "sugar_crepe" else "retrieval"
     return Found(job.dataset, folder, kind, type_, ("test",), 0, size)  # type: ignore[arg-type]
@@ -218,7 +220,7 @@ def _check_json(path: Path) -> None:
     try:
         json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise Missing(f"{path} is not readable JSON: {error}. Delete it and get it again.") from None
+        raise MissingSetError(f"{path} is not readable JSON: {error}. Delete it and get it again.") from None
 
 
 def _part(dataset: str) -> str:

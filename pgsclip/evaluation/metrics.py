@@ -76,7 +76,7 @@ def accuracies(
 
 
 def retrieval(images: Float[Tensor, "N D"], texts: Float[Tensor, "T D"], image_of_text: Sequence[int]) -> Scores:
-    """Recall at 1, 5 and 10: `image_…` is text to image, `text_…` image to text; k beyond what there is, is left out."""
+    """Recall at 1, 5 and 10: `image_…` is text to image, `text_…` image to text; k beyond what there is: none."""
     scores = texts @ images.T
     positive = torch.zeros(scores.shape, dtype=torch.bool)
     positive[torch.arange(len(texts)), torch.tensor(image_of_text)] = True

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -18,9 +19,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from webdataset.autodecode import Decoder
+from webdataset.cache import StreamingOpen
 
 from pgsclip.errors import DataError
-from pgsclip.evaluation.layouts import Found
+from pgsclip.evaluation.layouts import Found, MissingSetError
 
 Transform = Callable[[Any], Any]
 Place = tuple[int, int]
@@ -73,6 +75,8 @@ def open_set(
     count = 0
     if found.kind == "wds":
         stage = _Stage(rank, world, only)
+        opener = next(i for i, step in enumerate(dataset.pipeline) if isinstance(step, StreamingOpen))
+        dataset.pipeline[opener] = _open_files
         decoder = next(i for i, step in enumerate(dataset.pipeline) if _is_decoder(step))
         dataset.pipeline.insert(decoder, stage.before)
         dataset.pipeline.append(stage.after)
@@ -100,14 +104,20 @@ class _Reader:
     def __iter__(self) -> Iterator[Batch]:
         try:
             yield from self._loader
-        except DataError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SyntaxError, EOFError) as error:
-            reason = next((line for line in reversed(str(error).strip().splitlines()) if line.strip()), "")
-            raise DataError(
-                f"The {self._split} split of the set {self._found.dataset} in {self._found.folder} cannot be read to its "
-                f"end: {type(error).__name__}: {reason.strip()}. Get it again, or leave it out with --datasets."
+        except Exception as error:  # webdataset, tarfile and Pillow meet damage with whatever its bytes lead to
+            raise MissingSetError(
+                f"The {self._split} split of the set {self._found.dataset} in {self._found.folder} cannot be read "
+                f"to its end: {_reason(error)}. Get it again, or leave it out with --datasets."
             ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The last line of an error or of what led to it; a sample is named where it is known."""
+    cause = error.__cause__ or error
+    text = str(cause.args[0]) if cause.args else str(cause)
+    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), type(cause).__name__)
+    key = getattr(error, "key", None)
+    return f"{last.rstrip('.')} (sample {key})" if key else last.rstrip(".")
 
 
 class _Stage:
@@ -178,6 +188,13 @@ class _Rgb:
 def _collate(items: list[tuple[Tensor, Any, Place]]) -> Batch:
     images, targets, places = zip(*items, strict=True)
     return Batch(torch.stack(images), list(targets), list(places))
+
+
+def _open_files(shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Local files and nothing else, each closed when it has been read; webdataset leaves them open."""
+    for shard in shards:
+        with Path(shard["url"]).open("rb") as stream:
+            yield {"url": shard["url"], "stream": stream}
 
 
 def _is_decoder(step: Any) -> bool:
