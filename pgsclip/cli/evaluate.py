@@ -49,7 +49,7 @@ def _command(family: str) -> Callable[..., None]:
         suite: Suite = "paper",
         datasets: Datasets = None,
         data_root: DataRoot = Path("data"),
-        batch_size: BatchSize = 256,
+        batch_size: BatchSize = 64,
         workers: Workers = None,
         device: Device = "auto",
         precision: Precision = "auto",

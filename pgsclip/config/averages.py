@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pgsclip.config.result import Result
 from pgsclip.config.suites import AVERAGES, MAIN_METRIC
@@ -10,12 +10,16 @@ from pgsclip.config.suites import AVERAGES, MAIN_METRIC
 
 def averages(results: Iterable[Result]) -> dict[str, float]:
     """`family average` → value, for each average whose sets are all there."""
-    found = {(result.family, result.dataset): main_value(result) for result in results}
+    return averages_of({(result.family, result.dataset): main_value(result) for result in results})
+
+
+def averages_of(found: Mapping[tuple[str, str], float]) -> dict[str, float]:
+    """The same of plain numbers by (family, dataset)."""
     formed = {}
     for average in AVERAGES:
-        values = [found.get((average.family, member)) for member in average.members]
-        if all(value is not None for value in values):
-            formed[f"{average.family} {average.name}"] = sum(value for value in values if value) / len(values)
+        keys = [(average.family, member) for member in average.members]
+        if all(key in found for key in keys):
+            formed[f"{average.family} {average.name}"] = sum(found[key] for key in keys) / len(keys)
     return formed
 
 

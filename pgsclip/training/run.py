@@ -17,6 +17,7 @@ from pgsclip.data.faults import FaultLedger
 from pgsclip.data.loading import Stream, open_data
 from pgsclip.data.spec import find_held_out, open_source
 from pgsclip.errors import ConfigError, PluginError, RunError
+from pgsclip.evaluation.during import open_suite
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut, held_out_sets
 from pgsclip.masking.build import build_masker
@@ -178,7 +179,11 @@ def open_held_out(config: RunConfig, built: BuiltModel) -> list[HeldOut]:
     spec = find_held_out(config.data.spec) if config.evaluate.data == "auto" else config.evaluate.data
     if spec is not None:
         open_source(spec, config.data.model_copy(update={"samples": None}))
-    return held_out_sets(spec, config.data, built.preprocess_eval(), built.tokenizer, config.evaluate.batch_size)
+    sets = held_out_sets(spec, config.data, built.preprocess_eval(), built.tokenizer, config.evaluate.batch_size)
+    if config.evaluate.suite is not None:
+        root, size = Path(config.evaluate.data_root), config.evaluate.batch_size
+        sets.append(open_suite(config.evaluate.suite, root, built.preprocess_eval(), size))
+    return sets
 
 
 @contextmanager

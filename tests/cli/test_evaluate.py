@@ -520,3 +520,17 @@ def test_eval_sets_lists_what_is_there_and_how_to_get_the_rest(cli: Cli, sets: P
     assert "shapes " in said.out
     assert "huggingface.co/datasets/clip-benchmark/wds_food101" in said.out
     assert "are missing in" in said.out
+
+
+def test_a_suite_is_evaluated_while_a_run_goes_on(train: Cli, sets: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("shapes\ncaptions\nsugar_crepe/swap_att\n")
+    said = train(
+        "--masker", "random", "evaluate.suite=mine.txt", f"evaluate.data_root={sets}", "evaluate.every_steps=2"
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    rows = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    found = [row for row in rows if "eval/mine/zeroshot/shapes/acc1" in row]
+    assert [row["step"] for row in found] == [2, 3]
+    assert "eval/mine/retrieval/captions/text_retrieval_recall@1" in found[0]
+    assert "eval/mine/compositionality/sugar_crepe/swap_att/text_acc" in found[0]
+    assert "suite mine, 3 sets: zeroshot shapes" in said.out
