@@ -39,6 +39,8 @@ class Result(BaseModel):
     command: str = ""
     outcomes: dict[str, str] = {}
     """Metric → one bit per question, packed, base64; the mean of the bits is the metric."""
+    questions: dict[str, int] = {}
+    """Metric → how many bits."""
 
     @property
     def key(self) -> str:

@@ -99,6 +99,7 @@ def evaluate(
             seconds=round(time.perf_counter() - began, 3),
             command=options.command,
             outcomes={name: pack(bits) for name, bits in scores.outcomes.items()},
+            questions={name: len(bits) for name, bits in scores.outcomes.items()},
         )
         report.results.append(result)
         if leads:

@@ -55,7 +55,9 @@ def test_what_is_missing_is_said_while_it_is_missing() -> None:
 
 def test_an_average_that_does_not_recompute_is_found() -> None:
     cells = [
-        Figure(table=3, family="linear-probe", dataset=name, metric="lp_acc1", method="CLIP", value=value, source="facts")
+        Figure(
+            table=3, family="linear-probe", dataset=name, metric="lp_acc1", method="CLIP", value=value, source="quoted"
+        )
         for name, value in (("cifar10", 90.0), ("cifar100", 70.0), ("imagenet1k", 62.0), ("average", 74.0))
     ]
     right = load_paper().model_copy(update={"figures": tuple(cells)})
