@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from pgsclip.report.page import Panel
     from pgsclip.report.runs import Subject
 
 
@@ -36,7 +39,7 @@ def report(
         out = (first if (first / "config.yaml").is_file() else Path()) / "report.html"
     paper = load_paper()
     tables = build_tables(as_models(found), paper)
-    sheet = _mask_sheet(found) if masks else None
+    sheet = _mask_sheet(found) if masks else []
     written = {
         out: build_page(found, paper, sheet),
         out.with_suffix(".md"): markdown(tables),
@@ -89,26 +92,30 @@ def _write(files: dict[Path, str]) -> None:
             raise RunError(f"The report cannot be written to {path}: {error.strerror}. Give another --out.") from None
 
 
-def _mask_sheet(subjects: list[Subject]) -> bytes | None:
+def _mask_sheet(subjects: list[Subject]) -> list[list[Panel]]:
     """What each run's masker keeps of the same few images, drawn as `pgsclip viz-mask` does."""
     import io
 
     from pgsclip.errors import PgsclipError
     from pgsclip.masking.handle import masker
+    from pgsclip.report.page import Panel
     from pgsclip.viz.explain import Column, row_of_panels
     from pgsclip.viz.samples import sample_pictures
-    from pgsclip.viz.sheet import compose
 
-    configs = [one.config for one in subjects if one.config is not None]
+    configs = [one.config for one in subjects if one.config is not None and one.config.masker.name != "none"]
     if not configs:
-        return None
+        return []
     try:
         columns = [Column(masker(c.masker.name, **c.masker.params), c.masker.ratio) for c in configs]
         pictures = sample_pictures(configs[0].data)
-        sheet = compose([row_of_panels(picture, columns, seed=0, explain=False) for picture in pictures])
+        rows = [row_of_panels(picture, columns, seed=0, explain=False) for picture in pictures]
     except PgsclipError as error:  # the data may lie on another machine
         typer.echo(f"There is no mask sheet: {error}", err=True)
-        return None
-    content = io.BytesIO()
-    sheet.save(content, "JPEG", quality=88)
-    return content.getvalue()
+        return []
+
+    def panel(title: str, image: Image, note: str) -> Panel:
+        content = io.BytesIO()
+        image.save(content, "JPEG", quality=85)
+        return Panel(title, content.getvalue(), note)
+
+    return [[panel(one.title, one.image, one.note) for one in row] for row in rows]

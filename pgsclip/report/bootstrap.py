@@ -1,7 +1,7 @@
 """How sure a share of right answers is, and the difference of two on the same questions.
 
-The bootstrap of a mean of zeros and ones needs no drawing of indices: the number of ones in n draws is binomial, and the
-numbers of wins and losses of a pair are multinomial.
+The bootstrap of a mean of zeros and ones needs no drawing of indices: the number of ones in n draws is binomial, and
+the numbers of wins and losses of a pair are multinomial.
 """
 
 from __future__ import annotations

@@ -24,14 +24,14 @@ class Series(NamedTuple):
 
 def curves(series: Sequence[Series], x_label: str, y_label: str) -> str:
     """Lines over a shared x axis."""
-    shown = [(one, [p for p in one.points if all(map(math.isfinite, p))]) for one in series]
+    shown = [(one, [(float(x), float(y)) for x, y in one.points if math.isfinite(x + y)]) for one in series]
     shown = [(one, points) for one, points in shown if points]
     if not shown:
         return ""
     xs = [x for _, points in shown for x, _ in points]
     ys = [y for _, points in shown for _, y in points]
-    x_ticks, y_ticks = ticks(min(0.0, *xs), max(xs)), ticks(min(ys), max(ys))
-    left, right, top, bottom = 52, WIDTH - 12, 24, HEIGHT - 42
+    x_ticks, y_ticks = ticks(min([0.0, *xs]), max(xs)), ticks(min(ys), max(ys))
+    left, right, top, bottom = 52, WIDTH - 20, 24, HEIGHT - 42
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = (x - x_ticks[0]) / ((x_ticks[-1] - x_ticks[0]) or 1)
@@ -47,12 +47,11 @@ def curves(series: Sequence[Series], x_label: str, y_label: str) -> str:
         x, _ = place(tick, y_ticks[0])
         parts.append(f'<text x="{x:.1f}" y="{bottom + 17}" text-anchor="middle" {_FONT}>{number(tick)}</text>')
     for one, points in shown:
-        path = "L".join("{:.1f} {:.1f}".format(*place(x, y)) for x, y in points)
+        path = "L".join(_at(*place(x, y)) for x, y in points)
         parts.append(f'<path d="M{path}" fill="none" stroke="{one.colour}" stroke-width="2" stroke-linejoin="round"/>')
         if len(points) < 12:
-            parts += [
-                '<circle cx="{:.1f}" cy="{:.1f}" r="3" fill="{}"/>'.format(*place(x, y), one.colour) for x, y in points
-            ]
+            dots = (place(x, y) for x, y in points)
+            parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{one.colour}"/>' for x, y in dots]
     parts.append(
         f'<text x="{(left + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle" {_FONT}>{escape(x_label)}</text>'
     )
@@ -90,7 +89,7 @@ def radar(axes: Sequence[str], series: Sequence[tuple[str, Sequence[float | None
 
     parts = [f'<text x="4" y="14" {_FONT}>{escape(label)}</text>']
     for ring in (0.25, 0.5, 0.75, 1.0):
-        outline = "L".join("{:.1f} {:.1f}".format(*place(i, ring)) for i in range(len(axes)))
+        outline = "L".join(_at(*place(i, ring)) for i in range(len(axes)))
         parts.append(f'<path d="M{outline}Z" fill="none" stroke="currentColor" stroke-opacity=".15"/>')
     for index, name in enumerate(axes):
         x, y = place(index, 1.0)
@@ -101,7 +100,7 @@ def radar(axes: Sequence[str], series: Sequence[tuple[str, Sequence[float | None
         parts.append(f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}" {_FONT}>{escape(text)}</text>')
     for _, values, colour in series:
         shares = [(value or 0.0) / top for value, top in zip(values, largest, strict=True)]
-        outline = "L".join("{:.1f} {:.1f}".format(*place(i, share)) for i, share in enumerate(shares))
+        outline = "L".join(_at(*place(i, share)) for i, share in enumerate(shares))
         parts.append(f'<path d="M{outline}Z" fill="{colour}" fill-opacity=".08" stroke="{colour}" stroke-width="2"/>')
     return _svg(parts, label, height) + legend([(name, colour) for name, _, colour in series])
 
@@ -114,8 +113,8 @@ def legend(entries: Sequence[tuple[str, str]]) -> str:
 
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round numbers that cover [low, high]."""
-    if high <= low:
-        high = low + (abs(low) or 1.0)
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
+        high = low + max(abs(low), 1e-3)
     rough = (high - low) / wanted
     scale = 10.0 ** math.floor(math.log10(rough))
     step = next(scale * nice for nice in (1, 2, 2.5, 5, 10) if scale * nice >= rough * 0.999)
@@ -125,7 +124,7 @@ def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
 
 def number(value: float) -> str:
     """12000 → 12k, 0.25 → 0.25."""
-    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for size, unit in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.4g}{unit}"
     return f"{value:.3g}"
@@ -136,5 +135,10 @@ def shorten(name: str, length: int) -> str:
     return name if len(name) <= length else f"…{name[1 - length :]}"
 
 
+def _at(x: float, y: float) -> str:
+    return f"{x:.1f} {y:.1f}"
+
+
 def _svg(parts: Sequence[str], label: str, height: int = HEIGHT) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label, quote=True)}">{"".join(parts)}</svg>'
+    start = f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label, quote=True)}">'
+    return f"{start}{''.join(parts)}</svg>"

@@ -46,13 +46,13 @@ def final_lines(subjects: Sequence[Subject]) -> list[Line]:
 
 
 def with_cost(rows: Sequence[Row], cost: Cost) -> list[Row]:
-    """Each row with the PFLOPs of training up to it."""
+    """Each row with the FLOPs of training up to it."""
     spent, before = 0.0, 0
     found = []
     for row in rows:
-        spent += (row["samples"] - before) * cost(row["kept"]) / 1e15
+        spent += (row["samples"] - before) * cost(row["kept"])
         before = row["samples"]
-        found.append({**row, "pflops": spent})
+        found.append({**row, "flops": spent})
     return found
 
 
@@ -60,11 +60,11 @@ def compare_page(subjects: Sequence[Subject], costs: Sequence[Cost], lines: Sequ
     """Curves and table as one page."""
     title = f"pgsclip compare: {', '.join(one.name for one in subjects)}"
     training = [with_cost(one.training, cost) for one, cost in zip(subjects, costs, strict=True)]
-    axes = [("samples", "samples"), ("pflops", "PFLOPs"), ("seconds", "seconds of training")]
+    axes = [("samples", "samples"), ("flops", "FLOPs"), ("seconds", "seconds of training")]
     parts = []
     for x, label in axes:
         series = [
-            Series(one.name, [(row[x], row["loss"]) for row in rows], colour_of(i))
+            Series(one.name, [(float(row[x]), row["loss"]) for row in rows], colour_of(i))
             for i, (one, rows) in enumerate(zip(subjects, training, strict=True))
         ]
         parts.append(curves(series, label, "loss"))
@@ -113,9 +113,10 @@ def _table(subjects: Sequence[Subject], lines: Sequence[Line]) -> str:
     rows = []
     for line in lines:
         cells = []
-        for value, difference in zip(line.values, line.differences, strict=True):
+        for one, value, difference in zip(subjects, line.values, line.differences, strict=True):
+            label = f' data-label="{escape(one.name, quote=True)}"'
             spread = f"<small>{describe(difference)}</small>" if difference else ""
-            cells.append(f"<td>{'–' if value is None else f'{value:.1f}'}{spread}</td>")
+            cells.append(f"<td{label}>{'–' if value is None else f'{value:.1f}'}{spread}</td>")
         rows.append(f"<tr><th>{escape(f'{line.family} {line.dataset} {line.metric}')}</th>{''.join(cells)}</tr>")
     return (
         f'<div class="wide"><table class="final"><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'

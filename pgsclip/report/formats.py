@@ -14,7 +14,7 @@ _SPECIAL = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": "\\textasciiti
 def markdown(tables: Sequence[Table]) -> str:
     """Each table under its title, a set to a line so that it stays readable in a terminal."""
     parts = []
-    for table in tables:
+    for table in (one for one in tables if one.columns):
         lines = [f"## {table.title}", "", f"| | {' | '.join(row.name for row in table.rows)} |"]
         lines.append(f"|---{'|---:' * len(table.rows)}|")
         for index, column in enumerate(table.columns):

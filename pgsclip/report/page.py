@@ -5,20 +5,29 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 from pgsclip.report.charts import COLOURS, Series, bars, curves, radar
 from pgsclip.report.paper import Paper
-from pgsclip.report.runs import Row, Subject
+from pgsclip.report.runs import Row as LogRow
+from pgsclip.report.runs import Subject
 from pgsclip.report.style import STYLE
-from pgsclip.report.tables import Cell, Model, Table, build_tables
+from pgsclip.report.tables import Cell, Model, Row, Table, build_tables
 
 
-def build_page(subjects: Sequence[Subject], paper: Paper, sheet: bytes | None = None) -> str:
+class Panel(NamedTuple):
+    """One picture of the mask sheet."""
+
+    title: str
+    jpeg: bytes
+    note: str
+
+
+def build_page(subjects: Sequence[Subject], paper: Paper, sheet: Sequence[Sequence[Panel]] = ()) -> str:
     """The whole page.
 
     Args:
-        sheet: the mask sheet as JPEG.
+        sheet: a row for each image: itself, and what each masker keeps of it.
     """
     tables = build_tables(as_models(subjects), paper)
     title = f"pgsclip report: {', '.join(one.name for one in subjects)}"
@@ -28,6 +37,7 @@ def build_page(subjects: Sequence[Subject], paper: Paper, sheet: bytes | None = 
         "<h2>Beside the paper</h2>",
         f"<p>{escape(paper.title)}, arXiv {escape(paper.arxiv)}. Percent; ours with a 95 % bootstrap interval over the "
         "questions of each set; a dash is a number that is not known.</p>",
+        f'<p class="small">{escape(paper.incomplete)}</p>' if paper.incomplete else "",
         *(_table(table) for table in tables if any(row.kind == "paper" for row in table.rows)),
         _figures(tables, subjects, paper),
         "<h2>Other sets</h2>" if any(row.kind == "chance" for table in tables for row in table.rows) else "",
@@ -75,12 +85,14 @@ def _commands(subjects: Sequence[Subject]) -> list[str]:
 
 
 def _table(table: Table) -> str:
-    """Sets down, models across: a table of 17 sets is then no wider than a phone has patience for."""
+    """Sets down, models across; on a phone each set is a block of its own, so that nothing is out of sight."""
+    if not table.columns:
+        return ""
     head = "".join(f'<th class="{row.kind}">{escape(row.name)}</th>' for row in table.rows)
     lines = []
     for index, column in enumerate(table.columns):
         best = _best(table, index)
-        cells = "".join(_cell(row.cells[index], row.kind, row.cells[index].value == best) for row in table.rows)
+        cells = "".join(_cell(row.cells[index], row, row.cells[index].value == best) for row in table.rows)
         kind = ' class="average"' if column.average else ""
         lines.append(f"<tr{kind}><th>{escape(column.label)}</th>{cells}</tr>")
     notes = "".join(f'<p class="small">{escape(note)}</p>' for note in dict.fromkeys(table.notes))
@@ -96,13 +108,14 @@ def _best(table: Table, index: int) -> float | None:
     return max(known) if len(known) > 1 else None
 
 
-def _cell(cell: Cell, kind: str, best: bool) -> str:
+def _cell(cell: Cell, row: Row, best: bool) -> str:
+    label = f'data-label="{escape(row.name, quote=True)}"'
     if cell.value is None:
-        return f'<td class="{kind}">–</td>'
-    sign = "+" if kind == "difference" and cell.value > 0 else ""
+        return f'<td class="{row.kind} unknown" {label}>–</td>'
+    sign = "+" if row.kind == "difference" and cell.value > 0 else ""
     spread = "" if cell.low is None else f"<small>{cell.low:.1f} to {cell.high:.1f}</small>"
     note = f"<small>{escape(cell.note)}</small>" if cell.note else ""
-    return f'<td class="{kind}{" best" if best else ""}">{sign}{cell.value:.1f}{spread}{note}</td>'
+    return f'<td class="{row.kind}{" best" if best else ""}" {label}>{sign}{cell.value:.1f}{spread}{note}</td>'
 
 
 def _figures(tables: Sequence[Table], subjects: Sequence[Subject], paper: Paper) -> str:
@@ -140,14 +153,14 @@ def _training(subjects: Sequence[Subject]) -> str:
 
     def line(key: str, scale: float = 1.0) -> list[Series]:
         return [
-            Series(one.name, [(row["step"], scale * row[key]) for row in one.training if key in row], colour_of(index))
+            Series(one.name, [(float(row["step"]), scale * row[key]) for row in one.training if key in row], colour_of(index))
             for index, one in runs
         ]
 
     parts = [
         curves(line("loss"), "step", "loss"),
         curves(line("samples_per_s"), "step", "samples per second"),
-        curves(line("kept", 100), "step", "patches kept, %"),
+        curves(line("kept", 100.0), "step", "patches kept, %"),
     ]
     for key in evaluation_keys([one for _, one in runs]):
         series = [Series(o.name, evaluation_points(o.evaluations, key, "step"), colour_of(i)) for i, o in runs]
@@ -166,18 +179,22 @@ def evaluation_keys(subjects: Sequence[Subject]) -> list[str]:
     return [key.removeprefix("eval/") for key, count in counts.items() if count > 1]
 
 
-def evaluation_points(rows: Sequence[Row], key: str, x: str) -> list[tuple[float, float]]:
+def evaluation_points(rows: Sequence[LogRow], key: str, x: str) -> list[tuple[float, float]]:
     """(x, percent) of one metric over a run."""
-    return [(row[x], 100 * row[f"eval/{key}"]) for row in rows if f"eval/{key}" in row and x in row]
+    return [(float(row[x]), 100.0 * row[f"eval/{key}"]) for row in rows if f"eval/{key}" in row and x in row]
 
 
-def _sheet(sheet: bytes | None) -> str:
-    if sheet is None:
-        return ""
-    return (
-        '<h2>What the masker keeps</h2><div class="wide"><img class="sheet" alt="images and the patches that are kept" '
-        f'src="data:image/jpeg;base64,{base64.b64encode(sheet).decode("ascii")}"></div>'
-    )
+def _sheet(sheet: Sequence[Sequence[Panel]]) -> str:
+    rows = []
+    for panels in sheet:
+        cells = "".join(
+            f'<figure><figcaption>{escape(one.title)}</figcaption><img alt="" '
+            f'src="data:image/jpeg;base64,{base64.b64encode(one.jpeg).decode("ascii")}">'
+            f"<small>{escape(one.note)}</small></figure>"
+            for one in panels
+        )
+        rows.append(f'<div class="masks">{cells}</div>')
+    return f"<h2>What the masker keeps</h2>{''.join(rows)}" if rows else ""
 
 
 def _gallery(subject: Subject, gallery: dict[str, Any]) -> str:
@@ -200,7 +217,8 @@ def _gallery(subject: Subject, gallery: dict[str, Any]) -> str:
     return (
         f"<h2>Retrieval on {escape(gallery['dataset'])} by {escape(subject.name)}</h2>"
         "<p>Best answers first; green frames and bold captions are right.</p>"
-        f'<h3>Text to image</h3><div class="grid">{to_image}</div><h3>Image to text</h3><div class="grid">{to_text}</div>'
+        f'<h3>Text to image</h3><div class="grid">{to_image}</div>'
+        f'<h3>Image to text</h3><div class="grid">{to_text}</div>'
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-STYLE = """
+_SHEET = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1d2228;--soft:#5f6873;--line:#d9dee4;--ours:#eef4ff;--good:#1a7f37}
 @media(prefers-color-scheme:dark){:root{--paper:#14181d;--ink:#e6e9ed;--soft:#9aa4af;--line:#333b44;--ours:#1b2a44;--good:#4ac26b}}
 *{box-sizing:border-box}
@@ -35,6 +35,18 @@ figcaption{margin-bottom:8px;font-weight:600;overflow-wrap:anywhere}
 .right{border-color:var(--good)}
 .side{display:grid;grid-template-columns:110px 1fr;gap:10px}
 .side ol{margin:0;padding-left:20px;font-size:13px;overflow-wrap:anywhere}
-.sheet{display:block;max-width:none;height:auto}
-@media(min-width:900px){.sheet{max-width:100%}}
-""".strip().replace("\n", "")
+.masks{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:10px;margin-bottom:10px}
+.masks figure{padding:6px}
+.masks img{display:block;width:100%;max-width:224px;height:auto}
+@media(max-width:640px){
+table,tbody{display:block;width:100%}
+thead{display:none}
+tbody tr{display:grid;grid-template-columns:repeat(auto-fill,minmax(104px,1fr));padding:6px 0;border-bottom:1px solid var(--line)}
+tbody th{grid-column:1/-1;font-weight:600;border:0;padding:4px 6px;white-space:normal}
+tbody td{border:0;padding:3px 6px;text-align:left;white-space:normal}
+td::before{content:attr(data-label);display:block;color:var(--soft);font-size:12px;font-weight:400;overflow-wrap:anywhere}
+td.unknown{display:none}
+.average th,.average td{border-top:0}
+}
+"""
+STYLE = _SHEET.strip().replace("\n", "")

@@ -114,9 +114,19 @@ def _paper_table(family: str, models: Sequence[Model], paper: Paper) -> Table:
         differences = [_difference(own, printed) for own, printed in zip(ours, reference, strict=True)]
         if any(cell.value is not None for cell in differences):
             rows.append(Row(f"difference to {model.reference}", "difference", differences))
-    if any(cell.value is None for row in rows[: len(paper.methods)] for cell in row.cells):
-        notes.append(paper.incomplete)
-    return Table(TITLES[family], family, columns, rows, notes)
+    return _without_unknown(Table(TITLES[family], family, columns, rows, notes))
+
+
+def _without_unknown(table: Table) -> Table:
+    """A column of which no row knows anything is a line in the notes."""
+    known = [any(row.cells[i].value is not None for row in table.rows) for i in range(len(table.columns))]
+    unknown = [column.label for column, shown in zip(table.columns, known, strict=True) if not shown]
+    notes = [*table.notes, f"Not known for any row: {', '.join(unknown)}."] if unknown else table.notes
+    columns = [column for column, shown in zip(table.columns, known, strict=True) if shown]
+    rows = [
+        row._replace(cells=[cell for cell, shown in zip(row.cells, known, strict=True) if shown]) for row in table.rows
+    ]
+    return table._replace(columns=columns, rows=rows, notes=notes)
 
 
 def _printed(paper: Paper, family: str, column: Column, method: str) -> tuple[Cell, str]:

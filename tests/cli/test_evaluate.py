@@ -1,4 +1,4 @@
-"""All families through the command line, on sets written here in clip-benchmark's layouts; its functions are the judge."""
+"""All families through the command line, on sets in clip-benchmark's layouts; its functions are the judge."""
 
 from __future__ import annotations
 
