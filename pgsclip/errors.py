@@ -47,6 +47,12 @@ class TrainingError(PgsclipError):
     """Training cannot go on, for example because the loss is not finite."""
 
 
+class UnfinishedError(PgsclipError):
+    """Training was asked to stop before its end and has saved itself; a script that repeats it looks for this code."""
+
+    exit_code = 75
+
+
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     """` Did you mean 'x'?` for the nearest of `allowed`, or an empty string when nothing is near."""
     near = get_close_matches(name, list(allowed), n=1, cutoff=0.6)

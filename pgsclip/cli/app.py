@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -57,8 +58,11 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; mistakes of the user end in one sentence on stderr and exit code 2."""
+    # Training threads that wait would spin on cores that the loader processes need.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=list(arguments) if arguments is not None else None, prog_name="pgsclip")
+        app(args=_spell_out_resume(given), prog_name="pgsclip")
     except PgsclipError as error:
         sys.stderr.write(f"pgsclip: {error}\n")
         raise SystemExit(error.exit_code) from None
@@ -66,3 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if stop.code == _INTERRUPTED:  # Typer turns Ctrl-C into this code and says nothing
             sys.stderr.write("pgsclip: stopped by the keyboard.\n")
         raise
+
+
+def _spell_out_resume(arguments: list[str]) -> list[str]:
+    """`--resume` may stand alone; Typer knows no option whose value may be left out."""
+    spelled = []
+    for number, word in enumerate(arguments):
+        alone = word == "--resume" and arguments[number + 1 : number + 2] != ["auto"]
+        spelled.append("--resume=always" if alone else word)
+    return spelled

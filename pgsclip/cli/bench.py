@@ -33,8 +33,8 @@ def step(
     from pgsclip.config.ratio import Ratio
     from pgsclip.errors import ConfigError, RunError
     from pgsclip.training.bench import as_json, bench_step
+    from pgsclip.training.build import open_device
     from pgsclip.training.distributed import World
-    from pgsclip.training.run import open_device
 
     try:
         share = Ratio.parse(ratio)

@@ -100,8 +100,8 @@ def _run(
     from pgsclip.evaluation.evaluate import Options, evaluate, nothing_done
     from pgsclip.evaluation.layouts import kind_of
     from pgsclip.evaluation.subject import find_source, open_subject, untrained
+    from pgsclip.training.build import open_device
     from pgsclip.training.distributed import barrier, join, leave, read_world
-    from pgsclip.training.run import open_device
 
     if checkpoint is None and not demo:
         raise ConfigError(

@@ -21,6 +21,8 @@ _EPILOG = """
 `pgsclip train --recipe cc12m-vit-b16-pgs-0.3 --data '/data/cc12m/{00000..01242}.tar' --dry-run` — what it would take
 
 `torchrun --nproc-per-node 8 -m pgsclip train --recipe cc12m-vit-b16-flip-0.5 --data ...` — on eight GPUs
+
+`pgsclip train ... --out runs/mine --resume auto --stop-after 3h30m` — in a queue: repeat while it ends with 75
 """
 
 
@@ -42,7 +44,13 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Pairs per step, over all processes together.")] = None,
     seed: Annotated[int | None, typer.Option(help="Where all chance comes from.")] = None,
     engine: Annotated[str | None, typer.Option(metavar="auto|torch|deepspeed", help="What executes a step.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of the run folder.")] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="[auto]", help="Go on from the last checkpoint; `auto` starts where there is none."),
+    ] = None,
+    stop_after: Annotated[
+        str | None, typer.Option(metavar="3h30m", help="Save and end in time, to go on later with --resume.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the config and the plan, then stop.")] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; repeatable.")
@@ -62,9 +70,11 @@ def train(
     }
     from rich.console import Console
 
-    from pgsclip.training.configure import configure
+    from pgsclip.training.configure import configure, parse_resume
+    from pgsclip.training.stop import parse_duration
 
-    request = configure(recipe, options, settings or [], resume=resume)
+    seconds = None if stop_after is None else parse_duration(stop_after)
+    request = configure(recipe, options, settings or [], resume=parse_resume(resume), stop_after=seconds)
     if dry_run:
         _print_plan(request.config)
         return

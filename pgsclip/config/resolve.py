@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -119,7 +119,10 @@ def _is_union_branch(part: int | str) -> bool:
 def _keys_beside(place: tuple[str, ...]) -> list[str]:
     model: type[BaseModel] = RunConfig
     for part in place[:-1]:
+        if part.isdigit():  # a place in a list of sections
+            continue
         annotation = model.model_fields[part].annotation
+        annotation = next(iter(get_args(annotation)), annotation)  # tuple[Section, ...] → Section
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             break
         model = annotation

@@ -44,6 +44,8 @@ class DataConfig(Section):
     """Smallest and largest share of the image area that a random crop covers."""
     bad_share: Share = 0.02
     """The run stops when more than this share of the samples read so far cannot be used."""
+    stall_seconds: Above0 = 600.0
+    """A batch that takes longer than this ends the run with the name of the shard that was being read."""
     image_key: str | None = None
     """Column of a table that holds the image path; found by its name when not given."""
     caption_key: str | None = None
@@ -98,6 +100,8 @@ class LossConfig(Section):
     """A registered loss: `clip` or `siglip`."""
     max_scale: Above0 = 100.0
     """Upper bound of exp(logit_scale), the inverse temperature."""
+    block: Positive = 2**24
+    """Logits computed at once; a larger batch is worked off in blocks of rows, exactly, in constant memory."""
 
 
 class OptimConfig(Section):
@@ -112,10 +116,32 @@ class OptimConfig(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     clip_grad_norm: Above0 | None = None
     """Largest gradient norm; not clipped when null."""
+    nonfinite: Literal["stop", "skip"] = "stop"
+    """When loss or gradient is NaN or infinite. The update is left out in any case; `skip` goes on without it."""
+    accumulate: Positive = 1
+    """Parts that a batch is worked off in, each encoded twice; the gradient is that of the whole batch."""
     steps: Positive | None = None
     """Length of the run in optimiser steps."""
     epochs: Above0 | None = None
     """Length of the run in passes over the data; `steps` wins when both are given."""
+
+
+class PhaseConfig(Section):
+    """A stretch of training after the main one, such as FLIP's unmasked tuning (arXiv 2212.00794, section 3).
+
+    Weights, Adam's memory and the place in the data carry over; warm-up and cosine start anew.
+    """
+
+    steps: Positive | None = None
+    epochs: Above0 | None = None
+    """Length in passes over the data; `steps` wins when both are given."""
+    lr: Above0
+    """Peak learning rate."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    masker: MaskerConfig = MaskerConfig()
+    """Every patch is shown when not given."""
+    image_size: Positive | None = None
+    """Side of the input in pixels; as before when not given. Position embeddings are resized."""
 
 
 class EngineConfig(Section):
@@ -129,6 +155,8 @@ class EngineConfig(Section):
     """`auto` is bf16 on GPUs that have it, fp32 elsewhere. Weights stay fp32; bf16 and fp16 are autocast."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """`auto` takes CUDA, then MPS, then the CPU."""
+    timeout_minutes: Above0 = 10.0
+    """How long a process waits for its peers before it stops with a sentence."""
     compile: bool = False
     """torch.compile the image and text towers (torch engine)."""
 
@@ -190,6 +218,8 @@ class RunConfig(Section):
     text: TextConfig = TextConfig()
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
+    phases: tuple[PhaseConfig, ...] = ()
+    """What follows the training that `optim` describes, one after the other."""
     engine: EngineConfig = EngineConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     log: LogConfig = LogConfig()

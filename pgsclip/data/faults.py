@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pgsclip.data.batch import Batch, Fault
 from pgsclip.errors import DataError
@@ -44,16 +46,37 @@ class FaultLedger:
                 f"(now {self._largest_share:g})."
             )
 
+    def state(self) -> dict[str, Any]:
+        """The counts, for a checkpoint or another process."""
+        return {
+            "read": self._read,
+            "by_cause": dict(self._causes),
+            "by_shard": dict(self._shards),
+            "first_of_each_cause": dict(self._examples),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Add the counts of another ledger, or of this one before a restart."""
+        self._read += state.get("read", 0)
+        self._causes.update(state.get("by_cause", {}))
+        self._shards.update(state.get("by_shard", {}))
+        self._examples = {**state.get("first_of_each_cause", {}), **self._examples}
+
+    @classmethod
+    def joined(cls, states: Iterable[Mapping[str, Any]]) -> FaultLedger:
+        """The counts of several processes together."""
+        whole = cls(largest_share=1.0)
+        for state in states:
+            whole.load(state)
+        return whole
+
     def write(self, path: Path) -> None:
         """The counts as JSON, if there is anything to say."""
         if not self._causes:
             return
-        content = {
-            "read": self._read,
-            "by_cause": dict(self._causes.most_common()),
-            "by_shard": dict(self._shards.most_common()),
-            "first_of_each_cause": self._examples,
-        }
+        content = self.state()
+        for counts in ("by_cause", "by_shard"):
+            content[counts] = dict(sorted(content[counts].items(), key=lambda item: -item[1]))
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

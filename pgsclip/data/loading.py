@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Batch, Fault, Position
 from pgsclip.data.source import Raw, Slot, Source
 from pgsclip.data.spec import open_source
+from pgsclip.data.watch import Reading, calm_worker, in_time, named_when_late
 from pgsclip.errors import DataError, PgsclipError
 
 Transform = Callable[[Image.Image], Tensor]
@@ -40,6 +42,8 @@ class Stream:
     shuffle: int
     workers: int
     """Loader processes per training process; 0 loads in the training process itself."""
+    stall_seconds: float = 600
+    """How long a batch may take before the reader counts as stalled."""
 
     @property
     def size(self) -> int:
@@ -51,28 +55,34 @@ class Stream:
         """What is read, for the log."""
         return self.source.description
 
+    @property
+    def streams(self) -> int:
+        """Independent readers per training process."""
+        return max(1, self.workers)
+
     def batches(
         self, *, batch_size: int, rank: int, world: int, start: Sequence[Position] = (), batches_done: int = 0
     ) -> Iterator[Batch]:
         """This rank's batches from the given positions on, after `batches_done` earlier ones.
 
         Raises:
-            DataError: while iterating, when a whole pass yields nothing.
+            DataError: while iterating, when a whole pass yields nothing, or nothing comes for `stall_seconds`.
         """
-        streams = max(1, self.workers)
-        feed = _Feed(self, batch_size, rank, world, {p.worker: p for p in start}, batches_done % streams)
+        reading = Reading(self.streams)
+        starts = {p.worker: p for p in start}
+        feed = _Feed(self, batch_size, rank, world, starts, batches_done % self.streams, reading)
         if self.workers == 0:
-            items: Iterator[Batch | PgsclipError] = iter(feed)
+            items: Iterator[Batch | PgsclipError] = in_time(iter(feed), self.stall_seconds, reading)
         else:
-            items = iter(
-                DataLoader(
-                    feed,
-                    batch_size=None,
-                    num_workers=self.workers,
-                    pin_memory=torch.cuda.is_available(),
-                    worker_init_fn=_calm_worker,
-                )
+            loader = DataLoader(
+                feed,
+                batch_size=None,
+                num_workers=self.workers,
+                pin_memory=torch.cuda.is_available(),
+                worker_init_fn=calm_worker,
+                timeout=self.stall_seconds,
             )
+            items = named_when_late(iter(loader), self.stall_seconds, reading)
         for item in items:
             if isinstance(item, PgsclipError):
                 try:
@@ -97,7 +107,25 @@ def open_data(
         DataError: nothing there, or fewer shards than loader workers.
     """
     source = open_source(spec, config)
-    return Stream(source, transform, tokenizer, seed, config.shuffle, _workers(source, config, world))
+    return open_stream(source, config=config, transform=transform, tokenizer=tokenizer, seed=seed, world=world)
+
+
+def open_stream(
+    source: Source,
+    *,
+    config: DataConfig,
+    transform: Transform,
+    tokenizer: Tokenizer,
+    seed: int,
+    world: int = 1,
+) -> Stream:
+    """The training stream of a source that is open.
+
+    Raises:
+        DataError: fewer shards than loader workers.
+    """
+    workers = _workers(source, config, world)
+    return Stream(source, transform, tokenizer, seed, config.shuffle, workers, config.stall_seconds)
 
 
 def read_all(
@@ -118,7 +146,14 @@ class _Feed(IterableDataset[Batch]):
     """What runs in a loader process: its slot of the source, decoded and collated."""
 
     def __init__(
-        self, stream: Stream, batch_size: int, rank: int, world: int, start: dict[int, Position], rotation: int
+        self,
+        stream: Stream,
+        batch_size: int,
+        rank: int,
+        world: int,
+        start: dict[int, Position],
+        rotation: int,
+        reading: Reading,
     ) -> None:
         self._stream = stream
         self._batch_size = batch_size
@@ -126,11 +161,12 @@ class _Feed(IterableDataset[Batch]):
         self._world = world
         self._start = start
         self._rotation = rotation
+        self._reading = reading
 
     def __iter__(self) -> Iterator[Batch]:
         # The loader asks process 0 first; after n batches it is worker n's turn.
         info = get_worker_info()
-        streams = max(1, self._stream.workers)
+        streams = self._stream.streams
         worker = ((info.id if info else 0) + self._rotation) % streams
         try:
             yield from self._batches(worker, streams)
@@ -143,7 +179,8 @@ class _Feed(IterableDataset[Batch]):
         position = self._start.get(worker, Position(worker, 0, 0))
         epoch, skip = position.epoch, position.taken
         while True:
-            slot = Slot(self._rank * streams + worker, self._world * streams, epoch, stream.seed)
+            note = partial(self._reading.note, worker)
+            slot = Slot(self._rank * streams + worker, self._world * streams, epoch, stream.seed, note)
             usable = False
             taken = skip
             for item in _shuffled(stream.source, slot, stream.shuffle, skip):
@@ -269,11 +306,3 @@ def _nothing_usable(stream: Stream, collector: _Collector) -> str:
     example = collector.faults[0] if collector.faults else None
     detail = f": {', '.join(causes)}, for example {example.shard} {example.key}".rstrip() if example else ""
     return f"A whole pass over a loader worker's share of {stream.description} gave no usable pair{detail}."
-
-
-def _calm_worker(_: int) -> None:
-    """One thread per loader process: more would fight with the training process for the same cores."""
-    import cv2
-
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)

@@ -54,6 +54,7 @@ class ShardSource:
         order = list(self._urls)
         random.Random(derive(slot.seed, "shards", slot.epoch)).shuffle(order)
         for url in order[slot.number :: slot.count]:
+            slot.note(url)
             for item in read_shard(url):
                 if skip > 0:
                     skip -= 1

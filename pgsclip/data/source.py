@@ -31,6 +31,8 @@ class Slot:
     count: int
     epoch: int
     seed: int
+    note: Callable[[str], None] = lambda _: None
+    """Told the name of each shard before it is opened, so that a reader that hangs can be named."""
 
     def share(self, size: int) -> list[int]:
         """This worker's numbers out of range(size): all workers together take each number once a pass, shuffled."""

@@ -153,7 +153,11 @@ def _training(subjects: Sequence[Subject]) -> str:
 
     def line(key: str, scale: float = 1.0) -> list[Series]:
         return [
-            Series(one.name, [(float(row["step"]), scale * row[key]) for row in one.training if key in row], colour_of(index))
+            Series(
+                one.name,
+                [(float(row["step"]), scale * row[key]) for row in one.training if key in row],
+                colour_of(index),
+            )
             for index, one in runs
         ]
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from pgsclip.config.ratio import Ratio
 from pgsclip.config.schema import MaskerConfig, ModelConfig, RunConfig
 from pgsclip.models.build import build_model
+from pgsclip.training.build import build_task
 from pgsclip.training.distributed import World
-from pgsclip.training.run import build_task
 from pgsclip.training.seeding import step_generator
 from pgsclip.training.task import View
 

@@ -1,35 +1,74 @@
-"""Checkpoints appear whole or not at all: written under a temporary name, flushed, renamed."""
+"""Checkpoints appear whole or not at all: written under a temporary name, flushed, renamed.
+
+One form for every engine, ZeRO stage and number of processes, and nothing in it is a pickle: weights and Adam's memory
+as safetensors, the rest as JSON. So a run of two processes goes on with one or four, and a file from elsewhere can do
+no more than not load.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from pgsclip.data.batch import Position
 from pgsclip.errors import RunError
 from pgsclip.models.weights import save_state_dict
-from pgsclip.training.distributed import World, barrier
-from pgsclip.training.engines.base import Engine
+from pgsclip.training.distributed import World, agree, barrier
+from pgsclip.training.engines.base import MOMENTS, Engine, OptimizerState
 
 WEIGHTS = "open_clip_model.safetensors"
+_MOMENTS = "optimizer.safetensors"
+_STATE = "state.json"
+_FILES = "files.json"
 _PREFIX = "step-"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: how many steps are done, and where each loader worker of this rank is."""
+    """Where a run stands, as seen by one rank."""
 
-    step: int
-    samples: int
-    epoch: float
+    step: int = 0
+    samples: int = 0
+    epoch: float = 0.0
+    streams: int = 1
+    """Loader workers of this rank."""
+    batches: int = 0
+    """Taken from the loader since its workers were laid out as they are: whose turn it is."""
     positions: tuple[Position, ...] = ()
+    """Of each loader worker of this rank."""
+    faults: dict[str, Any] = field(default_factory=dict)
+    """What could not be read so far, as the ledger of this rank has it."""
+
+    def positions_of_all_streams(self) -> list[Position]:
+        """Also of workers that have not given a batch yet."""
+        known = {position.worker: position for position in self.positions}
+        return [known.get(worker, Position(worker, 0, 0)) for worker in range(self.streams)]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A checkpoint, read."""
+
+    path: Path
+    ranks: tuple[Progress, ...]
+    optimizer: OptimizerState
+
+    @property
+    def weights(self) -> Path:
+        return self.path / WEIGHTS
 
 
 class CheckpointFolder:
-    """`checkpoints/step-00000100/`: engine state, one data position per rank, and weights that open_clip reads."""
+    """`checkpoints/step-00000100/`: weights that open_clip reads, Adam's memory, and where every rank stood."""
 
     def __init__(self, path: Path, world: World, keep: int) -> None:
         self.path = path
@@ -37,91 +76,129 @@ class CheckpointFolder:
         self._keep = keep
 
     def save(self, engine: Engine, progress: Progress) -> Path:
-        """Write one checkpoint on all ranks, then drop those beyond `keep`."""
+        """Write one checkpoint on all ranks, then drop those beyond `keep`.
+
+        Raises:
+            RunError: on all ranks, when one of them cannot write; what was written before stays.
+        """
         final = self.path / f"{_PREFIX}{progress.step:08d}"
         temporary = self.path / f".{final.name}.tmp"
-        if self._world.leads:
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-        barrier()
-        engine.save(temporary)
-        weights = engine.weights()
-        _write_progress(temporary / f"progress-rank{self._world.rank:05d}.json", progress, self._world.size)
-        if self._world.leads:
-            save_state_dict(weights, temporary / WEIGHTS)
-        barrier()
-        if self._world.leads:
-            _flush(temporary)
-            if final.exists():  # a resumed run may come by the same step again
-                shutil.rmtree(final)
-            temporary.rename(final)
-            _flush_folder(self.path)
-            self._drop_old()
-        barrier()
+        self._together(temporary, lambda: _make_empty(temporary) if self._world.leads else None)
+        weights, optimizer = engine.weights(), engine.optimizer_state()
+        self._together(temporary, lambda: self._write(temporary, weights, optimizer, progress))
+        self._together(temporary, lambda: self._publish(temporary, final) if self._world.leads else None)
         return final
 
     def last(self) -> Path | None:
         """The newest complete checkpoint, or None."""
-        found = self._complete()
-        return found[-1] if found else None
+        return next((folder for folder in reversed(self._folders()) if _is_complete(folder)), None)
 
-    def load(self, engine: Engine, folder: Path) -> Progress:
-        """Restore the engine and return where the run stood.
+    def last_or_error(self) -> Path:
+        """The newest complete checkpoint.
 
         Raises:
-            RunError: when the checkpoint was written by another number of processes, or is damaged.
+            RunError: there is none.
         """
-        written_by = len(list(folder.glob("progress-rank*.json")))
-        if written_by not in (0, self._world.size):
-            raise RunError(
-                f"The checkpoint {folder} was written by {written_by} processes and this run has "
-                f"{self._world.size}; resume with {written_by}."
-            )
-        progress = _read_progress(folder / f"progress-rank{self._world.rank:05d}.json")
-        engine.load(folder)
-        return progress
+        last = self.last()
+        if last is None:
+            raise RunError(f"There is no complete checkpoint in {self.path}.")
+        return last
 
-    def _complete(self) -> list[Path]:
-        return sorted(self.path.glob(f"{_PREFIX}*"))
+    def _write(self, folder: Path, weights: dict[str, Tensor], optimizer: OptimizerState, progress: Progress) -> None:
+        _write_json(folder / _rank_file(self._world.rank), asdict(progress))
+        if self._world.leads:
+            save_state_dict(weights, folder / WEIGHTS)
+            moments = {f"{key}/{name}": one for key in MOMENTS for name, one in optimizer.moments.get(key, {}).items()}
+            save_file({name: one.contiguous() for name, one in moments.items()}, folder / _MOMENTS)
+            state = {"world": self._world.size, "adam_steps": optimizer.steps, "scaler": optimizer.scaler}
+            _write_json(folder / _STATE, state)
 
-    def _drop_old(self) -> None:
-        for folder in self._complete()[: -self._keep]:
+    def _publish(self, temporary: Path, final: Path) -> None:
+        files = sorted(file for file in temporary.iterdir() if file.is_file())
+        _write_json(temporary / _FILES, {file.name: file.stat().st_size for file in files})
+        for file in (*files, temporary / _FILES):
+            _flush(file)
+        if final.exists():  # a resumed run may come by the same step again
+            shutil.rmtree(final)
+        temporary.rename(final)
+        _flush(self.path)
+        for folder in self._folders()[: -self._keep]:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def _together(self, temporary: Path, act: Callable[[], None]) -> None:
+        """Do one part on all ranks; if it fails on any of them, it has failed on all, and none waits for another."""
+        reason = ""
+        try:
+            act()
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+        if agree(bool(reason)):
+            if self._world.leads:
+                shutil.rmtree(temporary, ignore_errors=True)
+            last = self.last()
+            raise RunError(
+                f"The checkpoint cannot be written to {self.path}: {reason or 'another process says why'}. "
+                f"{f'The one before, {last}, is whole' if last else 'There is none before it'}; make room there, and "
+                f"go on with --resume."
+            )
+        barrier()
 
-def _read_progress(path: Path) -> Progress:
+    def _folders(self) -> list[Path]:
+        return sorted(self.path.glob(f"{_PREFIX}*"))
+
+
+def read_checkpoint(folder: Path) -> Stored:
+    """Everything of a checkpoint but the weights, which the model reads.
+
+    Raises:
+        RunError: a file is missing, damaged, or holds something else than it should.
+    """
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        positions = tuple(Position(*position) for position in stored["positions"])
-        return Progress(stored["step"], stored["samples"], stored["epoch"], positions)
-    except (OSError, ValueError, TypeError, KeyError):
+        state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        ranks = [_read_progress(folder / _rank_file(rank)) for rank in range(state["world"])]
+        moments: dict[str, dict[str, Tensor]] = {key: {} for key in MOMENTS}
+        for name, tensor in load_file(folder / _MOMENTS).items():
+            key, _, parameter = name.partition("/")
+            moments[key][parameter] = tensor
+        return Stored(folder, tuple(ranks), OptimizerState(moments, int(state["adam_steps"]), state["scaler"]))
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise RunError(
-            f"{path} is missing or damaged. Delete {path.parent} to resume from the checkpoint before it, or start "
-            f"again in another --out."
+            f"The checkpoint {folder} is damaged ({type(error).__name__}: {error}). Delete that folder to resume from "
+            f"the one before it, or start again in another --out."
         ) from None
 
 
-def _write_progress(path: Path, progress: Progress, world_size: int) -> None:
-    content = {
-        "step": progress.step,
-        "samples": progress.samples,
-        "epoch": progress.epoch,
-        "world": world_size,
-        "positions": [list(position) for position in progress.positions],
-    }
+def _is_complete(folder: Path) -> bool:
+    """Whether every file that was written is there in its full length."""
+    try:
+        files = json.loads((folder / _FILES).read_text(encoding="utf-8"))
+        return all((folder / name).stat().st_size == size for name, size in files.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _read_progress(path: Path) -> Progress:
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored["positions"] = tuple(Position(*position) for position in stored["positions"])
+    return Progress(**stored)
+
+
+def _rank_file(rank: int) -> str:
+    return f"rank-{rank:05d}.json"
+
+
+def _write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
-def _flush(folder: Path) -> None:
-    """Push every file to the disk before the rename makes the folder count."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+def _make_empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _flush(path: Path) -> None:
+    """Push a file, or the names in a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

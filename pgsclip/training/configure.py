@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pgsclip.config.recipes import load_recipe
 from pgsclip.config.resolve import resolve
 from pgsclip.config.schema import RunConfig
-from pgsclip.errors import RunError
+from pgsclip.errors import ConfigError, RunError
 from pgsclip.training.run_folder import default_path
 
 SMOKE = "smoke"
@@ -21,9 +22,43 @@ class Request(NamedTuple):
     config: RunConfig
     path: Path
     resume: bool
+    """Whether there is a run to go on with."""
+    may_start: bool = True
+    """Whether to start from the beginning where that run has no checkpoint yet."""
+    stop_after: float | None = None
+    """Seconds after which the run saves itself and ends."""
 
 
-def configure(recipe: str | None, options: dict[str, Any], settings: Sequence[str], *, resume: bool) -> Request:
+class Resume(StrEnum):
+    """What to do about a run that is there already."""
+
+    NEVER = "never"
+    ALWAYS = "always"
+    AUTO = "auto"
+    """Go on with it, or start if there is none."""
+
+
+def parse_resume(given: str | None) -> Resume:
+    """What follows `--resume`: nothing, or `auto`.
+
+    Raises:
+        ConfigError: something else.
+    """
+    if given is None:
+        return Resume.NEVER
+    if given not in (Resume.ALWAYS, Resume.AUTO):
+        raise ConfigError(f"--resume {given!r} is unknown; give --resume alone, or --resume auto.")
+    return Resume(given)
+
+
+def configure(
+    recipe: str | None,
+    options: dict[str, Any],
+    settings: Sequence[str],
+    *,
+    resume: Resume = Resume.NEVER,
+    stop_after: float | None = None,
+) -> Request:
     """Resolve a command to a config and a run folder.
 
     With neither recipe nor data it is the smoke recipe. On resume the run's own `config.yaml` takes the place of the
@@ -35,14 +70,15 @@ def configure(recipe: str | None, options: dict[str, Any], settings: Sequence[st
     if recipe is None and options.get("data.spec") is None:
         recipe = SMOKE
     config = resolve(recipe, options, settings)
-    path = Path(config.out) if config.out else default_path(config, resume=resume)
-    if resume:
-        stored = path / "config.yaml"
-        if not stored.is_file():
-            raise RunError(
-                f"There is no run to resume in {path} (no config.yaml). "
-                f"Give the folder of the run with --out, or start without --resume."
-            )
-        name = load_recipe(str(stored)).settings.get("recipe")
-        config = resolve(str(stored), options, settings).model_copy(update={"recipe": name})
-    return Request(config, path, resume)
+    path = Path(config.out) if config.out else default_path(config, resume=resume is not Resume.NEVER)
+    stored = path / "config.yaml"
+    if resume is Resume.NEVER or (resume is Resume.AUTO and not stored.is_file()):
+        return Request(config, path, resume=False, stop_after=stop_after)
+    if not stored.is_file():
+        raise RunError(
+            f"There is no run to resume in {path} (no config.yaml). "
+            f"Give the folder of the run with --out, or start without --resume."
+        )
+    name = load_recipe(str(stored)).settings.get("recipe")
+    config = resolve(str(stored), options, settings).model_copy(update={"recipe": name})
+    return Request(config, path, resume=True, may_start=resume is Resume.AUTO, stop_after=stop_after)

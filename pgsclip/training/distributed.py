@@ -1,18 +1,21 @@
-"""Who this process is among its peers, and how they are joined."""
+"""Who this process is among its peers, how they are joined, and how they talk beside the gradients."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
 
-from pgsclip.errors import ConfigError
+from pgsclip.errors import ConfigError, PgsclipError, TrainingError
 
-TIMEOUT = timedelta(minutes=10)
+T = TypeVar("T")
 
 
 class World(NamedTuple):
@@ -28,25 +31,61 @@ class World(NamedTuple):
         return self.rank == 0
 
 
+_LAUNCHERS = (
+    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),  # torchrun, the DeepSpeed launcher
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),  # srun; a batch script itself is no step
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),  # Open MPI
+    ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),  # MPICH, Intel MPI
+)
+_PORT = 29500
+
+
 def read_world() -> World:
-    """From RANK, WORLD_SIZE and LOCAL_RANK as torchrun and the DeepSpeed launcher set them; alone without them."""
+    """From the variables of torchrun, DeepSpeed, srun or mpirun, whichever has set its number of processes.
+
+    What torch and DeepSpeed want to find (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) is set from them.
+    Without any, this process is alone.
+
+    Raises:
+        ConfigError: the variables contradict each other.
+    """
+    names = next((names for names in _LAUNCHERS if os.environ.get(names[1])), _LAUNCHERS[0])
+    given = {name: os.environ.get(name) or default for name, default in zip(names, "010", strict=True)}
     try:
-        world = World(*(int(os.environ.get(name, default)) for name, default in _VARIABLES))
+        world = World(*(int(value) for value in given.values()))
     except ValueError:
-        given = {name: os.environ.get(name) for name, _ in _VARIABLES}
-        raise ConfigError(f"RANK, WORLD_SIZE and LOCAL_RANK must be whole numbers, not {given}.") from None
+        raise ConfigError(f"{', '.join(names[:2])} and {names[2]} must be whole numbers, not {given}.") from None
     if not 0 <= world.rank < world.size:
         raise ConfigError(
-            f"RANK {world.rank} does not fit WORLD_SIZE {world.size}; start with torchrun, or unset both."
+            f"{names[0]} {world.rank} does not fit {names[1]} {world.size}; start with torchrun, or unset both."
         )
+    if world.size > 1 and names is not _LAUNCHERS[0]:
+        os.environ.update(RANK=str(world.rank), WORLD_SIZE=str(world.size), LOCAL_RANK=str(world.local_rank))
+        _find_meeting_point()
     return world
 
 
-_VARIABLES = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+def _find_meeting_point() -> None:
+    """Under Slurm the first machine of the job, at a port of its own."""
+    hosts = os.environ.get("SLURM_STEP_NODELIST") or os.environ.get("SLURM_JOB_NODELIST")
+    if hosts:
+        os.environ.setdefault("MASTER_ADDR", first_host(hosts))
+        os.environ.setdefault("MASTER_PORT", str(_PORT + int(os.environ.get("SLURM_JOB_ID", "0")) % 1000))
 
 
-def join(world: World, device: torch.device, *, always: bool = False) -> None:
-    """Open the process group (NCCL on CUDA, gloo elsewhere). Alone only with `always`, which DeepSpeed needs."""
+def first_host(hosts: str) -> str:
+    """`gpu[003-006,9],login` → `gpu003`, as Slurm writes lists of machines."""
+    found = re.match(r"([^\[,]+)(?:\[(\d+)[^\]]*\]([^,]*))?", hosts)
+    assert found is not None
+    return "".join(part or "" for part in found.groups())
+
+
+def join(world: World, device: torch.device, *, always: bool = False, minutes: float = 10) -> None:
+    """Open the process group (NCCL on CUDA, gloo elsewhere). Alone only with `always`, which DeepSpeed needs.
+
+    Args:
+        minutes: how long a process waits for its peers, at the start and in every exchange, before it gives up.
+    """
     if dist.is_initialized() or (world.size == 1 and not always):
         return
     if world.size == 1:
@@ -59,13 +98,36 @@ def join(world: World, device: torch.device, *, always: bool = False) -> None:
             f"WORLD_SIZE is {world.size} but {' and '.join(missing)} is not set, so the processes cannot find "
             f"each other; start with torchrun, which sets both."
         )
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(minutes=minutes))
 
 
 def leave() -> None:
     """Close the process group if one is open."""
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+@contextmanager
+def peers() -> Iterator[None]:
+    """A peer that dies or hangs ends this process with a sentence instead of a wait without end.
+
+    Raises:
+        TrainingError: an exchange with the other processes broke off or timed out.
+    """
+    try:
+        yield
+    except PgsclipError:
+        raise
+    except RuntimeError as error:  # dist's own errors are of this kind, and gloo's have no other mark than their words
+        if not dist.is_initialized() or dist.get_world_size() == 1 or not _LOST.search(str(error)):
+            raise
+        raise TrainingError(
+            f"Process {dist.get_rank()} lost its peers: another process stopped or did not answer in time. Look at the "
+            f"first message of the others for the cause; go on from the last checkpoint with --resume."
+        ) from None
+
+
+_LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed? ?out|broken pipe|socket|peer", re.IGNORECASE)
 
 
 def barrier() -> None:
@@ -82,6 +144,41 @@ def agree(flag: bool) -> bool:
     vote = torch.tensor([int(flag)], device=device)
     dist.all_reduce(vote, op=dist.ReduceOp.MAX)
     return bool(vote.item())
+
+
+def collect(value: T) -> list[T]:
+    """Every rank's value, in the order of ranks, on all of them. For small things, now and then."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return [value]
+    found: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(found, value)
+    return found
+
+
+class Vote:
+    """`agree` at every step without waiting: the answer to a question comes at the next one, alike on all ranks."""
+
+    def __init__(self) -> None:
+        alone = not dist.is_initialized() or dist.get_world_size() == 1
+        self._group: Any = None if alone else dist.new_group(backend="gloo")
+        self._flag = torch.zeros(1, dtype=torch.int32)
+        self._asked: Any = None
+
+    def cast(self, flag: bool) -> bool:
+        """Whether anyone said yes: now when alone, else at the step before."""
+        if self._group is None:
+            return flag
+        answer = self.close()
+        self._flag = torch.tensor([int(flag)], dtype=torch.int32)
+        self._asked = dist.all_reduce(self._flag, op=dist.ReduceOp.MAX, group=self._group, async_op=True)
+        return answer
+
+    def close(self) -> bool:
+        """Wait for the open question, if there is one; its answer."""
+        if self._asked is not None:
+            self._asked.wait()
+            self._asked = None
+        return bool(self._flag.item())
 
 
 def _free_port() -> int:

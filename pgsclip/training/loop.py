@@ -1,36 +1,44 @@
-"""The training loop: fetch, forward, backward, step; log, evaluate and save when it is time."""
+"""The training loop: fetch, forward, backward, step; log, save and evaluate when it is time, stop when asked."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-import torch
+from torch import Tensor
 
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Batch, Position
 from pgsclip.data.faults import FaultLedger
-from pgsclip.errors import TrainingError
+from pgsclip.errors import TrainingError, UnfinishedError
+from pgsclip.training.accumulation import Part, backward
 from pgsclip.training.checkpoint import CheckpointFolder, Progress
+from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
-from pgsclip.training.distributed import World, agree
+from pgsclip.training.distributed import Vote, World, agree, collect
 from pgsclip.training.engines.base import Engine
 from pgsclip.training.meter import Meter
 from pgsclip.training.optimizer import learning_rate
+from pgsclip.training.phases import Phase
 from pgsclip.training.run_folder import RunFolder
 from pgsclip.training.seeding import seed_step, step_generator
+from pgsclip.training.stop import StopRequest
 from pgsclip.training.task import StepReport, View
+
+_HOPELESS = 25
+"""Steps in a row without a finite gradient after which skipping them is no way out."""
 
 
 @dataclass
 class Loop:
-    """Everything that a run has in its hands while it trains."""
+    """Everything that a phase of a run has in its hands while it trains."""
 
-    config: RunConfig
+    phase: Phase
     engine: Engine
     batches: Iterator[Batch]
     total: int
+    """Steps of all phases."""
     epoch_size: int
     world: World
     folder: RunFolder
@@ -38,72 +46,95 @@ class Loop:
     display: Display
     ledger: FaultLedger
     evaluate: Callable[[], dict[str, float]]
+    stop: StopRequest
+    diagnosis: Diagnosis
     done: Progress
     _positions: dict[int, Position] = field(default_factory=dict)
     _saved_at: float = field(default_factory=time.monotonic)
+    _bad_in_a_row: int = 0
+
+    @property
+    def config(self) -> RunConfig:
+        return self.phase.config
 
     def run(self) -> Progress:
-        """Train from where the run stands to its last step; the last step is always logged, evaluated and saved.
+        """Train from where the run stands to the end of its phase; that step is always logged, evaluated and saved.
 
         Raises:
-            TrainingError: the loss is not finite. The last checkpoint was written before that step.
+            TrainingError: loss or gradient is not finite. The last checkpoint was written before that step.
             DataError: too many samples cannot be used.
+            UnfinishedError: somebody asked to stop; everything up to this step is saved.
         """
         self._positions.update({position.worker: position for position in self.done.positions})
-        meter = Meter(self.engine.device)
-        if self.done.step >= self.total:  # a finished run that goes on: there is only its result to tell
+        meter, vote = Meter(self.engine.device), Vote()
+        if self.done.step >= self.phase.end:  # a finished run that goes on: there is only its result to tell
             self._evaluate()
-        for step in range(self.done.step, self.total):
-            batch, waited = self._fetch()
-            lr = learning_rate(step, self.total, self.config.optim)
-            loss, report = self._step(step, batch, lr)
-            self._advance(step, batch)
-            meter.add(step + 1, loss, report, self.config.data.batch_size, waited)
-            if self.engine.device.type == "cpu" and self.world.size == 1:
-                self._stop_if_not_finite(meter)
-            if self._is_due(self.config.log.every_steps):
-                self._stop_if_not_finite(meter)
+        for step in range(self.done.step, self.phase.end):
+            batches, waited = self._fetch()
+            lr = learning_rate(step - self.phase.first, self.phase.steps, self.config.optim)
+            loss, report, left_out = self._step(step, batches, lr)
+            self._advance(step, batches)
+            keys = [key for batch in batches for key in batch.keys]
+            samples = self.config.data.batch_size
+            meter.add(step + 1, loss, report, left_out=left_out, keys=keys, samples=samples, waited=waited)
+            stop = vote.cast(self.stop.reason is not None)
+            log, save = self._is_due(self.config.log.every_steps), self._is_due(self.config.checkpoint.every_steps)
+            if log or save or stop or (self.engine.device.type == "cpu" and self.world.size == 1):
+                self._judge(meter)
+            if log:
                 self._log(meter, lr)
-            if self._is_due(self.config.checkpoint.every_steps) or self._is_time_to_save():
-                self._stop_if_not_finite(meter)
+            if save or stop or (log and self._is_time_to_save()):
                 self._save()  # before evaluation, so that whatever goes wrong there costs no training
+            if stop and self.done.step < self.total:
+                raise UnfinishedError(self._farewell())
             if self._is_due(self.config.evaluate.every_steps):
                 self._evaluate()
+        vote.close()
         return self.done
 
-    def _fetch(self) -> tuple[Batch, float]:
+    def _fetch(self) -> tuple[list[Batch], float]:
         began = time.perf_counter()
-        batch = next(self.batches)
+        batches = [next(self.batches) for _ in range(self.config.optim.accumulate)]
         waited = time.perf_counter() - began
-        self.ledger.add(batch)
-        return batch, waited
+        for batch in batches:
+            self.ledger.add(batch)
+        return batches, waited
 
-    def _step(self, step: int, batch: Batch, lr: float) -> tuple[torch.Tensor, StepReport]:
-        device = self.engine.device
-        seed_step(self.config.seed, self.world.rank, step)
-        view = View(step / self.total, step_generator(self.config.seed, self.world.rank, step, device))
+    def _step(self, step: int, batches: list[Batch], lr: float) -> tuple[Tensor, StepReport, Tensor]:
+        loss, report = backward(self.engine, [self._part(step, number, batch) for number, batch in enumerate(batches)])
+        return loss, report, self.engine.step(lr)
+
+    def _part(self, step: int, number: int, batch: Batch) -> Part:
+        device, seed, rank = self.engine.device, self.config.seed, self.world.rank
+
+        def view() -> View:
+            seed_step(seed, rank, step, number)
+            return View(step / self.total, step_generator(seed, rank, step, device, number))
+
         images = batch.images.to(device, non_blocking=True)
-        texts = batch.texts.to(device, non_blocking=True)
-        loss, report = self.engine.forward(images, texts, batch.lengths, view)
-        self.engine.backward(loss)
-        self.engine.step(lr)
-        return loss, report
+        return Part(images, batch.texts.to(device, non_blocking=True), batch.lengths, view)
 
-    def _advance(self, step: int, batch: Batch) -> None:
-        self._positions[batch.position.worker] = batch.position
+    def _advance(self, step: int, batches: list[Batch]) -> None:
+        for batch in batches:
+            self._positions[batch.position.worker] = batch.position
         samples = (step + 1) * self.config.data.batch_size
-        self.done = Progress(step + 1, samples, samples / self.epoch_size, tuple(self._positions.values()))
+        self.done = replace(
+            self.done,
+            step=step + 1,
+            samples=samples,
+            epoch=samples / self.epoch_size,
+            batches=self.done.batches + len(batches),
+            positions=tuple(self._positions.values()),
+        )
 
     def _is_due(self, every: int | None) -> bool:
-        """At every multiple and at the last step."""
-        return self.done.step == self.total or (every is not None and self.done.step % every == 0)
+        """At every multiple and at the last step of the phase."""
+        return self.done.step == self.phase.end or (every is not None and self.done.step % every == 0)
 
     def _is_time_to_save(self) -> bool:
         """All ranks ask at log steps only and decide together, as their clocks differ."""
         minutes = self.config.checkpoint.every_minutes
-        if minutes is None or not self._is_due(self.config.log.every_steps):
-            return False
-        return agree(time.monotonic() - self._saved_at >= 60 * minutes)
+        return minutes is not None and agree(time.monotonic() - self._saved_at >= 60 * minutes)
 
     def _log(self, meter: Meter, lr: float) -> None:
         figures = meter.row()
@@ -111,9 +142,12 @@ class Loop:
         row["lr"] = lr
         seconds = (self.total - self.done.step) * self.config.data.batch_size / max(figures["samples_per_s"], 1e-9)
         self.display.show(row, seconds)
+        for finding in self.diagnosis.look(row):
+            self.display.say(finding)
+        ledgers = collect(self.ledger.state())
         if self.world.leads:
             self.folder.add_row(row)
-            self.ledger.write(self.folder.faults)
+            FaultLedger.joined(ledgers).write(self.folder.faults)
 
     def _evaluate(self) -> None:
         results = self.evaluate()
@@ -124,17 +158,35 @@ class Loop:
             self.display.say(f"step {self.done.step}  {figures}")
 
     def _save(self) -> None:
-        self.checkpoints.save(self.engine, self.done)
+        self.checkpoints.save(self.engine, replace(self.done, faults=self.ledger.state()))
         self._saved_at = time.monotonic()
 
-    def _stop_if_not_finite(self, meter: Meter) -> None:
-        bad = meter.first_bad_step()
-        if not agree(bad is not None):
+    def _farewell(self) -> str:
+        why = self.stop.reason or "another process"
+        return (
+            f"Stopped by {why} after step {self.done.step} of {self.total}; everything up to there is saved in "
+            f"{self.folder.path}. Go on with the same command and --resume."
+        )
+
+    def _judge(self, meter: Meter) -> None:
+        """Look at the numbers of the steps since the last look; on all ranks alike."""
+        bad, looked_at = meter.judge()
+        if not agree(bool(bad)):
+            self._bad_in_a_row = 0
+            return
+        self.folder.keep_batches(self.world.rank, bad)
+        self._bad_in_a_row = self._bad_in_a_row + looked_at if len(bad) == looked_at else 0
+        first = min(bad, default=self.done.step)
+        what = f"Loss or gradient was not a finite number at step {first}"
+        where = f"the samples of that step are named in {self.folder.path / 'nonfinite'}"
+        if self.config.optim.nonfinite == "skip" and self._bad_in_a_row < _HOPELESS:
+            self.display.say(f"{what}; that update was left out, {where}.")
             return
         last = self.checkpoints.last()
         kept = f"The last good checkpoint is {last}" if last else "There is no checkpoint yet"
+        again = f", {self._bad_in_a_row} times in a row" if self._bad_in_a_row >= _HOPELESS else ""
         raise TrainingError(
-            f"The loss is not a finite number since step {bad or self.done.step}. {kept}. "
-            f"Lower optim.lr (now {self.config.optim.lr:g}), lengthen optim.warmup_steps, "
-            f"set optim.clip_grad_norm=1, or use engine.precision=fp32."
+            f"{what}{again}; {where}. {kept}. Lower optim.lr (now {self.config.optim.lr:g}), lengthen "
+            f"optim.warmup_steps, set optim.clip_grad_norm=1, or use engine.precision=fp32; optim.nonfinite=skip goes "
+            f"on without such updates."
         )

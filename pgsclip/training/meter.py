@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,17 +14,27 @@ from pgsclip.training.task import StepReport
 
 
 class Meter:
-    """Collects on the device and reads it only when a row is written, so that steps do not wait for each other."""
+    """Collects on the device and reads it only when asked, so that steps do not wait for each other."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._first_bad = torch.full((), -1, device=device)
+        self._unjudged: list[tuple[int, Tensor, Sequence[str]]] = []
         self._clear()
 
-    def add(self, step: int, loss: Tensor, report: StepReport, samples: int, waited: float) -> None:
-        """One finished step: its number, loss, figures, pairs over all ranks, and seconds spent waiting for data."""
-        bad = ~torch.isfinite(loss.detach()) & (self._first_bad < 0)
-        self._first_bad = torch.where(bad, torch.full_like(self._first_bad, step), self._first_bad)
+    def add(
+        self, step: int, loss: Tensor, report: StepReport, *, left_out: Tensor, keys: Sequence[str], samples: int,
+        waited: float,
+    ) -> None:  # fmt: skip
+        """One finished step.
+
+        Args:
+            step: its number, from 1.
+            left_out: () bool: the update was not made, as the gradient was not finite.
+            keys: names of this rank's samples.
+            samples: pairs over all ranks.
+            waited: seconds spent waiting for data.
+        """
+        self._unjudged.append((step, left_out | ~torch.isfinite(loss.detach()), keys))
         self._loss = loss.detach()
         self._report = report
         self._kept += report.kept
@@ -31,10 +42,14 @@ class Meter:
         self._samples += samples
         self._waited += waited
 
-    def first_bad_step(self) -> int | None:
-        """The first step whose loss was not finite; waits for the device."""
-        step = int(self._first_bad.item())
-        return None if step < 0 else step
+    def judge(self) -> tuple[dict[int, Sequence[str]], int]:
+        """Steps since the last call whose loss or gradient was not finite, with their samples; and how many there were.
+
+        Waits for the device.
+        """
+        judged, self._unjudged = self._unjudged, []
+        flags = torch.stack([bad for _, bad, _ in judged]).tolist() if judged else []
+        return {step: keys for (step, _, keys), bad in zip(judged, flags, strict=True) if bad}, len(judged)
 
     def row(self) -> dict[str, float]:
         """The figures of a log row; averages since the last one, loss and accuracy of the last step."""
@@ -43,6 +58,7 @@ class Meter:
             "loss": float(self._loss.item()),
             "acc1": float(self._report.acc1.item()),
             "temperature": float(self._report.temperature.item()),
+            "alike": float(self._report.alike.item()),
             "samples_per_s": self._samples / elapsed,
             "data_wait": self._waited / elapsed,
             "kept": self._kept / self._steps,

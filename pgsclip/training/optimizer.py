@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pgsclip.config.schema import OptimConfig
 
@@ -20,7 +20,7 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
         lr=config.lr,
         betas=config.betas,
         eps=config.eps,
-        fused=all(p.device.type in {"cpu", "cuda"} for p in model.parameters()),
+        fused=True,  # one pass over memory, and it leaves out a step whose gradient is not finite by itself
     )
 
 
@@ -44,3 +44,20 @@ def learning_rate(step: int, total: int, config: OptimConfig) -> float:
         return config.lr * (step + 1) / config.warmup_steps
     done = (step - config.warmup_steps) / max(1, total - config.warmup_steps)
     return config.lr * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def leave_out_unless_finite(optimizer: torch.optim.Optimizer, clip: float | None) -> Tensor:
+    """Clip the gradients to norm `clip`, and have the fused optimiser's next step do nothing if they are not finite.
+
+    Nothing waits for the device: the fused kernels look at `found_inf` themselves, as they do for gradient scalers.
+
+    Returns:
+        () bool on the device: whether that step will do nothing.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if clip is not None:
+        nn.utils.clip_grads_with_norm_(parameters, clip, norm)
+    left_out = ~torch.isfinite(norm)
+    optimizer.found_inf = left_out.float()  # type: ignore[attr-defined]
+    return left_out

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import torch
 
 from pgsclip.config.schema import RunConfig
+from pgsclip.data.spec import open_source
 from pgsclip.masking.selection import kept_count
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.flops import count_flops
+from pgsclip.training.build import build_task, open_device, open_training_data
 from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import autocast_dtype, pick_engine
-from pgsclip.training.run import build_task, open_device, open_stream, total_steps
+from pgsclip.training.phases import Phase, plan_phases
 
 _TYPICAL_CAPTION = 20
 """Tokens of a web caption with its two markers, CC12M's mean: what a sorted group of captions is cut to, about."""
@@ -37,6 +39,8 @@ class Plan:
     state_gib: float
     """Weights, gradients and Adam's moments on one process, fp32, under the engine's ZeRO stage."""
     engine: str
+    later: list[str]
+    """A line for each phase after the first, whose figures the others are."""
 
     def lines(self) -> list[str]:
         """The plan as text."""
@@ -54,14 +58,16 @@ class Plan:
             f"memory   {self.parameters / 1e6:.1f} M parameters; weights, gradients and Adam {self.state_gib:.2f} GiB "
             f"per process, activations come on top",
             f"engine   {self.engine}",
+            *(f"then     {line}" for line in self.later),
         ]
 
 
 def make_plan(config: RunConfig, world: World) -> Plan:
     """Build model and data, count, train nothing."""
     built, task = build_task(config, world)
-    stream = open_stream(config, built, world)
-    steps = total_steps(config, stream.size)
+    stream = open_training_data(config, built, open_source(config.data.spec, config.data), world)
+    phases = plan_phases(config, stream.size)
+    steps = phases[-1].end
     device = open_device(config.engine.device, world)
     engine = pick_engine(config.engine, world, device)
     total = patch_count(built)
@@ -86,7 +92,15 @@ def make_plan(config: RunConfig, world: World) -> Plan:
         state_gib=_state_bytes(parameters, engine, config.engine.zero_stage, world.size) / 2**30,
         engine=f"{engine} on {device.type}, {str(dtype or torch.float32).removeprefix('torch.')}, "
         f"{world.size} process{'es' if world.size > 1 else ''}",
+        later=[_describe(phase) for phase in phases[1:]],
     )
+
+
+def _describe(phase: Phase) -> str:
+    masker = phase.config.masker
+    shown = "every patch" if masker.ratio.high == 0 else f"{masker.name}, {masker.ratio} of the patches hidden"
+    size = phase.config.model.image_size
+    return f"{phase.steps:,} steps with {shown}{f' at {size} px' if size else ''}, lr {phase.config.optim.lr:g}"
 
 
 def patch_count(built: BuiltModel) -> int:

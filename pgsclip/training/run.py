@@ -1,7 +1,8 @@
-"""One run from its config to its last checkpoint: build every part, train, hand over what came out."""
+"""One run from its config to its last checkpoint: build every part, train phase after phase, tell what came out."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,27 +11,28 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from pgsclip import plugins
 from pgsclip.config.schema import RunConfig
-from pgsclip.data.batch import Batch
+from pgsclip.data.batch import Position
 from pgsclip.data.faults import FaultLedger
-from pgsclip.data.loading import Stream, open_data
-from pgsclip.data.spec import find_held_out, open_source
-from pgsclip.errors import ConfigError, PluginError, RunError
-from pgsclip.evaluation.during import open_suite
+from pgsclip.data.loading import Stream
+from pgsclip.data.relayout import relay
+from pgsclip.data.source import Source
+from pgsclip.data.spec import open_source
+from pgsclip.errors import RunError
 from pgsclip.evaluation.encoder import Encoder
-from pgsclip.evaluation.held_out import HeldOut, held_out_sets
-from pgsclip.masking.build import build_masker
-from pgsclip.masking.selection import refuse_range
-from pgsclip.models.build import BuiltModel, build_model
-from pgsclip.training.checkpoint import CheckpointFolder, Progress
+from pgsclip.evaluation.held_out import HeldOut
+from pgsclip.models.weights import load_weights
+from pgsclip.training.build import build_task, open_device, open_held_out, open_training_data, pairs_per_batch
+from pgsclip.training.checkpoint import CheckpointFolder, Progress, Stored, read_checkpoint
 from pgsclip.training.configure import Request
+from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
-from pgsclip.training.distributed import World, join, leave, read_world
-from pgsclip.training.engines.base import Engine, build_engine, pick_device, pick_engine
+from pgsclip.training.distributed import World, join, leave, peers, read_world
+from pgsclip.training.engines.base import Engine, build_engine, pick_engine
 from pgsclip.training.loop import Loop
+from pgsclip.training.phases import Phase, plan_phases
 from pgsclip.training.run_folder import RunFolder
-from pgsclip.training.task import Task
+from pgsclip.training.stop import StopRequest
 
 
 @dataclass(frozen=True)
@@ -50,45 +52,127 @@ def train(request: Request, console: Console) -> Outcome:
     """Run to the end.
 
     Raises:
-        PgsclipError: any mistake of configuration, data or numbers, as a sentence.
+        PgsclipError: any mistake of configuration, data or numbers, as a sentence. UnfinishedError: asked to stop.
     """
     config = request.config
     world = read_world()
     device = open_device(config.engine.device, world)
-    with _joined(world, device):
-        built, task = build_task(config, world)
-        stream = open_stream(config, built, world)
-        total = total_steps(config, stream.size)
+    with StopRequest(request.stop_after) as stop, _joined(world, device, config), peers():
         folder = RunFolder(request.path)
         checkpoints = CheckpointFolder(folder.checkpoints, world, config.checkpoint.keep)
-        last = _last_checkpoint(request, checkpoints)
-        name = pick_engine(config.engine, world, device)
-        engine = build_engine(task, name, config.engine, config.optim, world, device, config.data.batch_size)
-        done = checkpoints.load(engine, last) if last else Progress(0, 0, 0.0)
-        sets = open_held_out(config, built)
-        if world.leads:
-            _open_folder(folder, request, done)
-        with Display(total, console=console, silent=not world.leads) as display:
-            display.say(_introduction(request, stream, name, engine, done, total))
-            evaluation = Evaluation(sets, Encoder(engine.features, built.tokenizer, device))
-            loop = Loop(
-                config=config,
-                engine=engine,
-                batches=_batches(stream, config, world, done),
-                total=total,
-                epoch_size=stream.size,
-                world=world,
-                folder=folder,
-                checkpoints=checkpoints,
-                display=display,
-                ledger=FaultLedger(config.data.bad_share),
-                evaluate=evaluation,
-                done=done,
-            )
-            progress = loop.run()
-    newest = checkpoints.last()
-    assert newest is not None
-    return Outcome(request.path, newest, progress.step, evaluation.sentences, world.leads)
+        stored = _stored(request, checkpoints)
+        source = open_source(config.data.spec, config.data)
+        phases = plan_phases(config, source.size)
+        with Display(phases[-1].end, console=console, silent=not world.leads) as display:
+            run = _Run(request, world, device, source, folder, checkpoints, phases, display, stop)
+            for phase in phases:
+                if stored is None or stored.ranks[0].step < phase.end or phase is phases[-1]:
+                    findings = run.train(phase, stored)
+                    stored = read_checkpoint(checkpoints.last_or_error())
+    return Outcome(request.path, checkpoints.last_or_error(), phases[-1].end, findings, world.leads)
+
+
+@dataclass
+class _Run:
+    """What stays the same over all phases."""
+
+    request: Request
+    world: World
+    device: torch.device
+    source: Source
+    folder: RunFolder
+    checkpoints: CheckpointFolder
+    phases: list[Phase]
+    display: Display
+    stop: StopRequest
+    _opened: bool = False
+
+    def train(self, phase: Phase, stored: Stored | None) -> list[str]:
+        """One phase, from its start or from a checkpoint within it; what the last evaluation found."""
+        config, world = phase.config, self.world
+        built, task = build_task(config, world)
+        stream = open_training_data(config, built, self.source, world)
+        evaluation = Evaluation(open_held_out(config, built))
+        if stored is not None:
+            load_weights(built.model, stored.weights)
+        name = pick_engine(config.engine, world, self.device)
+        shapes = {name: p.shape for name, p in built.model.named_parameters()}
+        engine = build_engine(task, name, config.engine, config.optim, world, self.device, config.data.batch_size)
+        if stored is not None:
+            engine.restore(stored.optimizer.fitting(shapes))
+        start = self._start(stored, stream)
+        self._open_folder(start)
+        self.display.say(_introduction(self.request, self.phases, phase, stream, f"{name} engine", self.device, start))
+        evaluation.encoder = Encoder(engine.features, built.tokenizer, self.device)
+        self._loop(phase, engine, stream, start, evaluation).run()
+        del engine, task, built  # before the next phase builds its own
+        gc.collect()
+        return evaluation.sentences
+
+    def _loop(self, phase: Phase, engine: Engine, stream: Stream, start: Progress, evaluation: Evaluation) -> Loop:
+        config, world = phase.config, self.world
+        ledger = FaultLedger(config.data.bad_share)
+        ledger.load(start.faults)
+        batches = stream.batches(
+            batch_size=pairs_per_batch(config, world),
+            rank=world.rank,
+            world=world.size,
+            start=start.positions,
+            batches_done=start.batches,
+        )
+        return Loop(
+            phase=phase,
+            engine=engine,
+            batches=batches,
+            total=self.phases[-1].end,
+            epoch_size=stream.size,
+            world=world,
+            folder=self.folder,
+            checkpoints=self.checkpoints,
+            display=self.display,
+            ledger=ledger,
+            evaluate=evaluation,
+            stop=self.stop,
+            diagnosis=Diagnosis(
+                contrast=config.data.batch_size if config.loss.name == "clip" else None,
+                largest_scale=config.loss.max_scale,
+                warmup_steps=phase.first + config.optim.warmup_steps,
+            ),
+            done=start,
+        )
+
+    def _start(self, stored: Stored | None, stream: Stream) -> Progress:
+        """Where this rank goes on: to the bit with the same number of readers, else nearby."""
+        if stored is None:
+            return Progress(streams=stream.streams)
+        first = stored.ranks[0]
+        if len(stored.ranks) == self.world.size and first.streams == stream.streams:
+            return stored.ranks[self.world.rank]
+        before = [position for rank in stored.ranks for position in rank.positions_of_all_streams()]
+        now = self.world.size * stream.streams
+        epoch, taken = relay(before, stream.size, now)
+        self.display.say(
+            f"The checkpoint was written by {len(stored.ranks)} x {first.streams} data readers and now there are "
+            f"{self.world.size} x {stream.streams}: weights and optimiser go on exactly, the data at the same place up "
+            f"to a shard per reader."
+        )
+        return Progress(
+            step=first.step,
+            samples=first.samples,
+            epoch=first.epoch,
+            streams=stream.streams,
+            positions=tuple(Position(worker, epoch, taken) for worker in range(stream.streams)),
+            faults=FaultLedger.joined(rank.faults for rank in stored.ranks).state() if self.world.leads else {},
+        )
+
+    def _open_folder(self, start: Progress) -> None:
+        if self.world.leads and not self._opened:
+            if self.request.resume:
+                self.folder.describe(self.request.config)
+                self.folder.forget_rows_after(start.step)
+            else:
+                self.folder.create(self.request.config)
+        self._opened = True
 
 
 @dataclass
@@ -96,11 +180,12 @@ class Evaluation:
     """All held-out sets on one encoder; remembers its last results as sentences."""
 
     sets: list[HeldOut]
-    encoder: Encoder
+    encoder: Encoder | None = None
     sentences: list[str] = field(default_factory=list)
 
     def __call__(self) -> dict[str, float]:
         """`<dataset>/<metric>` → value."""
+        assert self.encoder is not None
         results: dict[str, float] = {}
         self.sentences = []
         for held_out in self.sets:
@@ -110,126 +195,38 @@ class Evaluation:
         return results
 
 
-def open_device(wanted: str, world: World) -> torch.device:
-    """The device called `wanted`, for this process.
-
-    Raises:
-        ConfigError: there is no such device here.
-    """
-    there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if wanted not in ("auto", "cpu", *there):
-        raise ConfigError(f"There is no kind of device {wanted!r}; give auto, cpu, cuda or mps.")
-    if there.get(wanted, 1) == 0:
-        raise ConfigError(f"There is no {wanted} device on this machine; give auto or cpu, or run where there is one.")
-    if (wanted == "cuda" or (wanted == "auto" and there["cuda"])) and world.local_rank >= there["cuda"]:
-        raise ConfigError(
-            f"Process {world.local_rank} of this machine has no GPU of its own, as there are {there['cuda']}; "
-            f"start that many processes here (torchrun --nproc-per-node {there['cuda']}), or give engine.device=cpu."
-        )
-    return pick_device(wanted, world)
-
-
-def build_task(config: RunConfig, world: World) -> tuple[BuiltModel, Task]:
-    """Model, masker and loss of a config, joined into the module that an engine wraps."""
-    loss_class = plugins.load(plugins.LOSSES, config.loss.name)
-    if not hasattr(loss_class, "needs_bias"):
-        raise PluginError(
-            f"{config.loss.name!r} is not a loss: a loss is a class with needs_bias and __call__, built with rank and "
-            f"world_size. See pgsclip.losses.ContrastiveLoss, or take clip or siglip."
-        )
-    masker = build_masker(config.masker.name, config.masker.params)
-    if config.masker.ratio.is_range and not masker.chooses_ratio:
-        refuse_range(config.masker.name, config.masker.ratio)
-    built = build_model(config.model, seed=config.seed, loss_has_bias=loss_class.needs_bias)
-    return built, Task(built, masker, loss_class(rank=world.rank, world_size=world.size), config)
-
-
-def open_stream(config: RunConfig, built: BuiltModel, world: World) -> Stream:
-    """The training pairs, after a check that the batch divides over the processes."""
-    if config.data.batch_size % world.size:
-        raise ConfigError(
-            f"data.batch_size {config.data.batch_size} is the batch of all processes together and does not divide "
-            f"over {world.size}; give a multiple of {world.size}."
-        )
-    return open_data(
-        config.data.spec,
-        config=config.data,
-        transform=built.preprocess_train(config.data.crop_scale),
-        tokenizer=built.tokenizer,
-        seed=config.seed,
-        world=world.size,
-    )
-
-
-def total_steps(config: RunConfig, samples: int) -> int:
-    """Length of the run in steps; `optim.steps` wins over `optim.epochs`."""
-    if config.optim.steps is not None:
-        return config.optim.steps
-    if config.optim.epochs is None:
-        raise ConfigError("The run has no length: give --steps or --epochs, or a --recipe that has one.")
-    return max(1, int(config.optim.epochs * samples // config.data.batch_size))
-
-
-def open_held_out(config: RunConfig, built: BuiltModel) -> list[HeldOut]:
-    """What this run is evaluated on; `auto` is what belongs to its training data, if anything does.
-
-    Raises:
-        DataError: it is not there. Said before the run starts, not when it ends.
-    """
-    spec = find_held_out(config.data.spec) if config.evaluate.data == "auto" else config.evaluate.data
-    if spec is not None:
-        open_source(spec, config.data.model_copy(update={"samples": None}))
-    sets = held_out_sets(spec, config.data, built.preprocess_eval(), built.tokenizer, config.evaluate.batch_size)
-    if config.evaluate.suite is not None:
-        root, size = Path(config.evaluate.data_root), config.evaluate.batch_size
-        sets.append(open_suite(config.evaluate.suite, root, built.preprocess_eval(), size))
-    return sets
-
-
 @contextmanager
-def _joined(world: World, device: torch.device) -> Iterator[None]:
-    join(world, device)
+def _joined(world: World, device: torch.device, config: RunConfig) -> Iterator[None]:
+    join(world, device, minutes=config.engine.timeout_minutes)
     try:
         yield
     finally:
         leave()
 
 
-def _last_checkpoint(request: Request, checkpoints: CheckpointFolder) -> Path | None:
-    if not request.resume:
-        return None
-    last = checkpoints.last()
-    if last is None:
+def _stored(request: Request, checkpoints: CheckpointFolder) -> Stored | None:
+    """The checkpoint to go on from, if that is asked for."""
+    last = checkpoints.last() if request.resume else None
+    if last is None and request.resume and not request.may_start:
         raise RunError(f"{request.path} has no complete checkpoint to resume from; start again in another --out.")
-    return last
-
-
-def _open_folder(folder: RunFolder, request: Request, done: Progress) -> None:
-    if request.resume:
-        folder.describe(request.config)
-        folder.forget_rows_after(done.step)
-    else:
-        folder.create(request.config)
-
-
-def _batches(stream: Stream, config: RunConfig, world: World, done: Progress) -> Iterator[Batch]:
-    return stream.batches(
-        batch_size=config.data.batch_size // world.size,
-        rank=world.rank,
-        world=world.size,
-        start=done.positions,
-        batches_done=done.step,
-    )
+    return None if last is None else read_checkpoint(last)
 
 
 def _introduction(
-    request: Request, stream: Stream, engine_name: str, engine: Engine, done: Progress, total: int
+    request: Request,
+    phases: list[Phase],
+    phase: Phase,
+    stream: Stream,
+    engine: str,
+    device: torch.device,
+    start: Progress,
 ) -> str:
-    config = request.config
+    config = phase.config
     masker = config.masker
     shown = "every patch" if masker.ratio.high == 0 else f"{masker.name}, {masker.ratio} of the patches hidden"
-    start = f"goes on from step {done.step} of {total}" if request.resume else f"{total} steps"
+    steps = f"goes on from step {start.step} of {phase.end}" if start.step > phase.first else f"{phase.steps} steps"
+    place = f"phase {phase.number + 1} of {len(phases)}, " if len(phases) > 1 else ""
     return (
-        f"{config.recipe or 'run'}: {config.model.name} on {stream.description}; {shown}; {start} of "
-        f"{config.data.batch_size} pairs; {engine_name} engine on {engine.device.type}; run folder {request.path}"
+        f"{config.recipe or 'run'}: {place}{config.model.name} on {stream.description}; {shown}; {steps} of "
+        f"{config.data.batch_size} pairs; {engine} on {device.type}; run folder {request.path}"
     )

@@ -7,7 +7,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -59,6 +59,13 @@ class RunFolder:
         """Append one row to metrics.jsonl; complete on disk when this returns to the kernel."""
         with self._metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+
+    def keep_batches(self, rank: int, steps: Mapping[int, Sequence[str]]) -> None:
+        """Write down which samples this rank saw in steps that went wrong: `nonfinite/step-…-rank-….json`."""
+        for step, keys in steps.items():
+            path = self.path / "nonfinite" / f"step-{step:08d}-rank-{rank:05d}.json"
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, json.dumps({"step": step, "rank": rank, "keys": list(keys)}, indent=1) + "\n")
 
     def forget_rows_after(self, step: int) -> None:
         """Drop the rows of steps that a resumed run will do again, and a last line cut short by a crash."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pgsclip.config.schema import RunConfig
-from pgsclip.losses import ContrastiveLoss, acc1
+from pgsclip.losses.contrastive import ContrastiveLoss, acc1
 from pgsclip.masking.contract import Masker
 from pgsclip.masking.groups import sorted_groups
 from pgsclip.masking.selection import choose
@@ -35,15 +35,52 @@ class StepReport(NamedTuple):
     """Share of images whose own caption is the nearest of this process's batch."""
     temperature: Tensor
     """exp(logit_scale), the factor on the cosines."""
+    alike: Tensor
+    """Squared length of the mean image feature, the mean cosine of two images: 1 when the encoder has collapsed."""
     kept: float
     """Share of patches that the image tower saw."""
+
+
+class Features(NamedTuple):
+    """A batch, or a part of it, as the loss sees it: normalised float32 features and the temperature."""
+
+    images: Tensor
+    """(B, E)"""
+    texts: Tensor
+    """(B, E)"""
+    scale: Tensor
+    """(1,)"""
+    bias: Tensor | None
+    """(1,), of losses that have one."""
+    kept: float
+
+
+class Pull(NamedTuple):
+    """How the loss of a whole batch pulls at the features of a part: its gradient with respect to them."""
+
+    images: Tensor
+    """(B, E)"""
+    texts: Tensor
+    """(B, E)"""
+    scale: Tensor
+    """(1,)"""
+    bias: Tensor | None
+    """(1,)"""
+
+    def at(self, seen: Features) -> Tensor:
+        """A scalar whose gradient is the pull, passed on to whatever made the features."""
+        total = (seen.images * self.images).sum() + (seen.texts * self.texts).sum() + (seen.scale * self.scale).sum()
+        if seen.bias is not None and self.bias is not None:
+            total = total + (seen.bias * self.bias).sum()
+        return total
 
 
 class Task(nn.Module):
     """CLIP training on visible patches.
 
-    `forward(images, texts, lengths, view)` gives `(loss, StepReport)`. Without a view it is evaluation: whichever of
-    images and texts are given come back as normalised float32 features, all patches seen.
+    `forward(images, texts, lengths, view)` gives `(loss, StepReport)`; with `look`, the detached Features instead; with
+    a `pull`, the scalar that passes it on. Without a view it is evaluation: whichever of images and texts are given
+    come back as normalised float32 features, all patches seen.
     """
 
     def __init__(self, built: BuiltModel, masker: Masker, loss: ContrastiveLoss, config: RunConfig) -> None:
@@ -64,24 +101,42 @@ class Task(nn.Module):
         texts: Int[Tensor, "T N"] | None,
         lengths: Int[Tensor, " T"] | None = None,
         view: View | None = None,
+        *,
+        look: bool = False,
+        pull: Pull | None = None,
     ) -> Any:
         if view is None:
             return self._features(images, texts, lengths)
         assert images is not None
         assert texts is not None
-        image_features, kept = self.image_tower(images, self._chooser(view))
-        text_features = self.text_tower(texts, self._caption_groups(lengths))
-        image_features = F.normalize(image_features.float(), dim=-1)
-        text_features = F.normalize(text_features.float(), dim=-1)
-        scale = CappedExp.apply(self.model.logit_scale, self._largest_scale)
-        loss = self.loss(image_features, text_features, scale, getattr(self.model, "logit_bias", None))
-        report = StepReport(acc1(image_features.detach(), text_features.detach()), scale.detach(), kept)
-        return loss, report
+        seen = self._see(images, texts, lengths, view)
+        if look:
+            bias = None if seen.bias is None else seen.bias.detach()
+            return Features(seen.images.detach(), seen.texts.detach(), seen.scale.detach(), bias, seen.kept)
+        return self.contrast(seen) if pull is None else pull.at(seen)
+
+    def contrast(self, seen: Features) -> tuple[Tensor, StepReport]:
+        """The loss of features, with its figures; touches no weights."""
+        loss = self.loss(seen.images, seen.texts, seen.scale, seen.bias)
+        images, texts = seen.images.detach(), seen.texts.detach()
+        alike = images.mean(dim=0).square().sum()
+        return loss, StepReport(acc1(images, texts), seen.scale.detach(), alike, seen.kept)
 
     def borrowed_parameters(self) -> list[nn.Parameter]:
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""
         found = (self.model.logit_scale, getattr(self.model, "logit_bias", None))
         return [parameter for parameter in found if isinstance(parameter, nn.Parameter)]
+
+    def _see(self, images: Tensor, texts: Tensor, lengths: Tensor | None, view: View) -> Features:
+        image_features, kept = self.image_tower(images, self._chooser(view))
+        text_features = self.text_tower(texts, self._caption_groups(lengths))
+        return Features(
+            F.normalize(image_features.float(), dim=-1),
+            F.normalize(text_features.float(), dim=-1),
+            CappedExp.apply(self.model.logit_scale, self._largest_scale),
+            getattr(self.model, "logit_bias", None),
+            kept,
+        )
 
     def _features(
         self, images: Tensor | None, texts: Tensor | None, lengths: Tensor | None

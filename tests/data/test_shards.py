@@ -225,8 +225,9 @@ def test_no_damage_whatever_raises(
 def test_pipes_are_read_to_their_end(write_shards: Callable[[list[int]], list[str]]) -> None:
     (url,) = write_shards([30])
     assert captions(f"pipe:cat '{url}'") == [str(number) for number in range(30)]
-    padded = f"pipe:cat '{url}' && head -c 3000000 /dev/zero"
-    assert faults(padded) == []
+    zeros = Path(url).with_suffix(".zeros")
+    zeros.write_bytes(bytes(3_000_000))
+    assert faults(f"pipe:exec cat '{url}' '{zeros}'") == []  # cut off at the end of the tar, cat would fail
 
 
 @pytest.mark.parametrize(

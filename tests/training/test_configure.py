@@ -6,8 +6,8 @@ import pytest
 
 from pgsclip.config.ratio import Ratio
 from pgsclip.config.resolve import to_yaml
-from pgsclip.errors import RunError
-from pgsclip.training.configure import configure
+from pgsclip.errors import ConfigError, RunError
+from pgsclip.training.configure import Resume, configure, parse_resume
 
 
 @pytest.fixture(autouse=True)
@@ -17,30 +17,30 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def store(path: str, *settings: str, recipe: str | None = "clipart") -> None:
-    config = configure(recipe, {"data.spec": "generated"}, settings, resume=False).config
+    config = configure(recipe, {"data.spec": "generated"}, settings).config
     Path(path).mkdir(parents=True)
     Path(path, "config.yaml").write_text(to_yaml(config))
 
 
 def test_with_neither_recipe_nor_data_it_is_the_smoke_run() -> None:
-    request = configure(None, {"masker.name": "pgs"}, [], resume=False)
+    request = configure(None, {"masker.name": "pgs"}, [])
     assert request.config.recipe == "smoke"
     assert request.path == Path("runs/smoke-pgs-0.5")
 
 
 def test_with_data_there_is_no_recipe() -> None:
-    request = configure(None, {"data.spec": "generated"}, [], resume=False)
+    request = configure(None, {"data.spec": "generated"}, [])
     assert request.config.recipe is None
     assert request.config.model.name == "ViT-B-16"
 
 
 def test_out_is_the_folder() -> None:
-    assert configure(None, {"out": "a/b"}, [], resume=False).path == Path("a/b")
+    assert configure(None, {"out": "a/b"}, []).path == Path("a/b")
 
 
 def test_resume_takes_the_config_of_the_run_with_new_options_on_top() -> None:
     store("mine", "masker.name=random", "masker.ratio=0.4", "optim.lr=0.5", "optim.steps=7")
-    request = configure(None, {"out": "mine", "optim.steps": 9}, ["optim.eps=0.25"], resume=True)
+    request = configure(None, {"out": "mine", "optim.steps": 9}, ["optim.eps=0.25"], resume=Resume.ALWAYS)
     config = request.config
     assert (config.masker.name, config.masker.ratio, config.optim.lr) == ("random", Ratio(0.4, 0.4), 0.5)
     assert (config.optim.steps, config.optim.eps) == (9, 0.25)
@@ -50,15 +50,30 @@ def test_resume_takes_the_config_of_the_run_with_new_options_on_top() -> None:
 @pytest.mark.parametrize("recipe", ["clipart", None])
 def test_a_resumed_run_keeps_the_name_of_its_recipe(recipe: str | None) -> None:
     store("mine", recipe=recipe)
-    assert configure(None, {"out": "mine"}, [], resume=True).config.recipe == recipe
+    assert configure(None, {"out": "mine"}, [], resume=Resume.ALWAYS).config.recipe == recipe
 
 
 def test_a_moved_run_is_resumed_where_it_is_now() -> None:
     store("old", "out=old")
     Path("old").rename("new")
-    assert configure(None, {"out": "new"}, [], resume=True).path == Path("new")
+    assert configure(None, {"out": "new"}, [], resume=Resume.ALWAYS).path == Path("new")
 
 
 def test_resume_with_nothing_there() -> None:
     with pytest.raises(RunError, match=r"no run to resume in mine \(no config.yaml\). Give the folder of the run with"):
-        configure(None, {"out": "mine"}, [], resume=True)
+        configure(None, {"out": "mine"}, [], resume=Resume.ALWAYS)
+
+
+def test_auto_goes_on_where_there_is_a_run_and_starts_where_there_is_none() -> None:
+    fresh = configure("clipart", {"out": "mine", "data.spec": "generated"}, [], resume=Resume.AUTO)
+    assert (fresh.resume, fresh.config.recipe) == (False, "clipart")
+    store("mine", "optim.lr=0.5")
+    again = configure("clipart", {"out": "mine", "data.spec": "generated"}, [], resume=Resume.AUTO)
+    assert (again.resume, again.may_start, again.config.optim.lr) == (True, True, 0.5)
+    assert not configure(None, {"out": "mine"}, [], resume=Resume.ALWAYS).may_start
+
+
+def test_what_may_follow_resume() -> None:
+    assert [parse_resume(word) for word in (None, "always", "auto")] == [Resume.NEVER, Resume.ALWAYS, Resume.AUTO]
+    with pytest.raises(ConfigError, match="--resume 'yes' is unknown; give --resume alone, or --resume auto"):
+        parse_resume("yes")

@@ -1,16 +1,31 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 import torch.distributed as dist
 
-from pgsclip.errors import ConfigError
-from pgsclip.training.distributed import World, agree, barrier, join, leave, read_world
+from pgsclip.errors import ConfigError, DataError, TrainingError
+from pgsclip.training import distributed as room
+from pgsclip.training.distributed import (
+    Vote,
+    World,
+    agree,
+    barrier,
+    collect,
+    first_host,
+    join,
+    leave,
+    peers,
+    read_world,
+)
 
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+    launchers = [name for names in room._LAUNCHERS for name in names]
+    for name in (*launchers, "MASTER_ADDR", "MASTER_PORT", "SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_JOB_ID"):
         monkeypatch.setenv(name, "")  # so that whatever a test or `join` sets is undone
         monkeypatch.delenv(name)
 
@@ -57,3 +72,72 @@ def test_alone_no_group_is_opened_unless_asked() -> None:
     finally:
         leave()
     assert not dist.is_initialized()
+
+
+SLURM = {"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "16", "SLURM_LOCALID": "1", "SLURM_STEP_NODELIST": "gpu[003-006]"}
+OPEN_MPI = {"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_LOCAL_RANK": "0"}
+MPICH = {"PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALRANKID": "1"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(SLURM, World(5, 16, 1)), (OPEN_MPI, World(2, 4, 0)), (MPICH, World(1, 2, 1))],
+    ids=["srun", "Open MPI", "MPICH"],
+)
+def test_variables_of_other_launchers_become_torch_s(
+    given: dict[str, str], expected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert read_world() == expected
+    assert [os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")] == [str(part) for part in expected]
+    if given is SLURM:
+        assert os.environ["MASTER_ADDR"] == "gpu003"
+        assert os.environ["MASTER_PORT"] == "29500"
+    assert read_world() == expected
+
+
+def test_torchrun_under_srun_wins_and_a_batch_script_is_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**SLURM, "RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert read_world() == World(1, 2, 1)
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SLURM_NTASKS", "16")
+    assert read_world() == World()
+
+
+@pytest.mark.parametrize(
+    ("hosts", "first"),
+    [
+        ("gpu7", "gpu7"),
+        ("a,b", "a"),
+        ("gpu[003-006,9]", "gpu003"),
+        ("n[1,4]-ib,m2", "n1-ib"),
+        ("rack1-n[10]", "rack1-n10"),
+    ],
+)
+def test_the_first_machine_of_a_slurm_list(hosts: str, first: str) -> None:
+    assert first_host(hosts) == first
+
+
+def test_alone_a_vote_is_its_own_answer_and_collecting_gives_one() -> None:
+    vote = Vote()
+    assert vote.cast(True)
+    assert not vote.cast(False)
+    assert not vote.close()
+    assert collect({"a": 1}) == [{"a": 1}]
+
+
+def test_only_lost_peers_become_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="Connection closed by peer"), peers():
+        raise RuntimeError("gloo: Connection closed by peer")  # alone there are none to lose
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(dist, "get_rank", lambda: 1)
+    with pytest.raises(TrainingError, match=r"Process 1 lost its peers: another process stopped.*--resume"), peers():
+        raise RuntimeError("[..gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1234")
+    with pytest.raises(RuntimeError, match="shape mismatch"), peers():
+        raise RuntimeError("shape mismatch")
+    with pytest.raises(DataError, match="gloo"), peers():
+        raise DataError("gloo")

@@ -19,14 +19,17 @@ from torch import Tensor
 from pgsclip.config.resolve import resolve
 from pgsclip.data.batch import Batch, Fault, Position
 from pgsclip.data.faults import FaultLedger
-from pgsclip.errors import DataError, TrainingError
+from pgsclip.errors import DataError, TrainingError, UnfinishedError
 from pgsclip.training.checkpoint import CheckpointFolder, Progress
+from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
 from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import Engine
 from pgsclip.training.loop import Loop
 from pgsclip.training.optimizer import learning_rate
+from pgsclip.training.phases import Phase
 from pgsclip.training.run_folder import RunFolder
+from pgsclip.training.stop import StopRequest
 from pgsclip.training.task import StepReport, View
 
 
@@ -35,24 +38,27 @@ class Notes(Engine):
     """An engine and an evaluation that write down what they are asked for."""
 
     losses: dict[int, float] = field(default_factory=dict)
+    gradients: tuple[int, ...] = ()
+    """Steps whose gradient is not finite."""
     told: list[str] = field(default_factory=list)
     views: list[tuple[float, list[float]]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     saved: list[Progress] = field(default_factory=list)
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     task: Any = None
 
     def forward(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> tuple[Tensor, StepReport]:
         self.views.append((view.progress, torch.rand(2, generator=view.generator).tolist()))
         loss = torch.tensor(self.losses.get(len(self.views), 1.0))
-        return loss, StepReport(torch.tensor(0.5), torch.tensor([14.0]), 0.5)
+        return loss, StepReport(torch.tensor(0.5), torch.tensor([14.0]), torch.tensor(0.1), 0.5)
 
     def backward(self, loss: Tensor) -> None:
         self.told.append("backward")
 
-    def step(self, lr: float) -> None:
+    def step(self, lr: float) -> Tensor:
         self.rates.append(lr)
         self.told.append("step")
+        return torch.tensor(len(self.views) in self.gradients)
 
     def evaluate(self) -> dict[str, float]:
         self.told.append("evaluate")
@@ -82,7 +88,7 @@ def batches(faults: int = 0) -> Iterator[Batch]:
         position = Position(number % 2, 0, 4 * (number // 2 + 1))
         bad = [Fault("corrupt image", "a.tar", str(i)) for i in range(faults)]
         yield Batch(torch.zeros(4, 3, 8, 8), torch.ones(4, 4, dtype=torch.long), torch.ones(4, dtype=torch.long),
-                    ["k"] * 4, position, bad, 4 + faults)  # fmt: skip
+                    [f"{number}.{i}" for i in range(4)], position, bad, 4 + faults)  # fmt: skip
         number += 1
 
 
@@ -90,7 +96,7 @@ def loop(folder: Path, notes: Notes, *settings: str, total: int = 6, done: int =
     given = ["data.batch_size=4", "log.every_steps=2", *settings]
     config = resolve(None, {}, given)
     return Loop(
-        config=config,
+        phase=Phase(0, 0, total, config),
         engine=notes,
         batches=batches(faults),
         total=total,
@@ -101,6 +107,8 @@ def loop(folder: Path, notes: Notes, *settings: str, total: int = 6, done: int =
         display=Display(total, console=Console(file=io.StringIO())),
         ledger=FaultLedger(0.1),
         evaluate=notes.evaluate,
+        stop=StopRequest(),
+        diagnosis=Diagnosis(contrast=4, largest_scale=100.0, warmup_steps=0),
         done=Progress(done, 4 * done, done / 2),
     )
 
@@ -115,7 +123,7 @@ def test_progress_rate_and_position_of_every_step(tmp_path: Path) -> None:
     done = made.run()
     assert [progress for progress, _ in notes.views] == [step / 6 for step in range(6)]
     assert notes.rates == [learning_rate(step, 6, made.config.optim) for step in range(6)]
-    assert done == Progress(6, 24, 3.0, (Position(0, 0, 12), Position(1, 0, 12)))
+    assert done == Progress(6, 24, 3.0, batches=6, positions=(Position(0, 0, 12), Position(1, 0, 12)))
     assert notes.told[:4] == ["backward", "step", "backward", "step"]
 
 
@@ -166,7 +174,8 @@ def test_a_loss_that_is_no_number_stops_the_run_at_its_step(tmp_path: Path, bad:
     with pytest.raises(TrainingError) as caught:
         made.run()
     assert str(caught.value).startswith(
-        "The loss is not a finite number since step 5. The last good checkpoint is step-4."
+        f"Loss or gradient was not a finite number at step 5; the samples of that step are named in "
+        f"{tmp_path / 'nonfinite'}. The last good checkpoint is step-4."
     )
     assert "Lower optim.lr (now 0.5)" in str(caught.value)
     assert len(notes.views) == 5
@@ -177,7 +186,7 @@ def test_where_every_step_is_not_looked_at_it_stops_before_the_next_row_and_chec
     notes = Notes(losses={5: math.nan})
     made = loop(tmp_path, notes, "checkpoint.every_steps=3", "log.every_steps=4", total=20)
     made.world = World(0, 2, 0)  # as if there were another process: looking means waiting for each other
-    with pytest.raises(TrainingError, match=r"since step 5. The last good checkpoint is step-3"):
+    with pytest.raises(TrainingError, match=r"at step 5; .* The last good checkpoint is step-3"):
         made.run()
     assert len(notes.views) == 6
     assert [done.step for done in notes.saved] == [3]
@@ -207,3 +216,57 @@ def test_a_process_that_does_not_lead_writes_nothing(tmp_path: Path) -> None:
     made.world = World(1, 2, 1)
     made.run()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gradient_that_is_no_number_is_stepped_over_when_that_is_wanted(tmp_path: Path) -> None:
+    notes = Notes(gradients=(3,), losses={4: math.nan})
+    made = loop(tmp_path, notes, "optim.nonfinite=skip")
+    said = made.display._console.file
+    assert made.run().step == 6
+    for step in (3, 4):
+        kept = json.loads((tmp_path / f"nonfinite/step-{step:08d}-rank-00000.json").read_text())
+        assert kept == {"step": step, "rank": 0, "keys": [f"{step - 1}.{i}" for i in range(4)]}
+        assert f"not a finite number at step {step}; that update was left out" in said.getvalue()
+
+
+def test_stepping_over_everything_is_no_way_out(tmp_path: Path) -> None:
+    made = loop(tmp_path, Notes(gradients=tuple(range(3, 100))), "optim.nonfinite=skip", total=100)
+    with pytest.raises(TrainingError, match=r"at step 27, 25 times in a row; .* Lower optim.lr"):
+        made.run()
+
+
+def test_whoever_asks_to_stop_finds_everything_saved(tmp_path: Path) -> None:
+    notes = Notes()
+    made = loop(tmp_path, notes, total=9)
+    made.stop._signal = "SIGTERM"
+    with pytest.raises(UnfinishedError, match=r"by SIGTERM after step 1 of 9; everything .* --resume") as caught:
+        made.run()
+    assert caught.value.exit_code == 75
+    assert [done.step for done in notes.saved] == [1]
+    assert "evaluate" not in notes.told
+
+
+def test_a_request_that_comes_with_the_last_step_changes_nothing(tmp_path: Path) -> None:
+    notes = Notes()
+    made = loop(tmp_path, notes, total=1)
+    made.stop._signal = "SIGTERM"
+    assert made.run().step == 1
+    assert notes.told[-2:] == ["save 1", "evaluate"]
+
+
+def test_rates_of_a_later_phase_start_anew_and_progress_goes_on(tmp_path: Path) -> None:
+    notes = Notes()
+    made = loop(tmp_path, notes, "optim.warmup_steps=2", total=6, done=4)
+    made.phase = Phase(1, 4, 8, made.config)
+    made.total = 10
+    made.run()
+    assert notes.rates == [learning_rate(step, 4, made.config.optim) for step in range(4)]
+    assert [progress for progress, _ in notes.views] == [0.4, 0.5, 0.6, 0.7]
+    assert notes.saved[-1].step == 8
+
+
+def test_findings_are_said_once(tmp_path: Path) -> None:
+    made = loop(tmp_path, Notes(losses=dict.fromkeys(range(100), math.log(4))), "log.every_steps=1", total=40)
+    said = made.display._console.file
+    made.run()
+    assert said.getvalue().count("The loss stays at ln(batch) = 1.39") == 1

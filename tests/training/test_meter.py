@@ -11,10 +11,18 @@ from pgsclip.training.meter import Meter, memory_gib
 from pgsclip.training.task import StepReport
 
 CPU = torch.device("cpu")
+FINE = torch.tensor(False)
 
 
 def report(kept: float = 0.5) -> StepReport:
-    return StepReport(torch.tensor(0.25), torch.tensor([14.0]), kept)
+    return StepReport(torch.tensor(0.25), torch.tensor([14.0]), torch.tensor(0.3), kept)
+
+
+def add(
+    meter: Meter, step: int, loss: float, kept: float = 0.5, *, waited: float = 0.0, left_out: torch.Tensor = FINE
+) -> None:
+    keys = [f"sample {step}"]
+    meter.add(step, torch.tensor(loss), report(kept), left_out=left_out, keys=keys, samples=8, waited=waited)
 
 
 def test_loss_is_of_the_last_step_and_shares_are_averages_since_the_last_row(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,33 +31,41 @@ def test_loss_is_of_the_last_step_and_shares_are_averages_since_the_last_row(mon
     meter = Meter(CPU)
     for step, (loss, kept) in enumerate([(3.0, 0.5), (2.0, 0.75)], start=1):
         now[0] += 2
-        meter.add(step, torch.tensor(loss), report(kept), samples=8, waited=0.5)
+        add(meter, step, loss, kept, waited=0.5)
     row = meter.row()
     assert row.pop("memory_gib") > 0
-    expected = {"loss": 2.0, "acc1": 0.25, "temperature": 14.0, "kept": 0.625, "samples_per_s": 4.0, "data_wait": 0.25}
+    expected = {
+        "loss": 2.0,
+        "acc1": 0.25,
+        "temperature": 14.0,
+        "alike": 0.3,
+        "kept": 0.625,
+        "samples_per_s": 4.0,
+        "data_wait": 0.25,
+    }
     assert row == pytest.approx(expected)
     now[0] += 1
-    meter.add(3, torch.tensor(1.0), report(1.0), samples=8, waited=0.0)
+    add(meter, 3, 1.0, 1.0)
     again = meter.row()
     assert (again["kept"], again["samples_per_s"], again["data_wait"]) == (1.0, 8.0, 0.0)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_the_first_bad_step_is_remembered(bad: float) -> None:
+def test_steps_whose_loss_or_gradient_is_no_number_are_told_once_with_their_samples(bad: float) -> None:
     meter = Meter(CPU)
-    meter.add(1, torch.tensor(1.0), report(), 8, 0.0)
-    assert meter.first_bad_step() is None
-    meter.add(2, torch.tensor(bad), report(), 8, 0.0)
-    meter.add(3, torch.tensor(math.nan), report(), 8, 0.0)
-    meter.add(4, torch.tensor(1.0), report(), 8, 0.0)
-    assert meter.first_bad_step() == 2
-    meter.row()
-    assert meter.first_bad_step() == 2
+    add(meter, 1, 1.0)
+    assert meter.judge() == ({}, 1)
+    add(meter, 2, bad)
+    add(meter, 3, 1.0, left_out=torch.tensor(True))
+    add(meter, 4, 1.0)
+    assert meter.judge() == ({2: ["sample 2"], 3: ["sample 3"]}, 3)
+    assert meter.judge() == ({}, 0)
 
 
 def test_a_loss_with_a_graph_is_not_held_on_to() -> None:
     meter = Meter(CPU)
-    meter.add(1, torch.ones((), requires_grad=True) * 2, report(), 8, 0.0)
+    loss = torch.ones((), requires_grad=True) * 2
+    meter.add(1, loss, report(), left_out=FINE, keys=[], samples=8, waited=0.0)
     assert not meter._loss.requires_grad
 
 

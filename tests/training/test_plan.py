@@ -52,7 +52,10 @@ def test_zero_divides_the_state_over_processes(stage: int, bytes_each: float) ->
     split = plan(f"engine.zero_stage={stage}", world=World(0, 4, 0))
     assert split.state_gib == pytest.approx(split.parameters * bytes_each / 2**30)
     assert split.engine == "deepspeed on cpu, float32, 4 processes"
-    alone = plan(f"engine.zero_stage={stage}")
+
+
+def test_one_process_holds_everything() -> None:
+    alone = plan("engine.zero_stage=3")
     assert alone.state_gib == pytest.approx(alone.parameters * 16 / 2**30)
     assert alone.engine == "torch on cpu, float32, 1 process"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pgsclip.config.resolve import resolve
-from pgsclip.losses import ClipLoss, SigLipLoss
+from pgsclip.losses.contrastive import ClipLoss, SigLipLoss
 from pgsclip.masking.build import build_masker
 from pgsclip.masking.contract import MaskerParams, MaskScores
 from pgsclip.models.build import BuiltModel, adapt
@@ -59,7 +59,7 @@ def make_task(model: nn.Module, masker: Any = "none", loss: Any = None, **settin
         std=(0.5, 0.5, 0.5),
     )
     masker = build_masker(masker) if isinstance(masker, str) else masker
-    return Task(built, masker, loss or ClipLoss(rank=0, world_size=1), config)
+    return Task(built, masker, loss or ClipLoss(rank=0, world_size=1, block=2**24), config)
 
 
 def view(seed: int = 0, progress: float = 0.5) -> View:
@@ -82,7 +82,7 @@ def test_without_a_mask_a_step_is_open_clip_s(bias: float | None, batch: tuple[T
     images, texts, lengths = batch
     ours, theirs = make_model(init_logit_bias=bias), make_model(init_logit_bias=bias)
     kind, oracle = (ClipLoss, open_clip.ClipLoss()) if bias is None else (SigLipLoss, open_clip.loss.SigLipLoss())
-    loss, report = make_task(ours, loss=kind(rank=0, world_size=1))(images, texts, lengths, view())
+    loss, report = make_task(ours, loss=kind(rank=0, world_size=1, block=2**24))(images, texts, lengths, view())
     outputs = theirs(images, texts)
     expected = oracle(*outputs).reshape(())
     torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
-from pgsclip.errors import PgsclipError, RunError
 from pgsclip.training.distributed import World
-from pgsclip.training.task import StepReport, Task, View
+from pgsclip.training.task import Features, Pull, StepReport, Task, View
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""Adam's names of its two running means."""
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """Adam's memory, whole and independent of how many processes share it."""
+
+    moments: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    """`exp_avg` and `exp_avg_sq` → parameter name → float32 on the CPU; empty where this rank does not write."""
+    steps: int = 0
+    """Updates done."""
+    scaler: dict[str, float] = field(default_factory=dict)
+    """Of fp16: the loss scale and its counters."""
+
+    def fitting(self, shapes: Mapping[str, torch.Size]) -> OptimizerState:
+        """Without the moments of parameters that have another shape now, such as resized position embeddings."""
+        moments = {
+            key: {name: one for name, one in held.items() if name not in shapes or shapes[name] == one.shape}
+            for key, held in self.moments.items()
+        }
+        return replace(self, moments=moments)
 
 
 @runtime_checkable
@@ -26,11 +48,24 @@ class Engine(Protocol):
     def forward(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> tuple[Tensor, StepReport]:
         """Loss of this rank's share of the batch, and its figures."""
 
-    def backward(self, loss: Tensor) -> None:
-        """Gradients, averaged over ranks."""
+    def look(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> Features:
+        """The features of a training step without gradients: the first pass of an accumulated step."""
 
-    def step(self, lr: float) -> None:
-        """Clip, update the weights at this learning rate, and clear the gradients."""
+    def pull(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View, pull: Pull) -> Tensor:
+        """A scalar for `backward` that passes a pull on to the weights: the second pass of an accumulated step."""
+
+    def backward(self, loss: Tensor) -> None:
+        """Gradients, averaged over ranks, added to those that are there."""
+
+    def accumulating(self, *, last: bool) -> AbstractContextManager[None]:
+        """Around forward and backward of one part of a step; ranks need to exchange gradients in the last one only."""
+
+    def step(self, lr: float) -> Tensor:
+        """Clip, update the weights at this learning rate, and clear the gradients.
+
+        Returns:
+            () bool on the device: whether the update was left out because the gradient was not finite.
+        """
 
     def features(self, images: Tensor | None, texts: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         """Normalised float32 features of unmasked inputs, without gradients."""
@@ -38,27 +73,11 @@ class Engine(Protocol):
     def weights(self) -> dict[str, Tensor]:
         """The complete model, fp32, on the CPU, under open_clip's names; on rank 0 (others may get an empty dict)."""
 
-    def save(self, folder: Path) -> None:
-        """Everything beside the data position that `load` needs to go on exactly."""
+    def optimizer_state(self) -> OptimizerState:
+        """The complete state; its moments on rank 0, others may have none."""
 
-    def load(self, folder: Path) -> None:
-        """Restore what `save` wrote, at the same number of ranks."""
-
-
-@contextmanager
-def restoring(folder: Path) -> Iterator[None]:
-    """Whatever goes wrong while an engine reads its state becomes a sentence."""
-    try:
-        yield
-    except PgsclipError:
-        raise
-    except Exception as error:  # torch and DeepSpeed meet a damaged file with whatever its bytes lead to
-        reason = str(error).strip().split("\n")[0].split(". ")[0] or type(error).__name__
-        raise RunError(
-            f"The state in {folder} cannot be restored: it is damaged, belongs to another model, or holds more than "
-            f"tensors, which is not unpickled for safety ({reason}). Delete that folder to resume from the checkpoint "
-            f"before it, or start again in another --out."
-        ) from None
+    def restore(self, state: OptimizerState) -> None:
+        """Take over what any engine at any number of ranks wrote; the weights are in the task when it is built."""
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:

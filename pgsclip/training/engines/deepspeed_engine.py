@@ -2,7 +2,8 @@
 
 The only module that imports deepspeed. Its guards, each with a test, answer measured behaviour of deepspeed 0.19.8:
 no C++ extension is compiled at start, the optimiser is our own AdamW, clipping is explicit, precision is autocast
-(its own bf16 mode rounds the temperature), and loading a checkpoint unpickles nothing beyond its own four classes.
+(its own bf16 mode rounds the temperature), and its checkpoints, which are pickles bound to a number of processes and a
+stage, are not used: `zero_moments` gathers and spreads Adam's memory parameter by parameter.
 """
 
 from __future__ import annotations
@@ -10,22 +11,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import warnings
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
-from pgsclip.errors import RunError
 from pgsclip.training.distributed import World, join
-from pgsclip.training.engines.base import autocast_dtype, restoring
-from pgsclip.training.optimizer import build_optimizer
-from pgsclip.training.task import StepReport, Task, View
-
-_TAG = "deepspeed"
-_STAGE = "zero-stage"
+from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
+from pgsclip.training.engines.zero_moments import gather, spread
+from pgsclip.training.optimizer import build_optimizer, leave_out_unless_finite
+from pgsclip.training.task import Features, Pull, StepReport, Task, View
 
 
 class DeepSpeedEngine:
@@ -44,10 +43,14 @@ class DeepSpeedEngine:
         self._zero = deepspeed.zero
         if self.stage == 3:
             self._declare_borrowed_parameters()
+        self._adam = build_optimizer(self.task, optim)
+        self._left_out = torch.zeros((), dtype=torch.bool, device=device)
+        if self.stage == 0:  # the others look at the norm themselves
+            self._adam.register_step_pre_hook(self._look_at_gradients)
         with _without_noise():
             self._engine, self._optimizer, _, _ = deepspeed.initialize(
                 model=self.task,
-                optimizer=build_optimizer(self.task, optim),
+                optimizer=self._adam,
                 config=deepspeed_config(config, optim, world, batch, self._dtype),
                 dist_init_required=False,
             )
@@ -57,13 +60,30 @@ class DeepSpeedEngine:
         loss, report = self._engine(images, texts, lengths, view)
         return loss, report
 
-    def backward(self, loss: Tensor) -> None:
-        self._engine.backward(loss)
+    @torch.no_grad()
+    def look(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> Features:
+        self._engine.train()
+        seen: Features = self._engine(images, texts, lengths, view, look=True)
+        return seen
 
-    def step(self, lr: float) -> None:
+    def pull(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View, pull: Pull) -> Tensor:
+        scalar: Tensor = self._engine(images, texts, lengths, view, pull=pull)
+        return scalar
+
+    def backward(self, loss: Tensor) -> None:
+        self._engine.backward(loss, scale_wrt_gas=False)
+
+    def accumulating(self, *, last: bool) -> AbstractContextManager[None]:
+        return nullcontext()  # backward adds up by itself, and step knows that it ends the accumulation
+
+    def step(self, lr: float) -> Tensor:
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         self._engine.step()
+        if self.stage > 0:
+            self._left_out = torch.tensor(not self._engine.was_step_applied(), device=self.device)
+        # An fp16 gradient that overflows is how its scale is found, and no news.
+        return self._left_out if self._dtype != torch.float16 else torch.zeros_like(self._left_out)
 
     @torch.no_grad()
     def features(self, images: Tensor | None, texts: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
@@ -77,37 +97,43 @@ class DeepSpeedEngine:
         parameters = dict(model.named_parameters(remove_duplicate=False))
         for name, tensor in model.state_dict().items():
             source = parameters.get(name, tensor)
-            gather = self._zero.GatheredParameters([source]) if self.stage == 3 else contextlib.nullcontext()
-            with gather:
+            gathered = self._zero.GatheredParameters([source]) if self.stage == 3 else nullcontext()
+            with gathered:
                 if self._world.leads:
                     complete[name] = (
                         source.detach().float().cpu().clone() if source.is_floating_point() else source.cpu()
                     )
         return complete
 
-    def save(self, folder: Path) -> None:
-        with _without_noise():
-            self._engine.save_checkpoint(str(folder), tag=_TAG, save_latest=False)
-        if self._world.leads:
-            (folder / _TAG / _STAGE).write_text(str(self.stage))
+    def optimizer_state(self) -> OptimizerState:
+        moments: dict[str, dict[str, Tensor]] = {key: {} for key in MOMENTS}
+        steps = max((int(state["step"]) for state in self._adam.state.values()), default=0)
+        for name, parameter in self.task.model.named_parameters():
+            if parameter.requires_grad and steps:
+                for key in MOMENTS:
+                    whole = gather(self._optimizer, self._adam, self.stage, parameter, key)
+                    if self._world.leads:
+                        moments[key][name] = whole.cpu()
+        return OptimizerState(moments, steps, self._scaler_state())
 
-    def load(self, folder: Path) -> None:
-        if not (folder / _TAG).is_dir():
-            raise RunError(
-                f"{folder} holds no state of the deepspeed engine; it was written by another one. "
-                f"Resume with the engine that the run started with, for example --engine torch."
-            )
-        with restoring(folder):
-            stage = (folder / _TAG / _STAGE).read_text()
-            if stage != str(self.stage):
-                raise RunError(
-                    f"The state in {folder} was written with engine.zero_stage {stage} and this run has {self.stage}; "
-                    f"resume with --set engine.zero_stage={stage}."
-                )
-            with _without_noise(), _only_known_classes():
-                loaded, _ = self._engine.load_checkpoint(str(folder), tag=_TAG)
-            if loaded is None:
-                raise FileNotFoundError("files of it are missing")
+    def restore(self, state: OptimizerState) -> None:
+        if state.steps:
+            spread(self._optimizer, self._adam, self.stage, dict(self.task.model.named_parameters()), state)
+        scaler = self._scaler()
+        if scaler is not None and state.scaler:
+            scaler.load_state_dict(state.scaler)
+
+    def _look_at_gradients(self, *_: object) -> None:
+        self._left_out = leave_out_unless_finite(self._adam, None)
+
+    def _scaler(self) -> Any:
+        """fp16's gradient scaler, which stage 0 keeps in the engine and the others in their optimiser."""
+        found = getattr(self._engine, "torch_autocast_z0_gradscaler", None)
+        return found or getattr(self._optimizer, "torch_autocast_gradscaler", None)
+
+    def _scaler_state(self) -> dict[str, float]:
+        scaler = self._scaler()
+        return {} if scaler is None else dict(scaler.state_dict())
 
     def _declare_borrowed_parameters(self) -> None:
         """ZeRO-3 gathers a module's own parameters when it is called; ours read some of their neighbours' as well."""
@@ -124,6 +150,7 @@ def deepspeed_config(
         "train_batch_size": batch,
         "train_micro_batch_size_per_gpu": batch // world.size,
         "gradient_accumulation_steps": 1,
+        "managed_gradient_accumulation": False,  # any number of backward passes before a step, which ends them
         "gradient_clipping": optim.clip_grad_norm or 0.0,  # left out, it would clip at 1.0
         "zero_optimization": {"stage": config.zero_stage},
         "zero_allow_untested_optimizer": True,
@@ -146,6 +173,8 @@ def _import_deepspeed(device: torch.device) -> Any:
     import deepspeed.ops
 
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+    # It calls torch by names that torch is about to change; nobody who reads the log of a run can do anything about it.
+    warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)
     if device.type == "cpu":
         deepspeed.ops.__compatible_ops__ = {}  # else init builds deepspeed_shm_comm with g++ for two minutes
     deepspeed.init_distributed(dist_backend="nccl" if device.type == "cuda" else "gloo", verbose=False)
@@ -162,22 +191,3 @@ def _without_noise() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _only_known_classes() -> Iterator[None]:
-    """DeepSpeed loads with `weights_only=False`; this makes torch refuse any class but the ones it writes itself."""
-    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
-    from deepspeed.runtime.zero.config import ZeroStageEnum
-    from deepspeed.utils.tensor_fragment import fragment_address
-
-    before = os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD")
-    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
-    try:
-        with torch.serialization.safe_globals([LossScaler, DynamicLossScaler, ZeroStageEnum, fragment_address]):
-            yield
-    finally:
-        if before is None:
-            del os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"]
-        else:
-            os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = before

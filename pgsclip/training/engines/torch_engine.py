@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
-from pgsclip.errors import RunError
 from pgsclip.training.distributed import World
-from pgsclip.training.engines.base import autocast_dtype, restoring
-from pgsclip.training.optimizer import build_optimizer
-from pgsclip.training.task import StepReport, Task, View
-
-_STATE = "torch-rank{rank:05d}.pt"
+from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
+from pgsclip.training.optimizer import build_optimizer, leave_out_unless_finite
+from pgsclip.training.task import Features, Pull, StepReport, Task, View
 
 
 class TorchEngine:
@@ -36,9 +35,11 @@ class TorchEngine:
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._dtype == torch.float16)
         self._module: nn.Module = self.task
         if world.size > 1:
-            self._module = DistributedDataParallel(
-                self.task, device_ids=[device.index] if device.type == "cuda" else None, broadcast_buffers=False
-            )
+            with warnings.catch_warnings():  # its successor, of torch 2.14, does not exist in the versions before
+                warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+                self._module = DistributedDataParallel(
+                    self.task, device_ids=[device.index] if device.type == "cuda" else None, broadcast_buffers=False
+                )
 
     def forward(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> tuple[Tensor, StepReport]:
         self._module.train()
@@ -46,18 +47,39 @@ class TorchEngine:
             loss, report = self._module(images, texts, lengths, view)
         return loss, report
 
+    @torch.no_grad()
+    def look(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> Features:
+        self.task.train()
+        with self._autocast():
+            seen: Features = self.task(images, texts, lengths, view, look=True)
+        return seen
+
+    def pull(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View, pull: Pull) -> Tensor:
+        with self._autocast():
+            scalar: Tensor = self._module(images, texts, lengths, view, pull=pull)
+        return scalar
+
     def backward(self, loss: Tensor) -> None:
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
-    def step(self, lr: float) -> None:
+    @contextmanager
+    def accumulating(self, *, last: bool) -> Iterator[None]:
+        if last or not isinstance(self._module, DistributedDataParallel):
+            yield
+        else:
+            with self._module.no_sync():
+                yield
+
+    def step(self, lr: float) -> Tensor:
         for group in self._optimizer.param_groups:
             group["lr"] = lr
-        if self._clip is not None:
-            self._scaler.unscale_(self._optimizer)
-            nn.utils.clip_grad_norm_(self.task.parameters(), self._clip)
+        self._scaler.unscale_(self._optimizer)
+        left_out = leave_out_unless_finite(self._optimizer, self._clip)
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
+        # An fp16 gradient that overflows is how its scale is found, and no news.
+        return left_out if self._dtype != torch.float16 else torch.zeros_like(left_out)
 
     @torch.no_grad()
     def features(self, images: Tensor | None, texts: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
@@ -69,28 +91,30 @@ class TorchEngine:
     def weights(self) -> dict[str, Tensor]:
         return {name: tensor.detach().cpu().clone() for name, tensor in self.task.model.state_dict().items()}
 
-    def save(self, folder: Path) -> None:
-        if not self._world.leads:
-            return
-        state = {
-            "task": self.task.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "scaler": self._scaler.state_dict(),
-        }
-        torch.save(state, folder / _STATE.format(rank=0))
+    def optimizer_state(self) -> OptimizerState:
+        named = [(name, self._optimizer.state[p]) for name, p in self.task.model.named_parameters() if p.requires_grad]
+        steps = max((int(state["step"]) for _, state in named if state), default=0)
+        moments = {key: {name: state[key].cpu() for name, state in named if state} for key in MOMENTS}
+        return OptimizerState(moments, steps, self._scaler.state_dict())
 
-    def load(self, folder: Path) -> None:
-        path = folder / _STATE.format(rank=0)
-        if not path.is_file():
-            raise RunError(
-                f"{folder} holds no state of the torch engine; it was written by another one. "
-                f"Resume with the engine that the run started with, for example --engine deepspeed."
-            )
-        with restoring(folder):
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            self.task.load_state_dict(state["task"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            self._scaler.load_state_dict(state["scaler"])
+    def restore(self, state: OptimizerState) -> None:
+        restore_adam(self._optimizer, self.task.model, state)
+        self._scaler.load_state_dict(state.scaler)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=self._dtype or torch.bfloat16, enabled=self._dtype is not None)
+
+
+def restore_adam(optimizer: torch.optim.Optimizer, model: nn.Module, state: OptimizerState) -> None:
+    """Give an optimiser over whole parameters its memory back; a parameter without one starts from zero."""
+    if state.steps == 0:
+        return
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            stored = [state.moments[key].get(name) for key in MOMENTS]
+            memory = {
+                key: torch.zeros_like(parameter) if one is None else one.to(parameter, copy=True)
+                for key, one in zip(MOMENTS, stored, strict=True)
+            }
+            steps = torch.tensor(float(state.steps), device=parameter.device)
+            optimizer.state[parameter] = {"step": steps, **memory}

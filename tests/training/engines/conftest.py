@@ -14,6 +14,12 @@ import pytest
 import torch
 
 ENGINES = {"torch": {"engine": "torch"}} | {f"zero{n}": {"engine": "deepspeed", "stage": n} for n in range(4)}
+
+
+def cell(engine: str, loss: str, world: int, parts: int) -> str:
+    return f"{engine}-{loss}-{world}x{parts}"
+
+
 TRIALS: list[dict[str, Any]] = [
     *({"name": f"{name}-alone", **engine} for name, engine in ENGINES.items()),
     *({"name": f"{name}-two", "world": 2, "clip": 0.5, **engine} for name, engine in ENGINES.items()),
@@ -23,7 +29,21 @@ TRIALS: list[dict[str, Any]] = [
         for name in ("torch", "zero1")
         for p in ("bf16", "fp16")
     ),
-    *({"name": f"{name}-refuse", "act": "refuse", **ENGINES[name]} for name in ("torch", "zero0", "zero1", "zero3")),
+    *(
+        {"name": cell(name, loss, world, parts), "loss": loss, "world": world, "parts": parts, "act": "measure"}
+        | engine
+        for name, engine in ENGINES.items()
+        for loss in ("clip", "siglip")
+        for world in (1, 2)
+        for parts in (1, 2)
+    ),
+    *(
+        {"name": f"{name}-{case}-{step}", "world": world, "masker": "none", "act": "hand over"} | engine
+        for name, engine in ENGINES.items()
+        for case, worlds in (("unbroken", (2, 2, 2)), ("changing", (2, 1, 2)))
+        for step, world in enumerate(worlds)
+    ),
+    *({"name": f"{name}-skip", "world": 2, "act": "skip"} | engine for name, engine in ENGINES.items()),
 ]
 
 
@@ -31,7 +51,7 @@ TRIALS: list[dict[str, Any]] = [
 def trial_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trials")
     # Those of torch first: they look whether deepspeed was imported.
-    trials = sorted(TRIALS, key=lambda trial: (trial["engine"] == "deepspeed", trial.get("act") == "refuse"))
+    trials = sorted(TRIALS, key=lambda trial: trial["engine"] == "deepspeed")
     (folder / "trials.json").write_text(json.dumps(trials))
     environment = {
         **{name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")},

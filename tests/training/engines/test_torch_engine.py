@@ -11,7 +11,3 @@ import pytest
 @pytest.mark.parametrize("trial", ["torch-alone", "torch-two", "torch-timm", "torch-bf16"])
 def test_deepspeed_is_not_imported_for_it(trial: str, found: Callable[[str], dict[str, Any]]) -> None:
     assert not found(trial)["deepspeed"]
-
-
-def test_a_zero_stage_in_the_config_means_nothing_to_it(found: Callable[[str], dict[str, Any]]) -> None:
-    assert found("torch-refuse")["other stage"] == "loaded"

@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ from torch.nn import functional as F
 
 from pgsclip.config.resolve import resolve
 from pgsclip.config.schema import EngineConfig, OptimConfig, RunConfig
-from pgsclip.errors import PgsclipError
-from pgsclip.losses import ClipLoss, SigLipLoss
+from pgsclip.losses.contrastive import ClipLoss, SigLipLoss
 from pgsclip.masking.build import build_masker
 from pgsclip.models.build import BuiltModel, adapt
 from pgsclip.models.text_tower import TextTower
-from pgsclip.training.distributed import World, barrier, join, leave
+from pgsclip.models.weights import load_weights
+from pgsclip.training.accumulation import Part, backward
+from pgsclip.training.checkpoint import CheckpointFolder, Progress, Stored, read_checkpoint
+from pgsclip.training.distributed import World, join, leave
 from pgsclip.training.engines import deepspeed_engine
 from pgsclip.training.engines.base import Engine, build_engine
 from pgsclip.training.seeding import step_generator
@@ -52,14 +55,17 @@ class Trial:
     clip: float | None = None
     model: str = "native"
     precision: str = "fp32"
+    loss: str = "clip"
+    parts: int = 1
+    masker: str = "random"
     act: str = "train"
 
 
-def make_model(kind: str, seed: int = 0) -> Any:
+def make_model(kind: str, seed: int = 0, loss: str = "clip") -> Any:
     torch.manual_seed(seed)
     scale = {"init_logit_scale": math.log(8), "nonscalar_logit_scale": True}  # above the cap from the start
     if kind == "native":
-        return open_clip.CLIP(16, VISION, TEXT, **scale)
+        return open_clip.CLIP(16, VISION, TEXT, **scale, init_logit_bias=-2.0 if loss == "siglip" else None)
     model = open_clip.CustomTextCLIP(16, VISION, TEXT, init_logit_bias=-10.0, **scale)
     model.visual = TimmModel("test_vit", embed_dim=16, image_size=32, pool="token")
     shape = {"img_size": 32, "patch_size": 8, "embed_dim": 64, "depth": 1, "num_heads": 2, "num_classes": 0}
@@ -69,20 +75,26 @@ def make_model(kind: str, seed: int = 0) -> Any:
 
 
 def make_task(trial: Trial, world: World, config: RunConfig, seed: int = 0) -> Task:
-    model = make_model(trial.model, seed)
+    model = make_model(trial.model, seed, trial.loss)
     size = {"tokenizer": lambda texts: torch.zeros(len(texts), 12), "context_length": 12, "vocab_size": 64}
     colour = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
     built = BuiltModel("tiny", model, adapt(model.visual), TextTower(model), **size, **colour)
-    loss = ClipLoss if trial.model == "native" else SigLipLoss
-    return Task(built, build_masker("random"), loss(rank=world.rank, world_size=world.size), config)
+    loss = SigLipLoss if trial.model == "timm" or trial.loss == "siglip" else ClipLoss
+    return Task(built, build_masker(trial.masker), loss(rank=world.rank, world_size=world.size, block=2**24), config)
 
 
-def make_engine(trial: Trial, world: World, seed: int = 0) -> Engine:
-    config = resolve(None, {"masker.name": "random", "masker.ratio": 0.5, "loss.max_scale": CAP})
+def make_engine(trial: Trial, world: World, stored: Stored | None = None) -> Engine:
+    """Fresh, or as a checkpoint left it: then from other weights, so that what was not restored would show."""
+    config = resolve(None, {"masker.name": trial.masker, "masker.ratio": 0.5, "loss.max_scale": CAP})
     engine = EngineConfig(name=trial.engine, zero_stage=trial.stage, precision=trial.precision)
     optim = OptimConfig(**OPTIM, clip_grad_norm=trial.clip)
-    task = make_task(trial, world, config, seed)
-    return build_engine(task, trial.engine, engine, optim, world, torch.device("cpu"), BATCH)
+    task = make_task(trial, world, config, seed=0 if stored is None else 1)
+    if stored is not None:
+        load_weights(task.model, stored.weights)
+    built = build_engine(task, trial.engine, engine, optim, world, torch.device("cpu"), BATCH)
+    if stored is not None:
+        built.restore(stored.optimizer)
+    return built
 
 
 def batch_of(step: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -99,17 +111,24 @@ def rate(step: int) -> float:
     return OPTIM["lr"] * (1 - step / 10)
 
 
-def run_steps(engine: Engine, world: World, steps: range) -> list[Tensor]:
-    """Losses, averaged over ranks."""
+def parts_of(step: int, world: World, count: int) -> list[Part]:
+    """This rank's share of a step's batch, cut into `count` parts."""
+
+    def view(part: int) -> View:
+        return View(step / STEPS, step_generator(0, world.rank, step, torch.device("cpu"), part))
+
     mine = slice(world.rank * BATCH // world.size, (world.rank + 1) * BATCH // world.size)
+    shares = zip(*(tensor[mine].chunk(count) for tensor in batch_of(step)), strict=True)
+    return [Part(*share, partial(view, part)) for part, share in enumerate(shares)]
+
+
+def run_steps(engine: Engine, world: World, steps: range, parts: int = 1) -> list[Tensor]:
+    """Losses, averaged over ranks."""
     losses = []
     for step in steps:
-        images, texts, lengths = (part[mine] for part in batch_of(step))
-        view = View(step / STEPS, step_generator(0, world.rank, step, engine.device))
-        loss, report = engine.forward(images, texts, lengths, view)
-        engine.backward(loss)
-        engine.step(rate(step))
-        assert report.kept == 0.5
+        loss, report = backward(engine, parts_of(step, world, parts))
+        assert not engine.step(rate(step))
+        assert report.kept in (0.5, 1.0)
         total = loss.detach().clone()
         if world.size > 1:
             torch.distributed.all_reduce(total)
@@ -120,19 +139,15 @@ def run_steps(engine: Engine, world: World, steps: range) -> list[Tensor]:
 def train(trial: Trial, world: World, folder: Path) -> dict[str, Any]:
     """Four steps; then the last two again, in a new engine that starts from the checkpoint between."""
     engine = make_engine(trial, world)
-    saved = folder / f"{trial.name}-saved"
-    saved.mkdir(exist_ok=True)
     before = {name: tensor.clone() for name, tensor in engine.weights().items()}
     losses = run_steps(engine, world, range(SAVED_AFTER))
-    engine.save(saved)
-    barrier()
+    saved = save(trial.name, engine, world, folder)
     losses += run_steps(engine, world, range(SAVED_AFTER, STEPS))
     found = {"losses": torch.stack(losses), "before": before, "weights": engine.weights()}
     images, texts, _ = batch_of(0)
     found["features"] = engine.features(images, texts)
     found["parts"] = (engine.features(images, None)[0], engine.features(None, texts)[1])
-    again = make_engine(trial, world, seed=1)
-    again.load(saved)
+    again = make_engine(trial, world, read_checkpoint(saved))
     found["resumed losses"] = torch.stack(run_steps(again, world, range(SAVED_AFTER, STEPS)))
     found["resumed weights"] = again.weights()
     found["linear is torch's"] = F.linear is LINEAR
@@ -140,45 +155,63 @@ def train(trial: Trial, world: World, folder: Path) -> dict[str, Any]:
     return found
 
 
-def refuse(trial: Trial, world: World, folder: Path) -> dict[str, Any]:
-    """What `load` says to another engine's checkpoint, another stage's, a damaged one and one with a payload."""
-    said = {}
-    for case in ("other engine", "other stage", "missing", "damaged", "payload"):
-        saved = folder / f"{trial.name}-{case}"
-        saved.mkdir()
-        written_by = trial
-        if case == "other engine":
-            written_by = dataclasses.replace(trial, engine="torch" if trial.engine == "deepspeed" else "deepspeed")
-        if case == "other stage":
-            written_by = dataclasses.replace(trial, stage=0 if trial.stage else 2)
-        make_engine(written_by, world).save(saved)
-        for file in sorted(saved.rglob("*.pt")):
-            content = file.read_bytes()
-            if case == "missing":
-                file.unlink()
-            if case == "damaged":
-                file.write_bytes(content[: len(content) // 2])
-            if case == "payload":
-                torch.save({**torch.load(file, weights_only=False), "extra": Payload(saved / "ran")}, file)
-        try:
-            make_engine(trial, world).load(saved)
-            said[case] = "loaded"
-        except PgsclipError as error:
-            said[case] = f"{type(error).__name__}: {error}"
-        except Exception as error:
-            said[case] = f"no sentence: {type(error).__name__}: {error}"
-        said[f"{case} ran"] = (saved / "ran").exists()
-    return said
+def save(name: str, engine: Engine, world: World, folder: Path) -> Path:
+    return CheckpointFolder(folder / f"{name}-saved", world, keep=9).save(engine, Progress(step=SAVED_AFTER))
 
 
-class Payload:
-    """Leaves a folder behind when it is unpickled."""
+def hand_over(trial: Trial, world: World, folder: Path) -> dict[str, Any]:
+    """Go on where the trial named by `<name>-before` stopped, for one step, and save; or start."""
+    name, _, number = trial.name.rpartition("-")
+    first = int(number)
+    stored = read_checkpoint(folder / f"{name}-{first - 1}-saved" / f"step-{SAVED_AFTER:08d}") if first else None
+    engine = make_engine(trial, world, stored)
+    losses = run_steps(engine, world, range(first, first + 1))
+    save(trial.name, engine, world, folder)
+    return {"losses": torch.stack(losses), "weights": engine.weights(), "moments": engine.optimizer_state().moments}
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.path),)
+def measure(trial: Trial, world: World, folder: Path) -> dict[str, Any]:
+    """The gradient of one step, read off Adam: its first running mean is a tenth of the first gradient."""
+    engine = make_engine(trial, world)
+    losses = run_steps(engine, world, range(1), trial.parts)
+    shares = engine.optimizer_state().moments["exp_avg"]
+    found = {name: moment.double() / (1 - OptimConfig().betas[0]) for name, moment in shares.items()}
+    return {"losses": torch.stack(losses), "gradients": found, "expected": expected_gradients(trial, world.size)}
+
+
+def expected_gradients(trial: Trial, world: int) -> dict[str, Tensor]:
+    """open_clip's forward and losses on the whole batch in one process, in float64."""
+    model = make_model("native", loss=trial.loss).double()
+    model.visual.patch_dropout = KeepThese()
+    images, texts, _ = batch_of(0)
+    rows = BATCH // world // trial.parts
+    drawn = [masks_of(0, rank, rows, part) for rank in range(world) for part in range(trial.parts)]
+    model.visual.patch_dropout.keep = torch.cat(drawn)
+    temperature = model.logit_scale.detach().exp().clamp(max=CAP).requires_grad_()
+    features = F.normalize(model.encode_image(images.double()), dim=-1), model.encode_text(texts, normalize=True)
+    if trial.loss == "siglip":
+        open_clip.loss.SigLipLoss()(*features, temperature, model.logit_bias).backward()
+    else:
+        open_clip.ClipLoss()(*features, temperature).backward()
+    pull = temperature.grad * temperature.detach()
+    model.logit_scale.grad = torch.where((model.logit_scale > math.log(CAP)) & (pull < 0), 0, pull)
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+def skip(trial: Trial, world: World, folder: Path) -> dict[str, Any]:
+    """A step whose gradient is not finite, between two that are; and the same two without it."""
+    engine, plain = make_engine(trial, world), make_engine(trial, world)
+    left_out = []
+    for step in (0, 1, 2):
+        parts = parts_of(step, world, trial.parts)
+        if step == 1 and world.rank == world.size - 1:
+            parts[0].images[0, 0, 0, 0] = torch.nan
+        backward(engine, parts)
+        left_out.append(engine.step(rate(step)))
+    for step in (0, 2):
+        backward(plain, parts_of(step, world, trial.parts))
+        plain.step(rate(step))
+    return {"left out": torch.stack(left_out), "weights": engine.weights(), "without": plain.weights()}
 
 
 class KeepThese(nn.Module):
@@ -205,7 +238,7 @@ def reference(trial: Trial, world: int) -> dict[str, Any]:
     losses, norms = [], []
     for step in range(STEPS):
         images, texts, _ = batch_of(step)
-        model.visual.patch_dropout.keep = torch.cat([masks_of(step, rank, world) for rank in range(world)])
+        model.visual.patch_dropout.keep = torch.cat([masks_of(step, rank, BATCH // world) for rank in range(world)])
         temperature = model.logit_scale.detach().exp().clamp(max=CAP).requires_grad_()
         features = F.normalize(model.encode_image(images.double()), dim=-1), model.encode_text(texts, normalize=True)
         loss = open_clip.ClipLoss()(*features, temperature)
@@ -226,13 +259,13 @@ def reference(trial: Trial, world: int) -> dict[str, Any]:
     return {"losses": torch.stack(losses), "weights": weights, "norms": torch.stack(norms)}
 
 
-def masks_of(step: int, rank: int, world: int) -> Tensor:
+def masks_of(step: int, rank: int, rows: int, part: int = 0) -> Tensor:
     """As `random` draws them: the best eight of sixteen scores; a second draw would break ties, and there are none."""
-    scores = torch.rand(BATCH // world, 16, generator=step_generator(0, rank, step, torch.device("cpu")))
+    scores = torch.rand(rows, 16, generator=step_generator(0, rank, step, torch.device("cpu"), part))
     return scores.topk(8, dim=1).indices
 
 
-ACTS = {"train": train, "refuse": refuse}
+ACTS = {"train": train, "hand over": hand_over, "measure": measure, "skip": skip}
 LINEAR = F.linear
 
 

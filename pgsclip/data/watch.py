@@ -1,0 +1,97 @@
+"""What a loader does when the world around it misbehaves: a reader that hangs, a signal that was meant for the run."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn, TypeVar
+
+import torch
+
+from pgsclip.errors import DataError
+
+T = TypeVar("T")
+_NAME_BYTES = 1024
+_LAST_WORDS_SECONDS = 300
+
+
+class Reading:
+    """The shard that each loader worker has open, in memory that the training process can look into."""
+
+    def __init__(self, workers: int) -> None:
+        self._names = torch.zeros(workers, _NAME_BYTES, dtype=torch.uint8).share_memory_()  # type: ignore[no-untyped-call]
+
+    def note(self, worker: int, shard: str) -> None:
+        """Worker `worker` is about to open a shard."""
+        name = shard.encode()[-_NAME_BYTES:].ljust(_NAME_BYTES, b"\0")
+        self._names[worker] = torch.frombuffer(bytearray(name), dtype=torch.uint8)
+
+    def shards(self) -> list[str]:
+        """What is open, without repeats."""
+        names = [bytes(row.tolist()).rstrip(b"\0").decode(errors="replace") for row in self._names]
+        return list(dict.fromkeys(name for name in names if name))
+
+    def stalled(self, seconds: float) -> DataError:
+        """The sentence for a batch that did not come."""
+        shards = self.shards()
+        place = f" while reading {', '.join(shards)}" if shards else ""
+        return DataError(
+            f"No batch came for {seconds:g} seconds{place}. Look whether that source still answers; if it is only "
+            f"slow, allow more with --set data.stall_seconds, or raise data.workers."
+        )
+
+
+def named_when_late(items: Iterator[T], seconds: float, reading: Reading) -> Iterator[T]:
+    """Items of a DataLoader whose own timeout is `seconds`; when it strikes, the shards are named."""
+    while True:
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if "timed out" in str(error):
+                raise reading.stalled(seconds) from None
+            raise
+        yield item
+
+
+def in_time(items: Iterator[T], seconds: float, reading: Reading) -> Iterator[T]:
+    """The same for items that are made in this process: an alarm breaks off a read that hangs.
+
+    Only the main thread can be interrupted; elsewhere, and where there are no alarms, the wait has no end.
+    """
+
+    def strike(number: int, frame: FrameType | None) -> NoReturn:
+        raise reading.stalled(seconds)
+
+    watched = hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
+    while True:
+        if watched:
+            before = signal.signal(signal.SIGALRM, strike)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        finally:
+            if watched:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.signal(signal.SIGALRM, before)
+        yield item
+
+
+def calm_worker(_: int) -> None:
+    """At the start of a loader process.
+
+    One thread: more would fight with the training process for the same cores. A signal that a scheduler or a keyboard
+    sends to all processes at once is the training process's to answer, which still wants its batch and ends its
+    loaders itself; one that has nobody left to end it goes after some minutes.
+    """
+    import cv2
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(_LAST_WORDS_SECONDS))

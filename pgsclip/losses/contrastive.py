@@ -1,0 +1,106 @@
+"""Contrastive losses behind one call: open_clip's while the logits are few, the same in blocks where they are many."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
+
+import open_clip
+import torch
+from jaxtyping import Float
+from open_clip.loss import SigLipLoss as OpenClipSigLip
+from torch import Tensor
+from torch import distributed as dist
+from torch.distributed.nn import all_gather
+
+from pgsclip.losses.blocks import clip_loss, row_cross_entropy, sigmoid_loss
+
+# open_clip's gathering and ours; its successor does not exist in the older versions that we allow
+warnings.filterwarnings("ignore", r"torch\.distributed\.nn\.functional\.\w+ is deprecated", FutureWarning)
+
+_ROWS = 2**24
+"""Similarities looked at together for the accuracy."""
+
+
+@runtime_checkable
+class ContrastiveLoss(Protocol):
+    """Built as `cls(rank=…, world_size=…, block=…)`; called by every rank with its share of the batch.
+
+    `block` is how many logits may be computed at once; a loss that cannot work in blocks does not look at it.
+    """
+
+    needs_bias: ClassVar[bool]
+    """Whether the model must have a `logit_bias`."""
+
+    def __call__(
+        self, images: Float[Tensor, "B E"], texts: Float[Tensor, "B E"], scale: Tensor, bias: Tensor | None
+    ) -> Tensor:
+        """Scalar loss of normalised float32 features; its gradient, averaged over ranks, is that of the whole batch."""
+
+
+class ClipLoss:
+    """Softmax over the global batch (arXiv 2103.00020, figure 3).
+
+    `local_loss` with `gather_with_grad` is the pair that is both exact and does not compute the whole matrix on every
+    rank.
+    """
+
+    needs_bias: ClassVar[bool] = False
+
+    def __init__(self, *, rank: int, world_size: int, block: int) -> None:
+        self._loss = open_clip.ClipLoss(local_loss=True, gather_with_grad=True, rank=rank, world_size=world_size)
+        self._rank, self._world_size, self._block = rank, world_size, block
+
+    def __call__(
+        self, images: Float[Tensor, "B E"], texts: Float[Tensor, "B E"], scale: Tensor, bias: Tensor | None
+    ) -> Tensor:
+        small = len(images) ** 2 * self._world_size <= self._block
+        return _in_float32(self._loss if small else self._in_blocks, images, texts, scale, None)
+
+    def _in_blocks(self, images: Tensor, texts: Tensor, scale: Tensor, _: None) -> Tensor:
+        if self._world_size == 1:
+            return clip_loss(images, texts, scale, self._block)
+        all_images, all_texts = _of_all_ranks(images), _of_all_ranks(texts)
+        first = self._rank * len(images)
+        to_texts = row_cross_entropy(images, all_texts, scale, first, self._block)
+        return (to_texts + row_cross_entropy(texts, all_images, scale, first, self._block)) / 2
+
+
+class SigLipLoss:
+    """Sigmoid over every pair (arXiv 2303.15343); needs no global normalisation."""
+
+    needs_bias: ClassVar[bool] = True
+
+    def __init__(self, *, rank: int, world_size: int, block: int) -> None:
+        self._loss = OpenClipSigLip(rank=rank, world_size=world_size)
+        self._rank, self._world_size, self._block = rank, world_size, block
+
+    def __call__(
+        self, images: Float[Tensor, "B E"], texts: Float[Tensor, "B E"], scale: Tensor, bias: Tensor | None
+    ) -> Tensor:
+        small = len(images) ** 2 <= self._block  # open_clip's goes from rank to rank by itself
+        return _in_float32(self._loss if small else self._in_blocks, images, texts, scale, bias)
+
+    def _in_blocks(self, images: Tensor, texts: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+        first = self._rank * len(images)
+        return sigmoid_loss(images, _of_all_ranks(texts), scale, bias, first, self._block)
+
+
+@torch.no_grad()
+def acc1(images: Float[Tensor, "B E"], texts: Float[Tensor, "B E"]) -> Float[Tensor, ""]:
+    """Share of images whose own text is the most similar of this batch."""
+    rows = max(1, _ROWS // len(texts))
+    nearest = torch.cat([(part @ texts.mT).argmax(dim=1) for part in torch.split(images, rows)])
+    return (nearest == torch.arange(len(images), device=images.device)).float().mean()
+
+
+def _of_all_ranks(features: Float[Tensor, "B E"]) -> Float[Tensor, "N E"]:
+    """Rank after rank; the gradient finds its way back to each."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return features
+    return torch.cat(all_gather(features.contiguous()))  # type: ignore[no-untyped-call]
+
+
+def _in_float32(loss: Any, images: Tensor, texts: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+    with torch.autocast(images.device.type, enabled=False):
+        return cast(Tensor, loss(images.float(), texts.float(), scale, bias).reshape(()))

@@ -1,0 +1,100 @@
+"""From the config of a run to the parts that it needs: device, task, training stream, held-out sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from pgsclip import plugins
+from pgsclip.config.schema import RunConfig
+from pgsclip.data.loading import Stream, open_stream
+from pgsclip.data.source import Source
+from pgsclip.data.spec import find_held_out
+from pgsclip.errors import ConfigError, PluginError
+from pgsclip.evaluation.during import open_suite
+from pgsclip.evaluation.held_out import HeldOut, held_out_sets
+from pgsclip.masking.build import build_masker
+from pgsclip.masking.selection import refuse_range
+from pgsclip.models.build import BuiltModel, build_model
+from pgsclip.training.distributed import World
+from pgsclip.training.engines.base import pick_device
+from pgsclip.training.task import Task
+
+
+def open_device(wanted: str, world: World) -> torch.device:
+    """The device called `wanted`, for this process.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if wanted not in ("auto", "cpu", *there):
+        raise ConfigError(f"There is no kind of device {wanted!r}; give auto, cpu, cuda or mps.")
+    if there.get(wanted, 1) == 0:
+        raise ConfigError(f"There is no {wanted} device on this machine; give auto or cpu, or run where there is one.")
+    if (wanted == "cuda" or (wanted == "auto" and there["cuda"])) and world.local_rank >= there["cuda"]:
+        raise ConfigError(
+            f"Process {world.local_rank} of this machine has no GPU of its own, as there are {there['cuda']}; "
+            f"start that many processes here (torchrun --nproc-per-node {there['cuda']}), or give engine.device=cpu."
+        )
+    return pick_device(wanted, world)
+
+
+def build_task(config: RunConfig, world: World) -> tuple[BuiltModel, Task]:
+    """Model, masker and loss of a config, joined into the module that an engine wraps."""
+    loss_class = plugins.load(plugins.LOSSES, config.loss.name)
+    if not hasattr(loss_class, "needs_bias"):
+        raise PluginError(
+            f"{config.loss.name!r} is not a loss: a loss is a class with needs_bias and __call__, built with rank, "
+            f"world_size and block. See pgsclip.losses.contrastive.ContrastiveLoss, or take clip or siglip."
+        )
+    masker = build_masker(config.masker.name, config.masker.params)
+    if config.masker.ratio.is_range and not masker.chooses_ratio:
+        refuse_range(config.masker.name, config.masker.ratio)
+    built = build_model(config.model, seed=config.seed, loss_has_bias=loss_class.needs_bias)
+    loss = loss_class(rank=world.rank, world_size=world.size, block=config.loss.block)
+    return built, Task(built, masker, loss, config)
+
+
+def open_training_data(config: RunConfig, built: BuiltModel, source: Source, world: World) -> Stream:
+    """The training pairs of a source, as the model wants them."""
+    pairs_per_batch(config, world)
+    return open_stream(
+        source,
+        config=config.data,
+        transform=built.preprocess_train(config.data.crop_scale),
+        tokenizer=built.tokenizer,
+        seed=config.seed,
+        world=world.size,
+    )
+
+
+def pairs_per_batch(config: RunConfig, world: World) -> int:
+    """Pairs that one process takes from its loader at a time.
+
+    Raises:
+        ConfigError: the batch does not divide over processes and accumulation.
+    """
+    shares = world.size * config.optim.accumulate
+    if config.data.batch_size % shares:
+        over = f"{world.size}" + (f" x {config.optim.accumulate} (optim.accumulate)" if shares > world.size else "")
+        raise ConfigError(
+            f"data.batch_size {config.data.batch_size} is the batch of all processes together and does not divide "
+            f"over {over}; give a multiple of {shares}."
+        )
+    return config.data.batch_size // shares
+
+
+def open_held_out(config: RunConfig, built: BuiltModel) -> list[HeldOut]:
+    """What this run is evaluated on; `auto` is what belongs to its training data, if anything does.
+
+    Raises:
+        DataError: it is not there. Said before the run starts, not when it ends.
+    """
+    spec = find_held_out(config.data.spec) if config.evaluate.data == "auto" else config.evaluate.data
+    sets = held_out_sets(spec, config.data, built.preprocess_eval(), built.tokenizer, config.evaluate.batch_size)
+    if config.evaluate.suite is not None:
+        root, size = Path(config.evaluate.data_root), config.evaluate.batch_size
+        sets.append(open_suite(config.evaluate.suite, root, built.preprocess_eval(), size))
+    return sets

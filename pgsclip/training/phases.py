@@ -1,0 +1,52 @@
+"""A run as a row of phases: the training that `optim` describes, then whatever `phases` lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgsclip.config.schema import RunConfig
+from pgsclip.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Steps `first` to `end - 1` of a run, and the config that holds for them."""
+
+    number: int
+    first: int
+    end: int
+    config: RunConfig
+
+    @property
+    def steps(self) -> int:
+        return self.end - self.first
+
+
+def plan_phases(config: RunConfig, samples: int) -> list[Phase]:
+    """All phases of a run over data with `samples` pairs per epoch.
+
+    Raises:
+        ConfigError: a phase has no length.
+    """
+    lengths = [_steps(config.optim.steps, config.optim.epochs, samples, config, "")]
+    configs = [config]
+    for number, phase in enumerate(config.phases):
+        lengths.append(_steps(phase.steps, phase.epochs, samples, config, f" of phases.{number}"))
+        optim = config.optim.model_copy(update={"lr": phase.lr, "warmup_steps": phase.warmup_steps})
+        size = phase.image_size or configs[-1].model.image_size
+        model = config.model.model_copy(update={"image_size": size})
+        configs.append(config.model_copy(update={"masker": phase.masker, "optim": optim, "model": model}))
+    ends = [sum(lengths[: number + 1]) for number in range(len(lengths))]
+    starts = [0, *ends]
+    return [
+        Phase(number, first, end, one)
+        for number, (first, end, one) in enumerate(zip(starts, ends, configs, strict=False))
+    ]
+
+
+def _steps(steps: int | None, epochs: float | None, samples: int, config: RunConfig, of: str) -> int:
+    if steps is not None:
+        return steps
+    if epochs is None:
+        raise ConfigError(f"The run has no length{of}: give --steps or --epochs, or a --recipe that has one.")
+    return max(1, int(epochs * samples // config.data.batch_size))
