@@ -21,7 +21,7 @@ from pgsclip.errors import PgsclipError
 from pgsclip.evaluation import metrics
 from pgsclip.evaluation.classifier import ClassifierCache
 from pgsclip.evaluation.encoder import Encoder
-from pgsclip.evaluation.features import Encoded, encode_images, encode_texts, ranks
+from pgsclip.evaluation.features import Encoded, encode_images, encode_texts, from_all, ranks
 from pgsclip.evaluation.gallery import write_gallery
 from pgsclip.evaluation.layouts import Found, MissingSetError, locate
 from pgsclip.evaluation.metrics import Scores
@@ -74,8 +74,9 @@ def evaluate(
             found = locate(job, options.root)
             settings = work.settings(job, found)
             path = options.out and options.out / file_name(subject.weights, job.dataset, job.family, settings)
-            if path and path.exists():
-                report.results.append(load_result(path))
+            known = from_all(load_result(path) if leads and path and path.exists() else None)[0]
+            if known is not None:
+                report.results.append(known)
                 report.skipped += 1
                 continue
             began = time.perf_counter()

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pgsclip.evaluation.encoder import Encoder
+from pgsclip.evaluation.layouts import MissingSetError
 from pgsclip.evaluation.reading import Batch, Place
 
 _T = TypeVar("_T")
@@ -38,18 +39,32 @@ def encode_images(
     Args:
         blank: (3, H, W), encoded by a rank that has run out while others have not: with ZeRO-3 all must take part.
         progress: told how many images of this rank are done.
+
+    Raises:
+        MissingSetError: some rank cannot read its share.
     """
     rows: list[Tensor] = []
     targets: list[Any] = []
     places: list[Place] = []
+    faults: list[str] = []
+
+    def readable() -> Iterator[Batch]:
+        try:
+            yield from batches
+        except MissingSetError as error:
+            faults.append(str(error))
+
     with torch.no_grad():
-        for batch in in_step(iter(batches)):
+        for batch in in_step(readable()):
             features = encoder.encode_image(blank.unsqueeze(0) if batch is None else batch.images)
             if batch is not None:
                 rows.append(features.float().cpu())
                 targets += batch.targets
                 places += batch.places
                 progress(len(places))
+    faults = [fault for one in from_all(faults) for fault in one]
+    if faults:  # on all ranks alike, or the others would wait for this one
+        raise MissingSetError(faults[0])
     width = features.shape[1] if rows or ranks()[1] > 1 else 0
     own = torch.cat(rows) if rows else torch.zeros(0, width)
     everywhere, labels = gather(own, list(zip(places, targets, strict=True)))
@@ -89,12 +104,20 @@ def in_step(items: Iterator[_T]) -> Iterator[_T | None]:
         yield item
 
 
+def from_all(value: _T) -> list[_T]:
+    """What each rank has, in their order, on all of them."""
+    if ranks()[1] == 1:
+        return [value]
+    found: list[Any] = [None] * ranks()[1]
+    dist.all_gather_object(found, value)
+    return found
+
+
 def gather(own: Float[Tensor, "N D"], labels: list[Any]) -> tuple[Tensor, list[Any]]:
     """The rows of all ranks with one label each, rank after rank."""
     if ranks()[1] == 1:
         return own, labels
-    all_labels: list[list[Any]] = [[] for _ in range(ranks()[1])]
-    dist.all_gather_object(all_labels, labels)
+    all_labels = from_all(labels)
     device = torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
     longest = max(map(len, all_labels))
     padded = torch.zeros(longest, own.shape[1], device=device)

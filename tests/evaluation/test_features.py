@@ -12,7 +12,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from pgsclip.evaluation.encoder import Encoder
-from pgsclip.evaluation.features import encode_images, encode_texts, gather, in_step
+from pgsclip.evaluation.features import encode_images, encode_texts, from_all, gather, in_step
+from pgsclip.evaluation.layouts import MissingSetError
 from pgsclip.evaluation.reading import Batch
 
 CPU = torch.device("cpu")
@@ -63,6 +64,17 @@ def test_alone_nothing_is_added() -> None:
     assert list(in_step(iter([1, 2]))) == [1, 2]
     rows, labels = gather(torch.ones(2, 3), ["a", "b"])
     assert (rows.shape, labels) == ((2, 3), ["a", "b"])
+    assert from_all("a") == ["a"]
+
+
+def test_what_cannot_be_read_is_told() -> None:
+    with pytest.raises(MissingSetError, match=r"It is torn\."):
+        encode_images(damaged(), encoder(), torch.zeros(3, 2, 2))
+
+
+def damaged() -> Iterator[Batch]:
+    yield from batches([3], 1)
+    raise MissingSetError("It is torn.")
 
 
 def one_rank(rank: int, world: int, port: int, folder: Path) -> None:
@@ -74,7 +86,12 @@ def one_rank(rank: int, world: int, port: int, folder: Path) -> None:
         images = encode_images(batches(mine, 2), encoder(calls), torch.full((3, 2, 2), 99.0))
         steps = len(calls)
         texts = encode_texts(["7", "1", "5"], encoder(calls), 1)
-        torch.save([images.features, images.targets, texts, steps, len(calls)], folder / f"{rank}.pt")
+        said = ""
+        try:
+            encode_images(damaged() if rank else batches([1, 2], 1), encoder(), torch.zeros(3, 2, 2))
+        except MissingSetError as error:
+            said = str(error)
+        torch.save([images.features, images.targets, texts, steps, len(calls), said], folder / f"{rank}.pt")
     finally:
         dist.destroy_process_group()
 
@@ -97,7 +114,7 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 
 def test_two_ranks_have_the_same_features_as_one(two_ranks: list[Any]) -> None:
     alone = encode_images(batches([0, 2, 4, 6, 8, 10, 1, 3], 2), encoder(), torch.zeros(3, 2, 2))
-    for features, targets, texts, _, _ in two_ranks:
+    for features, targets, texts, *_ in two_ranks:
         assert torch.equal(features, alone.features)
         assert targets == alone.targets
         assert texts[:, 0].tolist() == [7, 1, 5]
@@ -107,3 +124,7 @@ def test_ranks_that_have_run_out_encode_along(two_ranks: list[Any]) -> None:
     """With ZeRO-3 every forward pass is a meeting of all ranks."""
     assert [rank[3] for rank in two_ranks] == [4, 4]
     assert two_ranks[0][4] == two_ranks[1][4]
+
+
+def test_what_one_rank_cannot_read_is_told_by_both(two_ranks: list[Any]) -> None:
+    assert [rank[5] for rank in two_ranks] == ["It is torn."] * 2
