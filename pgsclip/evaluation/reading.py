@@ -7,6 +7,7 @@ workers have read it.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -210,9 +211,10 @@ def _shards(found: Found, split: str) -> int:
 
 
 def _workers(wanted: int | None, shards: int, size: int) -> int:
-    """webdataset refuses more workers than shards."""
+    """webdataset refuses more workers than shards, and torch warns of more than there are cores."""
     if sys.platform == "darwin":
         return 0
+    shards = min(shards, len(os.sched_getaffinity(0)))
     if wanted is None:
         wanted = 0 if size < _SMALL else 4
     return min(wanted, shards) if min(wanted, shards) > 1 or wanted == 1 else 0
