@@ -11,7 +11,10 @@ import typer
 
 from pgsclip import __version__
 from pgsclip.cli.bench import bench
+from pgsclip.cli.data import data
+from pgsclip.cli.evaluate import evaluation
 from pgsclip.cli.listings import maskers, recipes
+from pgsclip.cli.report import compare, report
 from pgsclip.cli.train import train
 from pgsclip.cli.viz_mask import viz_mask
 from pgsclip.errors import PgsclipError
@@ -28,8 +31,12 @@ app = typer.Typer(
 )
 app.command("train")(train)
 app.command("viz-mask")(viz_mask)
+app.command("report")(report)
+app.command("compare")(compare)
 app.command("maskers")(maskers)
 app.add_typer(recipes, name="recipes")
+app.add_typer(evaluation, name="eval")
+app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")
 
 

@@ -192,6 +192,15 @@ class LogConfig(Section):
     """Image files whose masks are drawn at every checkpoint, into `masks/` of the run."""
 
 
+class ProbeConfig(Section):
+    """The linear probe, with the settings of arXiv 2503.17080."""
+
+    lr: Above0 = 0.1
+    epochs: Positive = 10
+    batch_size: Positive = 512
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
 class EvaluateConfig(Section):
     """Evaluation on held-out pairs during and at the end of training."""
 
@@ -200,6 +209,10 @@ class EvaluateConfig(Section):
     data: Spec | None = "auto"
     """Held-out pairs, given as `data.spec` is; `auto`: `val-*.tar` beside the training shards; null: none."""
     batch_size: Positive = 256
+    suite: str | None = None
+    """Also the sets of `paper`, or of a file with the name of one set a line; those that are missing are left out."""
+    data_root: str = "data"
+    """The folder in which the sets of the suite lie, as for `pgsclip eval --data-root`."""
 
 
 def _as_text(given: Any) -> Any:

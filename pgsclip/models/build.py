@@ -68,7 +68,7 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
     Raises:
         ModelError: unknown name, a tower that cannot hide patches, or weights that do not fit.
     """
-    _register_own_models()
+    register_own_models()
     if config.name not in open_clip.list_models():
         raise ModelError(
             f"Unknown model {config.name!r}.{did_you_mean(config.name, open_clip.list_models())} "
@@ -97,7 +97,7 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
         model=model,
         image_tower=adapt(model.visual),
         text_tower=TextTower(model),
-        tokenizer=_tokenizer(config.name),
+        tokenizer=load_tokenizer(config.name),
         context_length=int(model.context_length),
         vocab_size=int(model.vocab_size),
         mean=tuple(preprocess["mean"]),
@@ -146,7 +146,12 @@ def _create(config: ModelConfig, pretrained: str | None, options: dict[str, Any]
         logging.root.setLevel(level)
 
 
-def _tokenizer(name: str) -> Tokenizer:
+def load_tokenizer(name: str) -> Tokenizer:
+    """The tokenizer of an open_clip model.
+
+    Raises:
+        ModelError: it is not here and would have to come from the network.
+    """
     try:
         tokenizer: Tokenizer = open_clip.get_tokenizer(name)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
@@ -163,5 +168,6 @@ def _is_path(pretrained: str) -> bool:
 
 
 @cache
-def _register_own_models() -> None:
+def register_own_models() -> None:
+    """Make our own small models known to open_clip."""
     open_clip.add_model_config(Path(__file__).parent / "configs")

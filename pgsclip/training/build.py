@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from rich.console import Console
 from torch import Tensor
@@ -13,6 +15,7 @@ from pgsclip.data.source import Source
 from pgsclip.data.spec import find_held_out, open_source
 from pgsclip.data.word_counts import word_counts
 from pgsclip.errors import ConfigError, PluginError
+from pgsclip.evaluation.during import open_suite
 from pgsclip.evaluation.held_out import HeldOut, held_out_sets
 from pgsclip.masking.build import build_masker
 from pgsclip.masking.selection import refuse_range
@@ -125,4 +128,8 @@ def open_held_out(config: RunConfig, built: BuiltModel) -> list[HeldOut]:
         DataError: it is not there. Said before the run starts, not when it ends.
     """
     spec = find_held_out(config.data.spec) if config.evaluate.data == "auto" else config.evaluate.data
-    return held_out_sets(spec, config.data, built.preprocess_eval(), built.tokenizer, config.evaluate.batch_size)
+    sets = held_out_sets(spec, config.data, built.preprocess_eval(), built.tokenizer, config.evaluate.batch_size)
+    if config.evaluate.suite is not None:
+        root, size = Path(config.evaluate.data_root), config.evaluate.batch_size
+        sets.append(open_suite(config.evaluate.suite, root, built.preprocess_eval(), size))
+    return sets

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from pgsclip.config.files import write_atomically
 from pgsclip.config.resolve import to_yaml
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import RunError
@@ -93,16 +94,6 @@ def default_path(config: RunConfig, *, resume: bool) -> Path:
         taken = candidate
         number += 1
     return taken if resume else candidate
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write under a temporary name, flush to disk, rename: a reader sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _environment() -> dict[str, object]:

@@ -28,7 +28,9 @@ finally:
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["recipes"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["eval", "all", "--help"], ["recipes"], ["--version"]]
+)
 def test_help_and_lists_import_nothing_heavy(process: Process, arguments: list[str]) -> None:
     done = process("-c", _HEAVY.format(arguments=arguments))
     assert "LOADED []" in done.stdout, done.stdout + done.stderr
@@ -54,7 +56,7 @@ def test_version_is_printed_without_a_command(cli: Callable[..., Any]) -> None:
 
 def test_without_a_command_the_commands_are_listed(cli: Callable[..., Any]) -> None:
     said = cli()
-    for name in ("train", "viz-mask", "maskers", "recipes", "bench"):
+    for name in ("train", "eval", "report", "compare", "viz-mask", "maskers", "recipes", "data", "bench"):
         assert name in said.out + said.err
 
 

@@ -1,0 +1,48 @@
+"""`pgsclip data`: what lies on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+data = typer.Typer(help="What lies on disk.", no_args_is_help=True)
+
+
+@data.callback()
+def _root() -> None:
+    """Data."""
+
+
+@data.command("eval-sets")
+def eval_sets(
+    data_root: Annotated[Path, typer.Option(help="Where the sets lie, each as wds_NAME or NAME.")] = Path("data"),
+) -> None:
+    """The evaluation sets: those that are there with their sizes, the missing ones with where to get them."""
+    from pgsclip.config.suites import FAMILIES, PAPER, Job, canonical
+    from pgsclip.evaluation.layouts import HOW_TO_GET, MissingSetError, kind_of, locate, places, source_of
+
+    sets = {family: list(PAPER[family]) for family in FAMILIES}
+    known = {name for names in sets.values() for name in names}
+    for folder in sorted(data_root.glob("wds_*")) if data_root.is_dir() else []:
+        name = canonical(folder.name.removeprefix("wds_"))
+        if name not in known:
+            sets[kind_of(name, data_root)].append(name)
+    width = max(len(name) for names in sets.values() for name in names)
+    missing = 0
+    for family, names in sets.items():
+        typer.echo(f"{family}")
+        for name in names:
+            try:
+                found = locate(Job(family, name), data_root)
+            except MissingSetError as error:
+                there = any(folder.is_dir() for folder in places(name, data_root))
+                typer.echo(f"  {name:{width}}  {error if there else f'missing       {source_of(name)}'}")
+                missing += 1
+                continue
+            splits = " and ".join(found.splits)
+            shards = f", {found.shards} test shard{'s' * (found.shards != 1)}" if found.shards else ""
+            typer.echo(f"  {name:{width}}  {found.bytes / 2**20:8.1f} MiB  {splits}{shards}  {found.folder}")
+    if missing:
+        typer.echo(f"\n{missing} are missing in {data_root}. {HOW_TO_GET}")

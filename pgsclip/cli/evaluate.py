@@ -1,0 +1,191 @@
+"""`pgsclip eval`: one checkpoint on the sets of five families of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pgsclip.evaluation.evaluate import Report
+
+evaluation = typer.Typer(help="Evaluate any CLIP checkpoint: ours, open_clip's, the authors'.", no_args_is_help=True)
+
+Checkpoint = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[CHECKPOINT|RUN]", help="Run folder, checkpoint folder, MODEL:TAG, MODEL:FILE or local-dir:FOLDER."
+    ),
+]
+Suite = Annotated[str, typer.Option(metavar="paper|FILE", help="Which sets; a file names one set a line.")]
+Datasets = Annotated[str | None, typer.Option(metavar="A,B", help="These sets instead, such as wds/clipart.")]
+DataRoot = Annotated[Path, typer.Option(help="Where the sets lie, each as wds_NAME or NAME.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images encoded at once on one process.")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Loader processes; chosen by the set when not given.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Precision = Annotated[str, typer.Option(metavar="auto|fp32|amp", help="auto: amp on a GPU, fp32 elsewhere.")]
+Out = Annotated[Path | None, typer.Option(help="Folder of results; RUN/eval or ./eval when not given.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all figures here as well.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch missing sets and weights.")]
+Demo = Annotated[
+    bool, typer.Option("--demo", help="Generated sets, and the untrained smoke model without a checkpoint.")
+]
+
+_HELP = {
+    "zeroshot": "Classification by class names alone: 17 sets.",
+    "retrieval": "Image to text and text to image: MS-COCO, Flickr8k, Flickr30k.",
+    "linear-probe": "A linear layer on frozen features: CIFAR-10, CIFAR-100, ImageNet-1K.",
+    "robustness": "ImageNet and five variants of it, by class names alone.",
+    "compositionality": "SugarCrepe's seven parts: the right caption against one that is nearly right.",
+    "all": "All five families.",
+}
+
+
+def _command(family: str) -> Callable[..., None]:
+    def command(
+        checkpoint: Checkpoint = None,
+        suite: Suite = "paper",
+        datasets: Datasets = None,
+        data_root: DataRoot = Path("data"),
+        batch_size: BatchSize = 64,
+        workers: Workers = None,
+        device: Device = "auto",
+        precision: Precision = "auto",
+        out: Out = None,
+        json_file: JsonFile = None,
+        download: Download = False,
+        demo: Demo = False,
+    ) -> None:
+        from pgsclip.config.suites import FAMILIES
+
+        families = list(FAMILIES) if family == "all" else [family]
+        _run(
+            families, checkpoint, suite, datasets, data_root, batch_size, workers, device, precision, out, json_file,
+            download, demo,
+        )  # fmt: skip
+
+    command.__doc__ = _HELP[family]
+    return command
+
+
+for _family in _HELP:
+    evaluation.command(_family)(_command(_family))
+
+
+def _run(
+    families: list[str],
+    checkpoint: str | None,
+    suite: str,
+    datasets: str | None,
+    root: Path,
+    batch_size: int,
+    workers: int | None,
+    device_name: str,
+    precision: str,
+    out: Path | None,
+    json_file: Path | None,
+    download: bool,
+    demo: bool,
+) -> None:
+    import shlex
+    import sys
+
+    from rich.console import Console
+
+    from pgsclip.config.suites import canonical, plan_jobs
+    from pgsclip.errors import ConfigError
+    from pgsclip.evaluation.demo import MODEL, write_demo_sets
+    from pgsclip.evaluation.evaluate import Options, evaluate, nothing_done
+    from pgsclip.evaluation.layouts import kind_of
+    from pgsclip.evaluation.subject import find_source, open_subject, untrained
+    from pgsclip.training.build import open_device
+    from pgsclip.training.distributed import barrier, join, leave, read_world
+
+    if checkpoint is None and not demo:
+        raise ConfigError(
+            "There is no checkpoint to evaluate. Give a run folder, MODEL:TAG, MODEL:FILE or local-dir:FOLDER; "
+            "--demo evaluates the untrained smoke model on generated sets."
+        )
+    if precision not in ("auto", "fp32", "amp"):
+        raise ConfigError(f"--precision {precision!r} is not one of auto, fp32 and amp.")
+    world = read_world()
+    device = open_device(device_name, world)
+    if precision == "auto":
+        precision = "amp" if device.type == "cuda" else "fp32"
+    if out is None:
+        run = find_source(checkpoint).run if checkpoint else None
+        out = (run or Path()) / "eval"
+    if demo:
+        suite, root = "demo", out / "demo-sets"
+    join(world, device)
+    try:
+        if demo and world.leads:
+            write_demo_sets(root)
+        barrier()
+        named = [canonical(name) for name in (datasets or "").split(",") if name.strip()]
+        jobs = plan_jobs(families, suite, named, {name: kind_of(name, root) for name in named})
+        if download and world.leads:
+            from pgsclip.evaluation.download import fetch
+
+            fetch(jobs, root, typer.echo)
+        barrier()
+        subject = (
+            untrained(MODEL, device)
+            if checkpoint is None
+            else open_subject(checkpoint, device, download=download, precision=precision)
+        )
+        options = Options(root, out, batch_size, workers, precision, command=shlex.join(["pgsclip", *sys.argv[1:]]))
+        console = Console(stderr=True)
+        show = console.status("reading") if world.leads and console.is_terminal else _Silence()
+        with show as status:
+            report = evaluate(
+                subject, jobs, options, typer.echo, lambda name, done: status.update(f"{name}: {done:,} images")
+            )
+        barrier()
+    finally:
+        leave()
+    if not world.leads:
+        return
+    error = nothing_done(report)
+    if error is not None:
+        raise error
+    _finish(report, out, json_file)
+
+
+def _finish(report: Report, out: Path, json_file: Path | None) -> None:
+    from pgsclip.config.averages import averages
+    from pgsclip.config.files import write_atomically
+    from pgsclip.errors import RunError
+
+    for name, value in averages(report.results).items():
+        typer.echo(f"{name}: {value:.1%}")
+    if report.skipped:
+        typer.echo(f"{report.skipped} of {len(report.results)} results were there already and were not computed again.")
+    if report.missing:
+        typer.echo(
+            f"{len(report.missing)} sets were left out; `pgsclip data eval-sets` says how to get them.", err=True
+        )
+    typer.echo(f"Results: {out}")
+    if json_file:
+        import json
+
+        content = [result.model_dump(exclude={"outcomes"}) for result in report.results]
+        try:
+            write_atomically(json_file, json.dumps(content, indent=1) + "\n")
+        except OSError as error:
+            raise RunError(f"The figures cannot be written to {json_file}: {error.strerror}.") from None
+
+
+class _Silence:
+    """A status line that nobody sees."""
+
+    def __enter__(self) -> _Silence:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, _: str) -> None:
+        pass

@@ -1,0 +1,121 @@
+"""`pgsclip report` and `pgsclip compare`: what came out, beside the paper and beside each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from pgsclip.report.page import Panel
+    from pgsclip.report.runs import Subject
+
+
+def report(
+    subjects: Annotated[list[Path], typer.Argument(metavar="RUN|RESULTS...", help="Run folders, or results of eval.")],
+    out: Annotated[Path | None, typer.Option(help="The page; RUN/report.html or ./report.html when not given.")] = None,
+    masks: Annotated[bool, typer.Option(help="Also what the run's masker keeps of some of its images.")] = True,
+) -> None:
+    """One HTML page with the paper's tables and ours, plots and galleries; Markdown, CSV and LaTeX beside it.
+
+    **Examples**
+
+    `pgsclip report runs/clipart-pgs-0.5`
+
+    `pgsclip report runs/a runs/b eval --out both.html`
+    """
+    from pgsclip.report.formats import as_csv, latex, markdown
+    from pgsclip.report.page import as_models, build_page
+    from pgsclip.report.paper import load_paper
+    from pgsclip.report.runs import open_subject
+    from pgsclip.report.tables import build_tables
+
+    found = [one for path in subjects for one in open_subject(path)]
+    if out is None:
+        first = subjects[0]
+        out = (first if (first / "config.yaml").is_file() else Path()) / "report.html"
+    paper = load_paper()
+    tables = build_tables(as_models(found), paper)
+    sheet = _mask_sheet(found) if masks else []
+    written = {
+        out: build_page(found, paper, sheet),
+        out.with_suffix(".md"): markdown(tables),
+        out.with_suffix(".csv"): as_csv(tables),
+        out.with_suffix(".tex"): latex(tables),
+    }
+    _write(written)
+    typer.echo("\n".join(str(path) for path in written))
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Two or more run folders.")],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("compare.html"),
+) -> None:
+    """Runs at equal samples, equal FLOPs and equal time, and their final metrics with the paired difference."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pgsclip.errors import RunError
+    from pgsclip.report.compare import compare_page, describe, final_lines
+    from pgsclip.report.cost import cost_of
+    from pgsclip.report.runs import open_subject
+
+    if len(runs) < 2:
+        raise RunError(f"There is only {runs[0]} to compare. Give two or more run folders.")
+    for path in runs:
+        if not (path / "config.yaml").is_file():
+            raise RunError(f"{path} is not a run folder: it has no config.yaml. Give the --out of `pgsclip train`.")
+    found = [one for path in runs for one in open_subject(path)]
+    lines = final_lines(found)
+    _write({out: compare_page(found, [cost_of(one.config) for one in found], lines)})
+    table = Table("", *(one.name for one in found), box=None)
+    for line in lines:
+        cells = []
+        for value, difference in zip(line.values, line.differences, strict=True):
+            cells.append("–" if value is None else f"{value:.1f}" + (f"  {describe(difference)}" if difference else ""))
+        table.add_row(f"{line.family} {line.dataset} {line.metric}", *cells)
+    Console(width=200 if not Console().is_terminal else None).print(table)
+    typer.echo(str(out))
+
+
+def _write(files: dict[Path, str]) -> None:
+    from pgsclip.config.files import write_atomically
+    from pgsclip.errors import RunError
+
+    for path, content in files.items():
+        try:
+            write_atomically(path, content)
+        except OSError as error:
+            raise RunError(f"The report cannot be written to {path}: {error.strerror}. Give another --out.") from None
+
+
+def _mask_sheet(subjects: list[Subject]) -> list[list[Panel]]:
+    """What each run's masker keeps of the same few images, drawn as `pgsclip viz-mask` does."""
+    import io
+
+    from pgsclip.errors import PgsclipError
+    from pgsclip.masking.handle import masker
+    from pgsclip.report.page import Panel
+    from pgsclip.viz.explain import Column, row_of_panels
+    from pgsclip.viz.samples import sample_pictures
+
+    configs = [one.config for one in subjects if one.config is not None and one.config.masker.name != "none"]
+    if not configs:
+        return []
+    try:
+        columns = [Column(masker(c.masker.name, **c.masker.params), c.masker.ratio) for c in configs]
+        pictures = sample_pictures(configs[0].data)
+        rows = [row_of_panels(picture, columns, seed=0, explain=False) for picture in pictures]
+    except PgsclipError as error:  # the data may lie on another machine
+        typer.echo(f"There is no mask sheet: {error}", err=True)
+        return []
+
+    def panel(title: str, image: Image, note: str) -> Panel:
+        content = io.BytesIO()
+        image.save(content, "JPEG", quality=85)
+        return Panel(title, content.getvalue(), note)
+
+    return [[panel(one.title, one.image, one.note) for one in row] for row in rows]

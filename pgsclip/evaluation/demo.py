@@ -1,0 +1,85 @@
+"""Small generated sets for all five families, in clip-benchmark's layouts: what `--demo` evaluates on."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from pgsclip.data.generated import COLOURS, HELD_OUT, TEMPLATES, TRAINING, Scene, classes, scene
+
+MODEL = "pgsclip-smoke"
+_TEST, _TRAIN = 240, 480
+
+
+def write_demo_sets(root: Path) -> None:
+    """Write the sets of the suite `demo`; those that are whole already are left as they are."""
+    marker = root / "complete"
+    if marker.exists():
+        return
+    test = [scene(HELD_OUT, index) for index in range(_TEST)]
+    train = [scene(TRAINING, index) for index in range(_TRAIN)]
+    _write_classes(root / "wds_demo-shapes", {"train": train, "test": test}, lambda image: image)
+    _write_classes(root / "wds_demo-noisy", {"test": test}, _noisy)
+    _write_classes(root / "wds_demo-grey", {"test": test}, lambda image: ImageOps.grayscale(image).convert("RGB"))
+    captions = root / "wds_demo-captions"
+    write_shards(captions, "test", ((image_of(one), "txt", one.caption) for one in test), 1)
+    (captions / "dataset_type.txt").write_text("retrieval", encoding="utf-8")
+    _write_pairs(root / "sugar_crepe", test)
+    marker.write_text("", encoding="utf-8")
+
+
+def write_shards(folder: Path, split: str, items: Iterable[tuple[Image.Image, str, str]], shards: int) -> None:
+    """Write (image, extension, text) as `split/0.tar` … and `split/nshards.txt`."""
+    found = list(items)
+    (folder / split).mkdir(parents=True, exist_ok=True)
+    for shard in range(shards):
+        with tarfile.open(folder / split / f"{shard}.tar", "w") as tar:
+            for number, (image, extension, text) in enumerate(found[shard::shards]):
+                content = io.BytesIO()
+                image.save(content, "PNG")
+                for name, data in (("png", content.getvalue()), (extension, text.encode())):
+                    member = tarfile.TarInfo(f"s{number:06d}.{name}")
+                    member.size = len(data)
+                    tar.addfile(member, io.BytesIO(data))
+    (folder / split / "nshards.txt").write_text(str(shards), encoding="utf-8")
+
+
+def image_of(one: Scene) -> Image.Image:
+    """The picture of a scene."""
+    return Image.fromarray(one.image)
+
+
+def _write_classes(folder: Path, splits: dict[str, list[Scene]], change: Callable[[Image.Image], Image.Image]) -> None:
+    for split, scenes in splits.items():
+        write_shards(folder, split, ((change(image_of(one)), "cls", str(one.label)) for one in scenes), 2)
+    (folder / "classnames.txt").write_text("\n".join(classes()), encoding="utf-8")
+    (folder / "zeroshot_classification_templates.txt").write_text("\n".join(TEMPLATES), encoding="utf-8")
+
+
+def _write_pairs(folder: Path, scenes: list[Scene]) -> None:
+    """SugarCrepe's layout: the wrong caption names another colour."""
+    (folder / "val2017").mkdir(parents=True, exist_ok=True)
+    entries = {}
+    names = list(COLOURS)
+    for number, one in enumerate(scenes):
+        file = f"{number:012d}.jpg"
+        image_of(one).save(folder / "val2017" / file, quality=95)
+        other = names[(names.index(one.colour) + 1 + number % (len(names) - 1)) % len(names)]
+        entries[str(number)] = {
+            "filename": file,
+            "caption": f"a {one.colour} {one.shape}",
+            "negative_caption": f"a {other} {one.shape}",
+        }
+    (folder / "swap_att.json").write_text(json.dumps(entries), encoding="utf-8")
+
+
+def _noisy(image: Image.Image) -> Image.Image:
+    pixels = np.asarray(image, np.float32)
+    noise = np.random.default_rng(0).normal(0, 40, pixels.shape)
+    return Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8))

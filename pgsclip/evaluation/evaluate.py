@@ -1,0 +1,229 @@
+"""Jobs on a model: what is done is skipped, what is missing is named, the rest is computed and written down."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pgsclip.config.result import Result, file_name, load_result, save_result
+from pgsclip.config.schema import ProbeConfig
+from pgsclip.config.suites import Job
+from pgsclip.errors import PgsclipError
+from pgsclip.evaluation import metrics
+from pgsclip.evaluation.classifier import ClassifierCache
+from pgsclip.evaluation.encoder import Encoder
+from pgsclip.evaluation.features import Encoded, encode_images, encode_texts, from_all, ranks
+from pgsclip.evaluation.gallery import write_gallery
+from pgsclip.evaluation.layouts import Found, MissingSetError, locate
+from pgsclip.evaluation.metrics import Scores
+from pgsclip.evaluation.probe import probe
+from pgsclip.evaluation.reading import Opened, open_set
+from pgsclip.evaluation.subject import Subject
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Report:
+    """What an evaluation came to."""
+
+    results: list[Result] = field(default_factory=list)
+    skipped: int = 0
+    """Results that were there already."""
+    missing: list[str] = field(default_factory=list)
+    """A sentence for each set that could not be evaluated."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to evaluate."""
+
+    root: Path
+    out: Path | None = None
+    """Where results lie; without it nothing is written or read."""
+    batch_size: int = 256
+    workers: int | None = None
+    precision: str = "fp32"
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    command: str = ""
+
+
+def evaluate(
+    subject: Subject, jobs: Iterable[Job], options: Options, say: Say, progress: Callable[[str, int], None]
+) -> Report:
+    """All jobs, on all ranks together.
+
+    Args:
+        say: told one finished line at a time, on the leading rank.
+        progress: told the job and how many of its images are done.
+    """
+    report = Report()
+    work = Work(subject.encoder, subject.transform, subject.weights, options)
+    leads = ranks()[0] == 0
+    for job in jobs:
+        try:
+            found = locate(job, options.root)
+            settings = work.settings(job, found)
+            path = options.out and options.out / file_name(subject.weights, job.dataset, job.family, settings)
+            known = from_all(load_result(path) if leads and path and path.exists() else None)[0]
+            if known is not None:
+                report.results.append(known)
+                report.skipped += 1
+                continue
+            began = time.perf_counter()
+            scores, samples, classes = work.scores(job, found, lambda done, job=job: progress(job.dataset, done))  # type: ignore[misc]
+        except MissingSetError as error:
+            report.missing.append(str(error))
+            if leads:
+                say(f"left out: {error}")
+            continue
+        result = Result(
+            model=subject.name,
+            architecture=subject.architecture,
+            weights=subject.weights,
+            dataset=job.dataset,
+            family=job.family,
+            settings=settings,
+            metrics=scores.metrics,
+            chance=scores.chance,
+            samples=samples,
+            classes=classes,
+            seconds=round(time.perf_counter() - began, 3),
+            command=options.command,
+            outcomes={name: pack(bits) for name, bits in scores.outcomes.items()},
+            questions={name: len(bits) for name, bits in scores.outcomes.items()},
+        )
+        report.results.append(result)
+        if leads:
+            if options.out:
+                if job.family == "retrieval":
+                    work.keep_gallery(found, options.out / file_name(result.weights, job.dataset, job.family, settings))
+                save_result(result, options.out)
+            say(line(result))
+    return report
+
+
+@dataclass
+class Work:
+    """Features and classifiers of one model, each computed once."""
+
+    encoder: Encoder
+    transform: Callable[[Any], Tensor]
+    weights: str
+    options: Options
+
+    def __post_init__(self) -> None:
+        folder = self.options.out / "classifiers" if self.options.out else None
+        self._classifiers = ClassifierCache(f"{self.weights}-{self.options.precision}", folder)
+        self._encoded: dict[tuple[Path, str], tuple[Opened, Encoded]] = {}
+        self._last: tuple[Encoded, Tensor, list[int], list[str]] | None = None
+
+    def settings(self, job: Job, found: Found) -> dict[str, Any]:
+        """What the numbers depend on beside weights and set."""
+        own: dict[str, Any] = {"precision": self.options.precision, "data": found.fingerprint("test")}
+        if job.family == "linear-probe":
+            own |= {"probe": self.options.probe.model_dump(), "train_data": found.fingerprint("train")}
+        return own
+
+    def scores(self, job: Job, found: Found, progress: Callable[[int], None]) -> tuple[Scores, int, int | None]:
+        """Metrics, number of images, number of classes; the same on all ranks."""
+        opened, encoded = self._images(found, "test", progress)
+        classes: int | None = len(opened.classes)
+        if job.family == "retrieval":
+            return self._retrieval(encoded), len(encoded.places), None
+        if job.family == "compositionality":
+            texts = [caption for pair in encoded.targets for caption in list(pair)[:2]]
+            features = encode_texts(texts, self.encoder, self.options.batch_size).view(len(encoded.places), 2, -1)
+            return metrics.selection(encoded.features, features), len(encoded.places), None
+        if job.family == "linear-probe":
+            _, train = self._images(found, "train", progress)
+            scores = probe(
+                (train.features, _labels(train)),
+                (encoded.features, _labels(encoded)),
+                self.options.probe,
+                self.encoder.device,
+            )
+            return scores, len(encoded.places), classes
+        classifier = self._classifiers.get(self.encoder, opened.classes, opened.templates, self.options.batch_size)
+        return metrics.classification(encoded.features, _labels(encoded), classifier), len(encoded.places), classes
+
+    def keep_gallery(self, found: Found, result: Path) -> None:
+        """Some queries of the last retrieval with their best answers, for the report."""
+        if self._last is not None:
+            write_gallery(found, *self._last, result)
+
+    def _images(self, found: Found, split: str, progress: Callable[[int], None]) -> tuple[Opened, Encoded]:
+        key = (found.folder, f"{found.dataset}/{split}")
+        if key not in self._encoded:
+            rank, world = ranks()
+            opened = open_set(
+                found,
+                split,
+                self.transform,
+                batch_size=self.options.batch_size,
+                workers=self.options.workers,
+                rank=rank,
+                world=world,
+            )
+            blank = self.transform(Image.new("RGB", (8, 8)))
+            encoded = encode_images(opened.batches, self.encoder, blank, progress)
+            if not encoded.places:
+                raise MissingSetError(
+                    f"The set {found.dataset} in {found.folder} holds no sample in its {split} split."
+                )
+            if split == "train":  # ImageNet's is large, and used once
+                return opened, encoded
+            self._encoded[key] = opened, encoded
+        return self._encoded[key]
+
+    def _retrieval(self, encoded: Encoded) -> Scores:
+        texts = [caption for captions in encoded.targets for caption in captions]
+        image_of_text = [index for index, captions in enumerate(encoded.targets) for _ in captions]
+        features = encode_texts(texts, self.encoder, self.options.batch_size)
+        self._last = encoded, features, image_of_text, texts
+        return metrics.retrieval(encoded.features, features, image_of_text)
+
+
+def line(result: Result) -> str:
+    """`zeroshot cifar10: acc1 31.2% (chance 10.0%), …` for a person."""
+    shown = [
+        f"{name} {value:.1%}" + (f" (chance {result.chance[name]:.1%})" if name in result.chance else "")
+        for name, value in result.metrics.items()
+        if not name.endswith("mean_per_class_recall")
+    ]
+    return f"{result.family} {result.dataset}: {', '.join(shown)}; {result.samples:,} images, {result.seconds:.1f} s"
+
+
+def pack(bits: Tensor) -> str:
+    """One bit per answer, base64."""
+    return base64.b64encode(np.packbits(bits.numpy().astype(bool)).tobytes()).decode("ascii")
+
+
+def _labels(encoded: Encoded) -> Tensor:
+    if isinstance(encoded.targets[0], int):
+        return torch.tensor(encoded.targets)
+    return torch.from_numpy(np.stack([np.asarray(target) for target in encoded.targets])).long()
+
+
+def nothing_done(report: Report) -> PgsclipError | None:
+    """The error of an evaluation in which no set was there."""
+    if report.results or not report.missing:
+        return None
+    return MissingSetError(
+        "None of the sets could be evaluated.\n  "
+        + "\n  ".join(report.missing[:3])
+        + (
+            f"\n  and {len(report.missing) - 3} more; `pgsclip data eval-sets` lists all."
+            if len(report.missing) > 3
+            else ""
+        )
+    )

@@ -1,0 +1,227 @@
+"""Where a set lies on disk, in which of clip-benchmark's layouts, and what to say when it does not.
+
+Files are looked at before clip-benchmark is asked, because it would try to download what is missing and leave files of
+no bytes behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pgsclip.config.suites import FAMILIES, Job, canonical, spellings
+from pgsclip.errors import DataError
+
+Kind = Literal["wds", "sugar_crepe", "flickr", "mscoco"]
+
+_WDS_LAYOUT = (
+    "classnames.txt, zeroshot_classification_templates.txt, {split}/nshards.txt and {split}/0.tar to N-1.tar "
+    "(pairs of an image and .cls)"
+)
+_RETRIEVAL_LAYOUT = (
+    "dataset_type.txt with the word retrieval, {split}/nshards.txt and {split}/0.tar to N-1.tar (pairs of an image "
+    "and .txt, one caption a line)"
+)
+
+HOW_TO_GET = (
+    "A set is looked for in wds_NAME (slashes as dashes), then in NAME. `pgsclip eval FAMILY CHECKPOINT --download` "
+    "fetches what is on the hub. The layout, for SPLIT test (and train for the linear probe): "
+    f"{_WDS_LAYOUT.format(split='SPLIT')}; for retrieval: {_RETRIEVAL_LAYOUT.format(split='SPLIT')}; SugarCrepe: "
+    "sugar_crepe/PART.json and sugar_crepe/val2017/."
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A set that is there."""
+
+    dataset: str
+    folder: Path
+    kind: Kind
+    type: str
+    """classification, multilabel, retrieval or selection (one image, a right and a wrong caption)."""
+    splits: tuple[str, ...]
+    shards: int
+    """Of the test split; 0 when the layout has none."""
+    bytes: int
+
+    def fingerprint(self, split: str) -> str:
+        """Changes when the files of the split, the classes or the templates do; costs no reading of images."""
+        digest = hashlib.sha256()
+        texts = sorted(self.folder.glob("*.txt")) if self.kind == "wds" else []
+        folder = self.folder / split if self.kind == "wds" else self.folder
+        for path in texts:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        if self.kind == "sugar_crepe":
+            folder = self.folder / f"{_part(self.dataset)}.json"
+        files = [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.is_file())
+        for path in files:
+            digest.update(f"{path.relative_to(self.folder)}\0{path.stat().st_size}\0".encode())
+        return digest.hexdigest()[:16]
+
+
+class MissingSetError(DataError):
+    """A set is not there, or not whole."""
+
+
+def places(dataset: str, root: Path) -> list[Path]:
+    """The folders that are looked in, in turn: `wds_NAME` with slashes as dashes, then `NAME`."""
+    names = spellings(canonical(dataset))
+    dashed = [name.replace("/", "-") for name in names]
+    return list(
+        dict.fromkeys([*(root / f"wds_{name}" for name in dashed), *(root / name for name in (*dashed, *names))])
+    )
+
+
+def locate(job: Job, root: Path) -> Found:
+    """The set of a job.
+
+    Raises:
+        MissingSetError: a sentence with the folder that was looked in, the layout and how to get it.
+    """
+    splits = ("train", "test") if job.family == "linear-probe" else ("test",)
+    for folder in places(job.dataset, root):
+        if any((folder / split / "nshards.txt").exists() for split in ("test", "train")):
+            return _checked(_wds(job.dataset, folder), job, splits)
+    found = _classic(job, root)
+    if found is None:
+        raise MissingSetError(missing_sentence(job, root))
+    return found
+
+
+def kind_of(dataset: str, root: Path) -> str:
+    """The family that a set's own files put it in; zeroshot when nothing is known."""
+    if dataset.startswith("sugar_crepe"):
+        return "compositionality"
+    for family in FAMILIES:
+        try:
+            found = locate(Job(family, dataset), root)
+        except MissingSetError:
+            continue
+        return "retrieval" if found.type == "retrieval" else "zeroshot"
+    return "zeroshot"
+
+
+def missing_sentence(job: Job, root: Path) -> str:
+    """What was looked for where, and how to get it."""
+    looked = [folder for folder in places(job.dataset, root) if "/" not in str(folder.relative_to(root))]
+    where = " or ".join(str(folder) for folder in looked[:2])
+    split = "train and test" if job.family == "linear-probe" else "test"
+    if job.family == "compositionality":
+        return (
+            f"The set {job.dataset} is not in {root / 'sugar_crepe'}. Expected there: {_part(job.dataset)}.json and "
+            f"the COCO images in val2017/. Get the json from github.com/RAIVNLab/sugar-crepe (folder data) and "
+            f"http://images.cocodataset.org/zips/val2017.zip."
+        )
+    layout = (_RETRIEVAL_LAYOUT if job.family == "retrieval" else _WDS_LAYOUT).format(split="SPLIT")
+    return (
+        f"The set {job.dataset} is not in {where}. Expected there, for SPLIT {split}: {layout}. "
+        f"Get it from huggingface.co/datasets/{hub_name(job.dataset)}, or let --download do so."
+    )
+
+
+def source_of(dataset: str) -> str:
+    """Where a set can be had, in a few words."""
+    if dataset.startswith("sugar_crepe/"):
+        return "github.com/RAIVNLab/sugar-crepe and COCO val2017"
+    return f"huggingface.co/datasets/{hub_name(dataset)}"
+
+
+def hub_name(dataset: str) -> str:
+    """Where clip-benchmark's own WebDataset copies are."""
+    return f"clip-benchmark/wds_{spellings(canonical(dataset))[-1].replace('/', '-')}"
+
+
+def _wds(dataset: str, folder: Path) -> Found:
+    type_file = folder / "dataset_type.txt"
+    kind = type_file.read_text(encoding="utf-8").strip().lower() if type_file.exists() else "classification"
+    splits = tuple(split for split in ("train", "test") if (folder / split / "nshards.txt").exists())
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    shards = _shard_count(folder, "test") if "test" in splits else 0
+    return Found(dataset, folder, "wds", kind, splits, shards, size)
+
+
+def _checked(found: Found, job: Job, splits: tuple[str, ...]) -> Found:
+    """A WebDataset folder with everything that the family needs."""
+    wanted = {"retrieval": ("retrieval",), "compositionality": ("retrieval",)}.get(
+        job.family, ("classification", "multilabel")
+    )
+    if found.type not in wanted:
+        says = (
+            f"its dataset_type.txt says {found.type}"
+            if (found.folder / "dataset_type.txt").exists()
+            else ("it has no dataset_type.txt and so holds classes")
+        )
+        raise MissingSetError(
+            f"The set {found.dataset} in {found.folder} cannot be used for {job.family}: {says}, and {job.family} "
+            f"needs {' or '.join(wanted)}. Evaluate it with `pgsclip eval "
+            f"{'retrieval' if found.type == 'retrieval' else 'zeroshot'}`."
+        )
+    needed = ["classnames.txt", "zeroshot_classification_templates.txt"] if "retrieval" not in wanted else []
+    for split in splits:
+        if split not in found.splits:
+            raise MissingSetError(
+                f"The set {found.dataset} in {found.folder} has no {split} split: {split}/nshards.txt is missing."
+            )
+        needed += [f"{split}/{number}.tar" for number in range(_shard_count(found.folder, split))]
+    for name in needed:
+        path = found.folder / name
+        if not path.is_file() or path.stat().st_size == 0:
+            state = "is empty" if path.is_file() else "is missing"
+            raise MissingSetError(
+                f"The set {found.dataset} in {found.folder} is not whole: {name} {state}. "
+                f"Get it again from huggingface.co/datasets/{hub_name(found.dataset)}."
+            )
+    type_ = "selection" if job.family == "compositionality" else found.type
+    return Found(found.dataset, found.folder, found.kind, type_, found.splits, found.shards, found.bytes)
+
+
+def _shard_count(folder: Path, split: str) -> int:
+    path = folder / split / "nshards.txt"
+    text = path.read_text(encoding="utf-8").strip()
+    if not text.isdigit() or int(text) == 0:
+        raise MissingSetError(f"{path} holds {text!r}; expected the number of shards, such as 1.")
+    return int(text)
+
+
+def _classic(job: Job, root: Path) -> Found | None:
+    """The layouts of clip-benchmark that are not WebDataset: SugarCrepe, Flickr and COCO captions."""
+    if job.family == "compositionality" and job.dataset.startswith("sugar_crepe/"):
+        folder, kind = root / "sugar_crepe", "sugar_crepe"
+        needed, images = [folder / f"{_part(job.dataset)}.json"], folder / "val2017"
+    elif job.family == "retrieval" and job.dataset in ("flickr8k", "flickr30k"):
+        folder, kind = root / job.dataset, "flickr"
+        needed, images = [folder / f"{job.dataset}_test_karpathy.txt"], folder
+    elif job.family == "retrieval" and job.dataset == "mscoco_captions":
+        folder, kind = root / job.dataset, "mscoco"
+        needed, images = [folder / "coco_test_karpathy.json"], folder / "val2014"
+    else:
+        return None
+    if not folder.is_dir() or not needed[0].exists():
+        return None
+    for path in needed:
+        if path.stat().st_size == 0:
+            raise MissingSetError(
+                f"{path} has no bytes, as a download that failed leaves it. Delete it and get it again."
+            )
+        if path.suffix == ".json":
+            _check_json(path)
+    if not images.is_dir():
+        raise MissingSetError(f"The set {job.dataset} has {needed[0]} but no images: the folder {images} is missing.")
+    size = sum(path.stat().st_size for path in needed)
+    type_ = "selection" if kind == "sugar_crepe" else "retrieval"
+    return Found(job.dataset, folder, kind, type_, ("test",), 0, size)  # type: ignore[arg-type]
+
+
+def _check_json(path: Path) -> None:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise MissingSetError(f"{path} is not readable JSON: {error}. Delete it and get it again.") from None
+
+
+def _part(dataset: str) -> str:
+    return dataset.rpartition("/")[2]

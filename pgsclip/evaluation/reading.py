@@ -1,0 +1,220 @@
+"""Batches of a set, through clip-benchmark's own datasets.
+
+What is changed on the way, each at one place below: members that would be unpickled are dropped, processes share a set
+sample by sample, and every sample knows its place, so that results are in the same order however many processes and
+workers have read it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from clip_benchmark.datasets.builder import build_dataset
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from webdataset.autodecode import Decoder
+from webdataset.cache import StreamingOpen
+
+from pgsclip.errors import DataError
+from pgsclip.evaluation.layouts import Found, MissingSetError
+
+Transform = Callable[[Any], Any]
+Place = tuple[int, int]
+"""Number of the shard, number of the sample within it."""
+
+_KNOWN = ("jpg", "jpeg", "png", "webp", "cls", "npy", "txt")
+_SMALL = 64 * 2**20
+"""Bytes up to which starting worker processes costs more than they save."""
+
+
+class Batch(NamedTuple):
+    """Images with what belongs to them."""
+
+    images: Float[Tensor, "B 3 H W"]
+    targets: list[Any]
+    """Class number, vector of labels, or captions, for each image."""
+    places: list[Place]
+
+
+class Opened(NamedTuple):
+    """A set that is open for reading."""
+
+    batches: Iterable[Batch]
+    classes: list[str]
+    templates: list[str]
+
+
+def open_set(
+    found: Found,
+    split: str,
+    transform: Transform,
+    *,
+    batch_size: int,
+    workers: int | None = None,
+    rank: int = 0,
+    world: int = 1,
+    only: set[Place] | None = None,
+    collate: Callable[[list[Any]], Any] | None = None,
+) -> Opened:
+    """This rank's share of a split.
+
+    Args:
+        workers: loader processes; chosen by the size of the set when None, never more than there are shards.
+        only: the samples at these places alone; the others are not decoded.
+
+    Raises:
+        DataError: while it is read: damaged shards or images, members missing.
+    """
+    dataset = _build(found, split, transform)
+    count = 0
+    if found.kind == "wds":
+        stage = _Stage(rank, world, only)
+        opener = next(i for i, step in enumerate(dataset.pipeline) if isinstance(step, StreamingOpen))
+        dataset.pipeline[opener] = _open_files
+        decoder = next(i for i, step in enumerate(dataset.pipeline) if _is_decoder(step))
+        dataset.pipeline.insert(decoder, stage.before)
+        dataset.pipeline.append(stage.after)
+        count = _workers(workers, found.shards if split == "test" else _shards(found, split), found.bytes)
+    else:
+        dataset = _Indexed(dataset, rank, world, only)
+        count = _workers(workers, 4, found.bytes)
+    loader = DataLoader(
+        dataset,
+        batch_size=batch_size,
+        num_workers=count,
+        collate_fn=collate or _collate,
+        multiprocessing_context="fork" if count else None,  # its pipeline holds a lambda, which only a fork can pass on
+    )
+    classes, templates = getattr(dataset, "classes", None), getattr(dataset, "templates", None)
+    return Opened(_Reader(loader, found, split), list(classes or []), list(templates or []))
+
+
+class _Reader:
+    """Whatever goes wrong in the datasets, as one sentence."""
+
+    def __init__(self, loader: DataLoader[Any], found: Found, split: str) -> None:
+        self._loader, self._found, self._split = loader, found, split
+
+    def __iter__(self) -> Iterator[Batch]:
+        try:
+            yield from self._loader
+        except Exception as error:  # webdataset, tarfile and Pillow meet damage with whatever its bytes lead to
+            raise MissingSetError(
+                f"The {self._split} split of the set {self._found.dataset} in {self._found.folder} cannot be read "
+                f"to its end: {_reason(error)}. Get it again, or leave it out with --datasets."
+            ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The last line of an error or of what led to it; a sample is named where it is known."""
+    cause = error.__cause__ or error
+    text = str(cause.args[0]) if cause.args else str(cause)
+    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), type(cause).__name__)
+    key = getattr(error, "key", None)
+    return f"{last.rstrip('.')} (sample {key})" if key else last.rstrip(".")
+
+
+class _Stage:
+    """Two steps around the decoder of a WebDataset pipeline, which takes one sample at a time."""
+
+    def __init__(self, rank: int, world: int, only: set[Place] | None) -> None:
+        self._rank, self._world, self._only = rank, world, only
+        self._place: Place = (0, 0)
+
+    def before(self, source: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Keep this rank's samples, and of them what is decoded safely: webdataset unpickles .pyd, .pickle and .pth."""
+        shard, number = "", -1
+        for sample in source:
+            number = number + 1 if sample["__url__"] == shard else 0
+            shard = sample["__url__"]
+            place = (_number(shard), number)
+            if sum(place) % self._world != self._rank or (self._only is not None and place not in self._only):
+                continue
+            self._place = place
+            yield {name: value for name, value in sample.items() if name.startswith("__") or name.lower() in _KNOWN}
+
+    def after(self, source: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any, Place]]:
+        for image, target in source:
+            yield image, target, self._place
+
+
+class _Indexed(Dataset[Any]):
+    """A set with an index, cut to the share of one rank."""
+
+    def __init__(self, dataset: Any, rank: int, world: int, only: set[Place] | None) -> None:
+        self._dataset = dataset
+        mine = range(rank, len(dataset), world)
+        self._indices = [index for index in mine if only is None or (0, index) in only]
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, number: int) -> tuple[Any, Any, Place]:
+        image, target = self._dataset[self._indices[number]]
+        return image, target, (0, self._indices[number])
+
+
+def _build(found: Found, split: str, transform: Transform) -> Any:
+    task = "zeroshot_retrieval" if found.type in ("retrieval", "selection") else "zeroshot_classification"
+    name = f"wds/{found.dataset}" if found.kind == "wds" else found.dataset
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # webdataset's reminder about shuffling
+        try:
+            return build_dataset(
+                name, root=str(found.folder), transform=_Rgb(transform), split=split, download=False, task=task
+            )
+        except ModuleNotFoundError as error:
+            raise DataError(
+                f"The set {found.dataset} needs the package {error.name}: pip install {error.name}."
+            ) from None
+
+
+class _Rgb:
+    """SugarCrepe hands grey images of COCO over as they are."""
+
+    def __init__(self, transform: Transform) -> None:
+        self._transform = transform
+
+    def __call__(self, image: Any) -> Any:
+        return self._transform(image.convert("RGB"))
+
+
+def _collate(items: list[tuple[Tensor, Any, Place]]) -> Batch:
+    images, targets, places = zip(*items, strict=True)
+    return Batch(torch.stack(images), list(targets), list(places))
+
+
+def _open_files(shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Local files and nothing else, each closed when it has been read; webdataset leaves them open."""
+    for shard in shards:
+        with Path(shard["url"]).open("rb") as stream:
+            yield {"url": shard["url"], "stream": stream}
+
+
+def _is_decoder(step: Any) -> bool:
+    return any(isinstance(argument, Decoder) for argument in getattr(step, "args", ()))
+
+
+def _number(url: str) -> int:
+    return int(url.rpartition("/")[2].removesuffix(".tar"))
+
+
+def _shards(found: Found, split: str) -> int:
+    return int((found.folder / split / "nshards.txt").read_text(encoding="utf-8"))
+
+
+def _workers(wanted: int | None, shards: int, size: int) -> int:
+    """webdataset refuses more workers than shards, and torch warns of more than there are cores."""
+    if sys.platform == "darwin":
+        return 0
+    shards = min(shards, len(os.sched_getaffinity(0)))
+    if wanted is None:
+        wanted = 0 if size < _SMALL else 4
+    return min(wanted, shards) if min(wanted, shards) > 1 or wanted == 1 else 0

@@ -1,0 +1,33 @@
+"""What a training sample of a run costs, as a function of the share of patches that it shows."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from pgsclip.config.schema import RunConfig
+from pgsclip.errors import ModelError
+from pgsclip.models.build import build_model
+from pgsclip.models.flops import count_flops
+from pgsclip.report.compare import Cost
+
+_CAPTION = 20
+"""Tokens of a web caption with its two markers, about, as the plan of a run has it."""
+
+
+def cost_of(config: RunConfig | None) -> Cost:
+    """Forward and backward, three times the forward pass; weights that cannot be had do not matter for it."""
+    if config is None:
+        return lambda kept: 0.0
+    try:
+        built = build_model(config.model.model_copy(update={"pretrained": None}), seed=0, loss_has_bias=False)
+    except ModelError:
+        return lambda kept: 0.0
+    (height, width), (rows, columns) = built.image_tower.image_size, built.image_tower.patch_size
+    patches = (height // rows) * (width // columns)
+
+    @cache
+    def at(number: int) -> float:
+        flops = count_flops(built, kept_patches=number, text_length=min(_CAPTION, built.context_length))
+        return 3.0 * (flops.image + flops.text)
+
+    return lambda kept: at(max(1, round(kept * patches)))

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Cli = Callable[..., Any]
+
+
+def test_a_run_becomes_a_page_and_three_kinds_of_tables(cli: Cli, train: Cli) -> None:
+    train("--masker", "random", "evaluate.data=generated:held-out")
+    said = cli("report", "run")
+    assert said.code == 0, said.err
+    assert said.out.split() == ["run/report.html", "run/report.md", "run/report.csv", "run/report.tex"]
+    page = Path("run/report.html").read_text()
+    assert "What the masker keeps" in page
+    assert "kept 50%" in page
+    assert "| **average** | 35.1 |" in Path("run/report.md").read_text()
+
+
+def test_data_that_is_gone_costs_the_mask_sheet_only(cli: Cli, train: Cli) -> None:
+    train("--masker", "random")
+    path = Path("run/config.yaml")
+    path.write_text(path.read_text().replace("spec: generated", "spec: gone/{0..3}.tar"))
+    said = cli("report", "run", "--out", "page.html")
+    assert said.code == 0
+    assert "There is no mask sheet: No file matches" in said.err
+    assert Path("page.html").exists()
+
+
+def test_results_alone_are_enough(cli: Cli) -> None:
+    assert cli("report", "gone").code == 2
+    assert "There is no run folder or result gone." in cli("report", "gone").err
+
+
+def test_two_runs_are_compared(cli: Cli, train: Cli) -> None:
+    for name in ("a", "b"):
+        said = train("--masker", "random", "--out", name, "evaluate.data=generated:held-out")
+        assert said.code == 0, said.err
+    said = cli("compare", "a", "b")
+    assert said.code == 0, said.err
+    assert "training generated acc1" in said.out
+    assert "loss over FLOPs" in Path("compare.html").read_text()
+
+
+def test_one_run_or_no_run_cannot_be_compared(cli: Cli, train: Cli) -> None:
+    train("--masker", "random")
+    assert "There is only run to compare. Give two or more run folders." in cli("compare", "run").err
+    assert "gone is not a run folder: it has no config.yaml." in cli("compare", "run", "gone").err
+
+
+def test_a_place_that_cannot_be_written_is_a_sentence(cli: Cli, train: Cli) -> None:
+    train("--masker", "random")
+    said = cli("report", "run", "--no-masks", "--out", "gone/page.html")
+    assert said.code == 2
+    assert "The report cannot be written to gone/page.html: No such file or directory. Give another --out." in said.err

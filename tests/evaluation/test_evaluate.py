@@ -1,0 +1,37 @@
+"""What the command line does not show; the rest is in tests/cli/test_evaluate.py."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import torch
+
+from pgsclip.config.result import Result
+from pgsclip.evaluation.evaluate import Report, line, nothing_done, pack
+
+
+def result() -> Result:
+    return Result(
+        model="m", architecture="a", weights="w", dataset="pets", family="zeroshot", settings={},
+        metrics={"acc1": 0.25, "mean_per_class_recall": 0.2}, chance={"acc1": 0.027}, samples=3669, seconds=2.04,
+    )  # fmt: skip
+
+
+def test_a_line_says_what_came_out_beside_chance() -> None:
+    assert line(result()) == "zeroshot pets: acc1 25.0% (chance 2.7%); 3,669 images, 2.0 s"
+
+
+def test_answers_are_packed_bit_by_bit() -> None:
+    bits = torch.tensor([True, False, False, True, True, False, True, False, True])
+    found = np.unpackbits(np.frombuffer(base64.b64decode(pack(bits)), np.uint8))[:9]
+    assert found.tolist() == bits.long().tolist()
+
+
+def test_an_evaluation_without_any_set_is_an_error_that_names_three() -> None:
+    assert nothing_done(Report()) is None
+    assert nothing_done(Report([result()], 0, ["a"])) is None
+    error = nothing_done(Report([], 0, ["a.", "b.", "c.", "d.", "e."]))
+    assert str(error) == (
+        "None of the sets could be evaluated.\n  a.\n  b.\n  c.\n  and 2 more; `pgsclip data eval-sets` lists all."
+    )
