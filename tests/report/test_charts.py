@@ -52,7 +52,8 @@ def test_radar_needs_three_axes_and_reaches_the_rim_at_the_largest() -> None:
     rim = [one["d"] for one in parts(markup, "path") if one.get("fill") == "none"][-1]
     assert outlines[0] == rim
     assert outlines[1] != rim
-    assert "a 10" in markup
+    assert ">a</text>" in markup
+    assert ">30</text>" in markup
 
 
 def test_numbers_are_short() -> None:
