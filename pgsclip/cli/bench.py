@@ -26,12 +26,10 @@ def step(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
 ) -> None:
     """Seconds of one training step with each masker, beside open_clip's own step without and with patch dropout."""
-    import json
-
     from rich.console import Console
 
     from pgsclip.config.ratio import Ratio
-    from pgsclip.errors import ConfigError, RunError
+    from pgsclip.errors import ConfigError
     from pgsclip.training.bench import as_json, bench_step
     from pgsclip.training.build import open_device
     from pgsclip.training.distributed import World
@@ -56,7 +54,47 @@ def step(
     for cost in costs:
         typer.echo(f"{cost.name:{width}}  {cost.seconds:7.3f}  {cost.ratio:13.3f}  {cost.kept:4.0%}")
     if json_file:
-        try:
-            json_file.write_text(json.dumps(as_json(costs), indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise RunError(f"The figures cannot be written to {json_file}: {error.strerror}.") from None
+        _write(json_file, as_json(costs))
+
+
+@bench.command("loss")
+def loss(
+    batch: Annotated[list[int] | None, typer.Option(min=2, help="Repeatable; 4096 to 32768 when not given.")] = None,
+    width: Annotated[int, typer.Option(min=1, help="Of the features.")] = 512,
+    block: Annotated[int, typer.Option(min=1, help="Logits computed at once.")] = 2**24,
+    repeats: Annotated[int, typer.Option(min=1, help="Processes for each figure; the median counts.")] = 3,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
+) -> None:
+    """Seconds and peak memory of the contrastive losses in blocks, beside open_clip's."""
+    from rich.console import Console
+
+    from pgsclip.losses.bench import as_json, bench_loss
+
+    costs = []
+    typer.echo("loss     batch   seconds  of open_clip's   peak MiB  of open_clip's")
+    with Console(stderr=True).status("measuring"):
+        for cost in bench_loss(batch or [4096, 8192, 16384, 32768], width=width, block=block, repeats=repeats):
+            costs.append(cost)
+            typer.echo(
+                f"{cost.loss:6}  {cost.batch:6}  {cost.seconds:8.2f}  {_ratio(cost.seconds, cost.open_clip_seconds)}"
+                f"  {cost.peak_mib:9.0f}  {_ratio(cost.peak_mib, cost.open_clip_peak_mib)}"
+            )
+    if json_file:
+        _write(json_file, as_json(costs))
+
+
+def _ratio(ours: float | None, theirs: float | None) -> str:
+    if ours is None or theirs is None:
+        return "  does not fit"
+    return f"{ours / max(theirs, 1e-9):14.3f}"
+
+
+def _write(path: Path, figures: list[dict[str, object]]) -> None:
+    import json
+
+    from pgsclip.errors import RunError
+
+    try:
+        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"The figures cannot be written to {path}: {error.strerror}.") from None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -189,3 +190,48 @@ def test_data_that_holds_no_pair(tmp_path: Path) -> None:
         go(tmp_path / "run", f"data.spec={bad}", "data.samples=null")
     with pytest.raises(DataError, match=r"(1 shard|one shard).*Set data.workers=1 or fewer"):
         go(tmp_path / "run2", f"data.spec={bad}", "data.workers=3")
+
+
+def test_a_tail_without_mask_follows_and_a_run_resumes_across_the_border(tmp_path: Path) -> None:
+    """The second phase sees every patch at another size, so position embeddings and their moments change shape."""
+    tail = "phases=[{steps: 3, lr: 1e-3, warmup_steps: 1, image_size: 48}]"
+    settings = ("masker.ratio=0.5", tail, "checkpoint.every_steps=2", "checkpoint.keep=20")
+    whole = go(tmp_path / "whole", *settings)
+    assert whole.steps == 9
+    assert [row["kept"] for row in rows(tmp_path / "whole")] == [0.5] * 6 + [1.0] * 3
+    assert rows(tmp_path / "whole")[6]["lr"] == pytest.approx(1e-3)
+    assert load_file(whole.checkpoint / "open_clip_model.safetensors")["visual.positional_embedding"].shape == (37, 32)
+    for step in (4, 6, 8):  # within the first phase, at the border, within the second
+        broken = tmp_path / f"broken-{step}"
+        shutil.copytree(tmp_path / "whole", broken)
+        for later in (broken / "checkpoints").glob("step-*"):
+            if int(later.name[5:]) > step:
+                shutil.rmtree(later)
+        resumed = go(broken, resume=True)
+        assert losses(broken) == losses(tmp_path / "whole")
+        ours, theirs = (load_file(o.checkpoint / "open_clip_model.safetensors") for o in (resumed, whole))
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_accumulation_changes_nothing_but_the_memory(tmp_path: Path) -> None:
+    whole = go(tmp_path / "whole", "masker.name=none", "optim.clip_grad_norm=1")
+    parts = go(tmp_path / "parts", "masker.name=none", "optim.clip_grad_norm=1", "optim.accumulate=4")
+    assert losses(tmp_path / "parts") == pytest.approx(losses(tmp_path / "whole"), rel=1e-5)
+    ours, theirs = (load_file(o.checkpoint / "open_clip_model.safetensors") for o in (parts, whole))
+    for name, tensor in theirs.items():
+        torch.testing.assert_close(ours[name], tensor, atol=2e-4, rtol=1e-3)  # Adam divides rounding by rounding
+
+
+def test_other_readers_go_on_nearby_and_the_log_says_so(tmp_path: Path) -> None:
+    for name in ("train-0", "train-1"):
+        shard(tmp_path / f"{name}.tar", 16)
+    spec = str(tmp_path / "train-{0..1}.tar")
+    go(tmp_path / "run", f"data.spec={spec}", "data.workers=2", "data.samples=null")
+    said = io.StringIO()
+    request = configure(
+        None, {"out": str(tmp_path / "run"), "optim.steps": 8}, ["data.workers=1"], resume=Resume.ALWAYS
+    )
+    assert train(request, Console(file=said)).steps == 8
+    assert "was written by 1 x 2 data readers and now there are 1 x 1: weights and optimiser go on exactly" in (
+        " ".join(said.getvalue().split())
+    )
