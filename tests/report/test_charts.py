@@ -18,8 +18,9 @@ def parts(markup: str, tag: str) -> list[dict[str, str]]:
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e6))
 def test_ticks_are_few_round_and_cover(low: float, width: float) -> None:
     found = ticks(low, low + width)
-    assert found[0] <= low + 1e-6 * (1 + abs(low))
-    assert found[-1] >= low + width - 1e-6 * (1 + abs(low) + width)
+    rounding = 1e-6 * (1 + abs(low) + width)
+    assert found[0] <= low + rounding
+    assert found[-1] >= low + width - rounding
     assert 2 <= len(found) <= 8
 
 
