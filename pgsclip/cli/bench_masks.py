@@ -41,6 +41,7 @@ def bench_masks(
 
     from rich.console import Console
 
+    from pgsclip.config.files import write_atomically
     from pgsclip.errors import RunError
     from pgsclip.mask_quality.bench import as_json
     from pgsclip.mask_quality.bench import bench_masks as measure
@@ -48,7 +49,6 @@ def bench_masks(
     from pgsclip.mask_quality.plot import plot
     from pgsclip.mask_quality.table import lines, lines_by_group
     from pgsclip.masking.handle import parsed_masker
-    from pgsclip.training.run_folder import write_atomically
     from pgsclip.viz.saving import save_picture
 
     shares = _ratios(ratios)

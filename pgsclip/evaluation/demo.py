@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from pgsclip.data.generated import COLOURS, HELD_OUT, TEMPLATES, TRAINING, Scene, classes, scene
 
 MODEL = "pgsclip-smoke"
-_TEST, _TRAIN = 240, 480
+_TEST, _TRAIN = 96, 192
 
 
 def write_demo_sets(root: Path) -> None:

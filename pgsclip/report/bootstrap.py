@@ -44,7 +44,7 @@ def paired(ours: Bool[np.ndarray, " Q"], theirs: Bool[np.ndarray, " Q"], seed: i
     return Interval(gain - loss, float(low), float(high))
 
 
-def mean_interval(groups: list[Bool[np.ndarray, " Q"]], seed: int = 0) -> Interval:
+def mean_interval(groups: list[Bool[np.ndarray, " _"]], seed: int = 0) -> Interval:
     """Mean over sets of their shares, each set drawn anew on its own."""
     chance = np.random.default_rng(seed)
     drawn = np.mean([chance.binomial(len(hits), hits.mean(), DRAWS) / len(hits) for hits in groups], axis=0)

@@ -80,7 +80,7 @@ def radar(axes: Sequence[str], series: Sequence[tuple[str, Sequence[float | None
     """One outline per model; each axis runs from 0 to the largest value on it. Fewer than three axes draw nothing."""
     if len(axes) < 3 or not series:
         return ""
-    height, middle, radius = 340, (WIDTH / 2, 178), 108
+    height, middle, radius = 340, (WIDTH / 2, 180), 104
     largest = [max((values[i] or 0.0) for _, values, _ in series) or 1.0 for i in range(len(axes))]
 
     def place(index: int, share: float) -> tuple[float, float]:
@@ -96,8 +96,15 @@ def radar(axes: Sequence[str], series: Sequence[tuple[str, Sequence[float | None
         parts.append(f'<path d="M{middle[0]} {middle[1]}L{x:.1f} {y:.1f}" stroke="currentColor" stroke-opacity=".15"/>')
         x, y = place(index, 1.12)
         anchor = "middle" if abs(x - middle[0]) < 12 else "start" if x > middle[0] else "end"
-        text = f"{shorten(name, 13)} {largest[index]:.0f}"
-        parts.append(f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}" {_FONT}>{escape(text)}</text>')
+        room = WIDTH - x if anchor == "start" else x if anchor == "end" else WIDTH / 2
+        down = y - 6 if math.sin(2 * math.pi * index / len(axes) - math.pi / 2) < -0.9 else y + 2
+        words = [shorten(name, int(room / 6.8)), f"{largest[index]:.0f}"]
+        if len(axes) > 8:  # too close for two lines each
+            words = [f"{shorten(name, 13)} {largest[index]:.0f}"]
+        for line, text in enumerate(words):
+            at = f'x="{x:.1f}" y="{down + 13 * line:.1f}" text-anchor="{anchor}"'
+            faint = ' fill-opacity=".7"' if line else ""
+            parts.append(f"<text {at} {_FONT}{faint}>{escape(text)}</text>")
     for _, values, colour in series:
         shares = [(value or 0.0) / top for value, top in zip(values, largest, strict=True)]
         outline = "L".join(_at(*place(i, share)) for i, share in enumerate(shares))

@@ -140,7 +140,9 @@ def _figures(tables: Sequence[Table], subjects: Sequence[Subject], paper: Paper)
         full = [row for row in rows if sum(row.cells[i].value is not None for i in plain) >= 3]
         seen = [i for i in plain if any(row.cells[i].value is not None for row in full)]
         outlines = [(row.name, [row.cells[i].value for i in seen], colours[row.name]) for row in full]
-        parts.append(radar([table.columns[i].label for i in seen], outlines, table.title))
+        parts.append(
+            radar([table.columns[i].label.replace("mscoco_captions", "coco") for i in seen], outlines, table.title)
+        )
     time = [(name, value, colours[name]) for name, value in paper.relative_training_time.values.items()]
     parts.append(bars(time, "training time, relative to CLIP (paper)", "×"))
     return _grid("Figures", parts)

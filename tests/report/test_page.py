@@ -59,11 +59,26 @@ def test_the_page_is_whole_and_asks_for_nothing(page: str) -> None:
 
 def test_the_page_has_every_part(page: str) -> None:
     for words in (
-        "pgsclip train --out a", "pgsclip eval all &lt;x&gt;", "Seeing What Matters", "Zero-shot classification",
-        "39.5", "other sets", "clipart", "loss over step", "samples per second", "patches kept",
-        "What the masker keeps", "kept 50%", "Text to image", "Image to text", "&lt;script&gt;", "a &amp; b", "second hand", "could not be had",
+        "pgsclip train --out a",
+        "pgsclip eval all &lt;x&gt;",
+        "Seeing What Matters",
+        "Zero-shot classification",
+        "39.5",
+        "other sets",
+        "clipart",
+        "loss over step",
+        "samples per second",
+        "patches kept",
+        "What the masker keeps",
+        "kept 50%",
+        "Text to image",
+        "Image to text",
+        "&lt;script&gt;",
+        "a &amp; b",
+        "second hand",
+        "could not be had",
         "training time, relative to CLIP",
-    ):  # fmt: skip
+    ):
         assert words in page, words
 
 
