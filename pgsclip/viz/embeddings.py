@@ -58,10 +58,8 @@ def open_embedder(path: Path, model: str | ModelConfig | None) -> Embedder:
         ConfigError: the run's config.yaml is not valid.
     """
     weights = _weights(path)
-    if model is None:
-        config = _config_beside(weights)
-    else:
-        config = ModelConfig(name=model) if isinstance(model, str) else model
+    named = ModelConfig(name=model) if isinstance(model, str) else model
+    config = named or _config_beside(weights)
     if config is None:
         raise ModelError(
             f"{path} does not say which architecture it holds. Give --model NAME, or --checkpoint a run folder."
