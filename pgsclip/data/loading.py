@@ -42,7 +42,7 @@ class Stream:
     shuffle: int
     workers: int
     """Loader processes per training process; 0 loads in the training process itself."""
-    stall_seconds: float = 600
+    stall_seconds: float = 600.0
     """How long a batch may take before the reader counts as stalled."""
 
     @property
