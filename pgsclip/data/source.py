@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from PIL import Image
@@ -31,7 +31,7 @@ class Slot:
     count: int
     epoch: int
     seed: int
-    note: Callable[[str], None] = lambda _: None
+    note: Callable[[str], None] = field(default=lambda _: None, compare=False)
     """Told the name of each shard before it is opened, so that a reader that hangs can be named."""
 
     def share(self, size: int) -> list[int]:

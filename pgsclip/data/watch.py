@@ -45,16 +45,12 @@ class Reading:
 
 def named_when_late(items: Iterator[T], seconds: float, reading: Reading) -> Iterator[T]:
     """Items of a DataLoader whose own timeout is `seconds`; when it strikes, the shards are named."""
-    while True:
-        try:
-            item = next(items)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            if "timed out" in str(error):
-                raise reading.stalled(seconds) from None
-            raise
-        yield item
+    try:
+        yield from items
+    except RuntimeError as error:
+        if "timed out" in str(error):
+            raise reading.stalled(seconds) from None
+        raise
 
 
 def in_time(items: Iterator[T], seconds: float, reading: Reading) -> Iterator[T]:
@@ -72,14 +68,14 @@ def in_time(items: Iterator[T], seconds: float, reading: Reading) -> Iterator[T]
             before = signal.signal(signal.SIGALRM, strike)
             signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
-            item = next(items)
+            arrived = [next(items)]
         except StopIteration:
             return
         finally:
             if watched:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.signal(signal.SIGALRM, before)
-        yield item
+        yield arrived.pop()  # not held on to: an error that is passed on would never be freed, and its loader with it
 
 
 def calm_worker(_: int) -> None:

@@ -27,6 +27,7 @@ from pgsclip.data.generated import GeneratedSource
 from pgsclip.data.loading import Stream, _Feed, open_data, read_all
 from pgsclip.data.shards import ShardSource
 from pgsclip.data.source import Raw, Slot, Source
+from pgsclip.data.watch import Reading
 from pgsclip.errors import DataError
 
 ToTensor = Callable[[Image.Image], Tensor]
@@ -115,7 +116,7 @@ def test_every_pair_comes_once_an_epoch_over_all_ranks_and_workers(
     there = stream(ShardSource(write_shards(sizes), None), workers, shuffle)
     keys: list[tuple[int, str]] = []
     for rank in range(world):
-        feed = _Feed(there, 1, rank, world, {}, 0)
+        feed = _Feed(there, 1, rank, world, {}, 0, Reading(workers))
         for worker in range(workers):  # what the loader's processes run, without the processes
             two_passes = takewhile(lambda batch: batch.position.epoch < 2, feed._batches(worker, workers))
             keys += [(batch.position.epoch, batch.keys[0]) for batch in two_passes]
