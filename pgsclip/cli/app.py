@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from pgsclip.cli.viz_mask import viz_mask
 from pgsclip.errors import PgsclipError
 
 _INTERRUPTED = 130
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 
 app = typer.Typer(
     name="pgsclip",
@@ -66,6 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except PgsclipError as error:
         sys.stderr.write(f"pgsclip: {error}\n")
         raise SystemExit(error.exit_code) from None
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        sys.stderr.write(
+            f"pgsclip: {error.strerror}{f': {error.filename}' if error.filename else ''}. Make room there or give "
+            f"another folder; a run goes on from its last checkpoint with --resume.\n"
+        )
+        raise SystemExit(PgsclipError.exit_code) from None
     except SystemExit as stop:
         if stop.code == _INTERRUPTED:  # Typer turns Ctrl-C into this code and says nothing
             sys.stderr.write("pgsclip: stopped by the keyboard.\n")

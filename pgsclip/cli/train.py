@@ -74,6 +74,8 @@ def train(
     from pgsclip.training.stop import parse_duration
 
     seconds = None if stop_after is None else parse_duration(stop_after)
+    if epochs is not None and steps is None:  # what is typed counts, also where the recipe has steps
+        settings = ["optim.steps=null", *(settings or [])]
     request = configure(recipe, options, settings or [], resume=parse_resume(resume), stop_after=seconds)
     if dry_run:
         _print_plan(request.config)

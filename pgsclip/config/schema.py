@@ -44,7 +44,7 @@ class DataConfig(Section):
     """Smallest and largest share of the image area that a random crop covers."""
     bad_share: Share = 0.02
     """The run stops when more than this share of the samples read so far cannot be used."""
-    stall_seconds: Above0 = 600.0
+    stall_seconds: Annotated[float, Field(gt=0, le=1e7)] = 600.0
     """A batch that takes longer than this ends the run with the name of the shard that was being read."""
     image_key: str | None = None
     """Column of a table that holds the image path; found by its name when not given."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -30,6 +31,7 @@ _MOMENTS = "optimizer.safetensors"
 _STATE = "state.json"
 _FILES = "files.json"
 _PREFIX = "step-"
+_NAME = re.compile(rf"{_PREFIX}\d{{8,}}")
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,17 @@ class CheckpointFolder:
             shutil.rmtree(final)
         temporary.rename(final)
         _flush(self.path)
-        for folder in self._folders()[: -self._keep]:
+        self._sweep(final)
+
+    def _sweep(self, newest: Path) -> None:
+        """Drop whole checkpoints beyond `keep`, older ones that are not whole, and what a killed run left half-written.
+
+        Only whole ones count, so a damaged folder can never push a good one out.
+        """
+        whole = [folder for folder in self._folders() if folder <= newest and _is_complete(folder)]
+        kept = {newest, *whole[-self._keep :]}
+        old = [folder for folder in self._folders() if folder < newest and folder not in kept]
+        for folder in [*old, *self.path.glob(f".{_PREFIX}*.tmp")]:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _together(self, temporary: Path, act: Callable[[], None]) -> None:
@@ -144,7 +156,8 @@ class CheckpointFolder:
         barrier()
 
     def _folders(self) -> list[Path]:
-        return sorted(self.path.glob(f"{_PREFIX}*"))
+        """In the order of their steps; a copy that somebody named differently is none of ours."""
+        return sorted(folder for folder in self.path.glob(f"{_PREFIX}*") if _NAME.fullmatch(folder.name))
 
 
 def read_checkpoint(folder: Path) -> Stored:

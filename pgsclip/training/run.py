@@ -65,6 +65,11 @@ def train(request: Request, console: Console) -> Outcome:
         stored = _stored(request, checkpoints)
         source = open_source(config.data.spec, config.data)
         phases = plan_phases(config, source.size)
+        if stored is not None and stored.ranks[0].step > phases[-1].end:
+            raise RunError(
+                f"The run in {request.path} has done {stored.ranks[0].step} steps and now is to have "
+                f"{phases[-1].end}; give more --steps or --epochs, or leave both out."
+            )
         with Display(phases[-1].end, console=console, silent=not world.leads) as display:
             run = _Run(request, world, device, source, folder, checkpoints, phases, display, stop)
             for phase in phases:

@@ -246,3 +246,18 @@ def test_ctrl_c_while_training_saves_and_stops_everything_with_a_sentence(tmp_pa
         r"pgsclip: Stopped by the keyboard after step \d+ of 100000; everything .* --resume.", err.strip()
     )
     assert list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+def test_epochs_count_also_where_the_recipe_has_steps(cli: Callable[..., Any]) -> None:
+    said = cli("train", "--epochs", "0.1", "--dry-run")
+    assert said.code == 0, said.err
+    assert "in 15 steps = 0.10 epochs of 20,000" in said.out
+
+
+def test_a_full_disk_is_a_sentence(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "run/config.yaml")
+
+    monkeypatch.setattr("pgsclip.training.run_folder.write_atomically", full)
+    said = train("--masker", "random")
+    assert (said.code, said.err.splitlines()[0][:52]) == (2, "pgsclip: No space left on device: run/config.yaml. M")

@@ -154,6 +154,23 @@ def test_one_that_is_not_whole_does_not_count_and_the_one_before_does(tmp_path: 
     assert folder.last() == before
 
 
+def test_damaged_and_foreign_folders_push_no_good_one_out(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, keep=1)
+    good = folder.save(OneNumber(1), Progress(6))
+    damaged = folder.save(OneNumber(2), Progress(8))
+    folder = folder_of(tmp_path, keep=1)
+    good = folder.save(OneNumber(1), Progress(6))
+    (damaged / "rank-00000.json").unlink()
+    (folder.path / "step-best").mkdir()
+    (folder.path / ".step-00000005.tmp").mkdir()
+    assert folder.last() == good
+    newer = folder.save(OneNumber(3), Progress(7))
+    assert folder.last() == newer
+    assert names(folder.path) == ["step-00000007", "step-00000008", "step-best"]
+    folder.save(OneNumber(3), Progress(9))
+    assert names(folder.path) == ["step-00000009", "step-best"]
+
+
 @pytest.mark.parametrize("file", ["optimizer.safetensors", "rank-00000.json", "state.json"])
 def test_a_planted_payload_does_not_run_and_damage_is_a_sentence(tmp_path: Path, file: str) -> None:
     saved = folder_of(tmp_path).save(OneNumber(1), STANDS)

@@ -109,6 +109,12 @@ def test_a_finished_run_goes_on_when_it_is_made_longer(tmp_path: Path) -> None:
     assert [row["step"] for row in rows(tmp_path / "run")] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
+def test_a_run_cannot_be_made_shorter_than_it_is(tmp_path: Path) -> None:
+    go(tmp_path / "run")
+    with pytest.raises(RunError, match=r"has done 6 steps and now is to have 3; give more --steps or --epochs"):
+        go(tmp_path / "run", "optim.steps=3", resume=True)
+
+
 def test_nothing_to_resume_from(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="There is no run to resume in"):
         go(tmp_path / "run", resume=True)
