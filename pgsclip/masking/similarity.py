@@ -11,6 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+_ALIKE = 1e-4
+"""Spread of similarity below which all patches of an image count as equally similar: rounding is no difference."""
+
 
 def unit(vectors: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
     """Each patch at length 1 in float32; an all-zero patch stays zero."""
@@ -53,6 +56,13 @@ def without_noise(scores: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
     would always go first, or last.
     """
     return scores.round(decimals=5)
+
+
+def to_unit_range(values: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
+    """Smallest 0 and largest 1 per image; all equal but for rounding: all 0."""
+    low, high = values.aminmax(dim=1, keepdim=True)
+    scaled = (values - low) / (high - low).clamp(min=_ALIKE)
+    return torch.where(high - low > _ALIKE, scaled, torch.zeros_like(scaled))
 
 
 def take_rows(values: Float[Tensor, "B L D"], rows: Int[Tensor, "B N"]) -> Float[Tensor, "B N D"]:

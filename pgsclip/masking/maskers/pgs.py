@@ -14,10 +14,11 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
+from pgsclip.masking.candidates import draw_candidates, nearness_to_rim
 from pgsclip.masking.contract import MaskerParams, MaskScores
 from pgsclip.masking.edges import canny_edges, sobel_edges
-from pgsclip.masking.pixels import Grid, grid_of, patchify
-from pgsclip.masking.similarity import blended_similarity, take_rows, without_noise
+from pgsclip.masking.pixels import grid_of, patchify
+from pgsclip.masking.similarity import blended_similarity, take_rows, to_unit_range, without_noise
 from pgsclip.masking.transport import balanced_similarity
 
 
@@ -44,10 +45,6 @@ class PgsParams(MaskerParams):
     """Blend embeddings in as training goes on; false looks at pixels only."""
     threshold: float = Field(default=0.7, ge=-1, le=1)
     """Under a range: an unprotected patch whose cosine with a candidate is above this is asked to go."""
-
-
-_ALIKE = 1e-4
-"""Spread of similarity below which all patches of an image count as equally similar: rounding is no difference."""
 
 
 class Explanation(NamedTuple):
@@ -102,7 +99,7 @@ class PgsMasker:
             rows, cosines = take_rows(balanced, candidates), take_rows(cosines, candidates)
         else:
             rows = cosines = blended_similarity(pixels, embeddings, progress, candidates)
-        plain, similarity = (_to_unit_range(self._grown(parts)) for parts in (cosines, rows))
+        plain, similarity = (to_unit_range(self._grown(parts)) for parts in (cosines, rows))
         keep = without_noise(self.params.edge_weight * edges - similarity)
         alike = cosines.amax(dim=1) - self.params.edge_weight * edges > self.params.threshold
         return Explanation(edges, candidates, plain, similarity, MaskScores(keep, alike.float().mean(dim=1)))
@@ -117,34 +114,3 @@ class PgsMasker:
         if self.params.edges == "canny":
             return canny_edges(images, grid)
         return sobel_edges(images, grid, self.params.edge_scale)
-
-
-def draw_candidates(
-    edges: Float[Tensor, "B L"], share: float, generator: torch.Generator, pull: Float[Tensor, " L"] | None = None
-) -> Int[Tensor, "B N"]:
-    """At random among the half of the patches with the least edge; equal edges fall to either half by chance.
-
-    Args:
-        pull: a patch is exp(pull) times as likely to be drawn first; evenly when None.
-    """
-    batch, count = edges.shape
-    wanted = max(1, round(share * count))
-    shuffle = torch.rand(batch, count, generator=generator, device=edges.device).argsort(dim=1)
-    calmest = shuffle.gather(1, edges.gather(1, shuffle).argsort(dim=1, stable=True))[:, : max(wanted, count // 2)]
-    chance = torch.rand(calmest.shape, generator=generator, device=edges.device)
-    if pull is not None:  # weighted drawing without putting back: Gumbel noise on the logarithms
-        chance = (-chance.clamp(min=1e-12).log()).log() - pull.expand(batch, -1).gather(1, calmest)
-    return calmest.gather(1, chance.argsort(dim=1)[:, :wanted])
-
-
-def nearness_to_rim(grid: Grid, device: torch.device) -> Float[Tensor, " L"]:
-    """0 in the middle of the picture, 1 on its outermost ring, by the farther of the two axes."""
-    down, across = (torch.linspace(-1, 1, length, device=device).abs() for length in (grid.rows, grid.columns))
-    return torch.maximum(down[:, None], across[None, :]).flatten()
-
-
-def _to_unit_range(values: Tensor) -> Tensor:
-    """Smallest 0 and largest 1 per image; all equal but for rounding: all 0."""
-    low, high = values.aminmax(dim=1, keepdim=True)
-    scaled = (values - low) / (high - low).clamp(min=_ALIKE)
-    return torch.where(high - low > _ALIKE, scaled, torch.zeros_like(scaled))

@@ -11,18 +11,17 @@ noise as large as the differences among background patches shuffles those. An ob
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from pgsclip.masking.contract import MaskerParams, MaskScores
-from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, Grid, grid_of, patch_means
-from pgsclip.masking.similarity import take_rows, without_noise
+from pgsclip.masking.pixels import Grid, grid_of
+from pgsclip.masking.similarity import without_noise
+from pgsclip.masking.strangeness import appearance, smoothed, strangeness
 
 
 class SalientParams(MaskerParams):
@@ -38,15 +37,6 @@ class SalientParams(MaskerParams):
     """How much of a patch's score is the mean of its 3 x 3 neighbourhood."""
     strange: float = Field(default=0.9, ge=0, le=1)
     """Under a range: patches no stranger than this share of the rim are asked to go."""
-
-
-_BANDWIDTH = 2.0
-"""Of the density of the rim, in its own distances. Between 1 and 8 recall differs by less than 0.01."""
-_NEAREST = 3
-"""Neighbours whose mean distance is a rim patch's distance to its own kind."""
-_FLOOR = 0.02
-"""Added to the rim's own distance, as a share of black to white: a perfectly flat sky still has a camera's noise."""
-_FAR = 1e9
 
 
 class SalientExplanation(NamedTuple):
@@ -110,48 +100,3 @@ def draw_rim(grid: Grid, batch: int, share: float, generator: torch.Generator) -
     wanted = min(len(places), max(4, round(share * len(places))))
     order = torch.rand(batch, len(places), generator=generator, device=generator.device).argsort(dim=1)
     return places[order[:, :wanted]]
-
-
-def appearance(images: Float[Tensor, "B 3 H W"], grid: Grid, colour: float, texture: float) -> Float[Tensor, "B L F"]:
-    """Per patch: mean and deviation of brightness and two opponent colours, and mean gradient across and down.
-
-    In shares of black to white; opponent colours rather than Lab, which keeps no more of any object and takes five
-    times as long.
-    """
-    scale, offset = (images.new_tensor(v, dtype=torch.float32).reshape(1, 3, 1, 1) for v in (CLIP_STD, CLIP_MEAN))
-    red, green, blue = (images.float() * scale + offset).unbind(dim=1)
-    bright = (red + green + blue) / 3
-    channels = torch.stack([bright, colour * (red - green), colour * ((red + green) / 2 - blue)], dim=1)
-    mean = _means(channels, grid)
-    deviation = (_means(channels**2, grid) - mean**2).clamp(min=0).sqrt()
-    across = F.pad((bright[:, :, 1:] - bright[:, :, :-1]).abs(), (0, 1))
-    down = F.pad((bright[:, 1:] - bright[:, :-1]).abs(), (0, 0, 0, 1))
-    return torch.cat([mean, texture * deviation, texture * _means(torch.stack([across, down], dim=1), grid)], dim=-1)
-
-
-def strangeness(looks: Float[Tensor, "B L F"], rim: Int[Tensor, "B N"]) -> Float[Tensor, "B L"]:
-    """Negative log density among the rim's patches, a patch itself left out; near 0 for one that sits among them.
-
-    A density rather than the nearest neighbour: where an object is cut by the rim, the few rim patches that it covers
-    make it less strange, not usual.
-    """
-    others = rim.shape[1]
-    with torch.autocast(looks.device.type, enabled=False):
-        distance = torch.cdist(looks, take_rows(looks, rim), compute_mode="donot_use_mm_for_euclid_dist")
-    itself: Bool[Tensor, "B L N"] = torch.arange(looks.shape[1], device=rim.device)[None, :, None] == rim[:, None, :]
-    nearest = distance.masked_fill(itself, _FAR).topk(min(_NEAREST, others - 1), dim=2, largest=False).values
-    own = nearest.mean(dim=2).gather(1, rim).median(dim=1).values + _FLOOR
-    density = torch.logsumexp((-distance / (_BANDWIDTH * own[:, None, None])).masked_fill(itself, -_FAR), dim=2)
-    return math.log(others) - density
-
-
-def smoothed(values: Float[Tensor, "B L"], grid: Grid, share: float) -> Float[Tensor, "B L"]:
-    """Blended by `share` with the mean of the 3 x 3 patches around; the outermost ring repeats beyond the picture."""
-    field = values.reshape(-1, 1, grid.rows, grid.columns)
-    around = F.avg_pool2d(F.pad(field, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    return torch.lerp(field, around, share).reshape(values.shape)
-
-
-def _means(fields: Float[Tensor, "B C H W"], grid: Grid) -> Float[Tensor, "B L C"]:
-    batch, channels, height, width = fields.shape
-    return patch_means(fields.reshape(-1, height, width), grid).reshape(batch, channels, -1).mT

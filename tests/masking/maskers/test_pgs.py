@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from torch import Generator, Tensor
 
 import pgsclip
 from pgsclip.masking.edges import sobel_edges
-from pgsclip.masking.maskers.pgs import Explanation, PgsMasker, PgsParams, draw_candidates, nearness_to_rim
+from pgsclip.masking.maskers.pgs import Explanation, PgsMasker, PgsParams
 from pgsclip.masking.pixels import Grid, patchify
 from pgsclip.masking.similarity import cosine
 from pgsclip.masking.transport import balanced_similarity
@@ -53,51 +52,11 @@ def test_candidates_sit_below_the_median_edge(scene: Any) -> None:
         assert found.edges[0, found.candidates[0]].max() <= found.edges.median()
 
 
-@pytest.mark.parametrize(
-    ("count", "share", "wanted"), [(196, 0.05, 10), (196, 0.001, 1), (9, 0.8, 7), (1, 0.05, 1), (5, 1.0, 5)]
-)
-def test_candidates_are_the_calmest_as_many_as_asked_for(count: int, share: float, wanted: int) -> None:
-    edges = torch.rand(3, count, generator=Generator().manual_seed(0))
-    found = draw_candidates(edges, share, Generator().manual_seed(0))
-    assert found.shape == (3, wanted)
-    pool = max(wanted, count // 2)
-    for row, candidates in zip(edges, found, strict=True):
-        assert len(candidates.unique()) == wanted
-        assert row[candidates].max() <= row.sort().values[pool - 1]
-
-
-def test_every_calm_patch_becomes_candidate_equally_often() -> None:
-    edges = torch.cat([torch.zeros(4000, 10), torch.ones(4000, 10)], dim=1)
-    drawn = torch.bincount(draw_candidates(edges, 0.1, Generator().manual_seed(0)).flatten(), minlength=20) / 4000
-    assert drawn[10:].eq(0).all()
-    assert (drawn[:10] - 0.2).abs().max() < 5 * (0.16 / 4000) ** 0.5
-
-
-def test_a_pull_draws_candidates_from_the_rim() -> None:
-    pull = 2 * nearness_to_rim(Grid(1, 3, 8), torch.device("cpu"))
-    assert pull.tolist() == [2.0, 2.0, 2.0], "a line of patches is all rim"
-    pull = 2 * nearness_to_rim(Grid(3, 3, 8), torch.device("cpu"))
-    assert pull.tolist() == [2.0, 2.0, 2.0, 2.0, 0.0, 2.0, 2.0, 2.0, 2.0]
-    edges = torch.cat([torch.zeros(4000, 9), torch.ones(4000, 9)], dim=1)
-    drawn = draw_candidates(edges, 0.05, Generator().manual_seed(0), torch.cat([pull, pull]))
-    middle = drawn.eq(4).float().mean()
-    expected = 1 / (1 + 8 * math.exp(2))
-    assert abs(middle - expected) < 5 * (expected / 4000) ** 0.5
-    assert drawn.max() < 9, "the median edge is never crossed"
-
-
 def test_the_rim_pull_reaches_the_candidates(scene: Any) -> None:
     patches = patchify(scene.images, scene.grid)
     rim = {place for place in range(196) if place % 14 in (0, 13) or place // 14 in (0, 13)}
     drawn = _explained(scene.images, patches, rim_pull=30.0).candidates[0].tolist()
     assert set(drawn) <= rim
-
-
-def test_without_edges_any_patch_becomes_candidate() -> None:
-    drawn = torch.bincount(
-        draw_candidates(torch.zeros(4000, 10), 0.1, Generator().manual_seed(0)).flatten(), minlength=10
-    )
-    assert (drawn / 4000 - 0.1).abs().max() < 5 * (0.09 / 4000) ** 0.5
 
 
 @pytest.mark.parametrize("growth", ["sum", "max"])
