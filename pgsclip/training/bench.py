@@ -1,7 +1,7 @@
 """`pgsclip bench step`: what a training step costs with each masker, beside open_clip's own step.
 
-Variants take turns within one process, so that a machine that slows down slows all of them; figures are medians and
-ratios of medians.
+Variants take turns within one process, so that a machine that slows down slows all of them, and each round begins
+with another, so that none always follows the same one; figures are medians and ratios of medians.
 """
 
 from __future__ import annotations
@@ -66,11 +66,12 @@ def bench_step(
     texts = _captions(batch_size, built.context_length, built.vocab_size, device)
     times: dict[str, list[float]] = {name: [] for name in steps}
     for round_number in range(repeats + 1):
-        for name, step in steps.items():
+        turn = round_number % len(steps)
+        for name in [*list(steps)[turn:], *list(steps)[:turn]]:
             progress(f"round {round_number} of {repeats}: {name}")
             _wait(device)
             began = time.perf_counter()
-            kept[name] = step(images, texts)
+            kept[name] = steps[name](images, texts)
             _wait(device)
             if round_number:
                 times[name].append(time.perf_counter() - began)

@@ -33,6 +33,8 @@ def test_variants_stand_beside_open_clip_s_own_step(costs: tuple[list[Cost], lis
 
 def test_variants_take_turns(costs: tuple[list[Cost], list[str]]) -> None:
     assert [line.split(":")[0] for line in costs[1]] == ["round 0 of 1"] * 5 + ["round 1 of 1"] * 5
+    first, second = ([line.split(": ")[1] for line in costs[1][start : start + 5]] for start in (0, 5))
+    assert second == [*first[1:], first[0]], "each round begins with another"
 
 
 def test_json_carries_the_same_figures(costs: tuple[list[Cost], list[str]], tmp_path: Path) -> None:
