@@ -108,6 +108,9 @@ def _all_maskers(ratios: list[Ratio]) -> list[MaskerHandle]:
         except PgsclipError as error:
             typer.echo(f"left out: {error}", err=True)
             continue
+        if handle.lacks:
+            typer.echo(f"left out: {handle.lacks}", err=True)
+            continue
         if any(ratio.is_range for ratio in ratios) and not handle.masker.chooses_ratio:
             typer.echo(f"left out: the masker {name!r} does not choose a ratio per image", err=True)
             continue

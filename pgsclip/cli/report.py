@@ -107,6 +107,9 @@ def _mask_sheet(subjects: list[Subject]) -> list[list[Panel]]:
         return []
     try:
         columns = [Column(masker(c.masker.name, **c.masker.params), c.masker.ratio) for c in configs]
+        for lack in [column.masker.lacks for column in columns if column.masker.lacks]:
+            typer.echo(f"Not on the mask sheet: {lack}", err=True)
+        columns = [column for column in columns if not column.masker.lacks]
         pictures = sample_pictures(configs[0].data)
         rows = [row_of_panels(picture, columns, seed=0, explain=False) for picture in pictures]
     except PgsclipError as error:  # the data may lie on another machine

@@ -79,7 +79,7 @@ def viz_mask(
     if out.suffix.lower() == ".gif" and not over_progress:
         raise ConfigError(f"Only --over-progress moves; give a .png for {out}.")
     columns = _columns(masker, ratio)
-    pictures = _pictures(images, image_size, patch_size, checkpoint, model)
+    pictures = _pictures(images, image_size, patch_size, checkpoint, model, columns)
     if over_progress and checkpoint is None:
         typer.echo("without --checkpoint raw pixels stand in for embeddings, so masks hardly change", err=True)
     with Console(stderr=True).status("drawing"):
@@ -105,8 +105,14 @@ def viz_mask(
 
 
 def _pictures(
-    paths: list[Path], size: int | None, patch: int | None, checkpoint: Path | None, model: str | None
+    paths: list[Path],
+    size: int | None,
+    patch: int | None,
+    checkpoint: Path | None,
+    model: str | None,
+    columns: list[Column],
 ) -> list[Picture]:
+    """The images as the maskers see them; with a checkpoint, maskers that look with a model of their own get it."""
     from pgsclip.errors import ConfigError
     from pgsclip.viz.pictures import open_picture
 
@@ -121,6 +127,8 @@ def _pictures(
     from pgsclip.viz.embeddings import open_embedder
 
     embedder = open_embedder(checkpoint, model)
+    for column in columns:
+        embedder.start(column.masker)
     return [embedder(open_picture(path, embedder.image_size, embedder.patch_size, square=True)) for path in paths]
 
 

@@ -27,6 +27,30 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class PluginConfig(Section):
+    """One of several plugins of a kind; its bare name will do where it needs no parameters."""
+
+    name: Spec
+    """A registered name or `package.module:Class`."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the plugin itself; checked when it is built."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
+
+
+def _each_once(given: tuple[PluginConfig, ...]) -> tuple[PluginConfig, ...]:
+    twice = sorted({one.name for one in given if sum(one.name == other.name for other in given) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is given twice; give each once")
+    return given
+
+
+Plugins = Annotated[tuple[PluginConfig, ...], AfterValidator(_each_once)]
+
+
 class DataConfig(Section):
     """Which pairs are seen, how many at once, and how damage is handled."""
 
@@ -42,6 +66,8 @@ class DataConfig(Section):
     """Shards are shuffled as a whole, samples within a buffer of this many."""
     crop_scale: Annotated[tuple[Share, Share], AfterValidator(_in_order)] = (0.9, 1.0)
     """Smallest and largest share of the image area that a random crop covers."""
+    views: Positive = 1
+    """Random crops of each image; each is masked and compared with the caption by itself, and losses are averaged."""
     bad_share: Share = 0.02
     """The run stops when more than this share of the samples read so far cannot be used."""
     stall_seconds: Annotated[float, Field(gt=0, le=1e7)] = 600.0
@@ -112,6 +138,8 @@ class LossConfig(Section):
 
     name: str = "clip"
     """A registered loss: `clip` or `siglip`."""
+    auxiliary: Plugins = ()
+    """Losses that are added, each a name or `{name: …, params: {…}}`; `pgsclip plugins` lists them."""
     max_scale: Above0 = 100.0
     """Upper bound of exp(logit_scale), the inverse temperature."""
     block: Positive = 2**24
@@ -188,6 +216,8 @@ class LogConfig(Section):
     """What is written to metrics.jsonl and the terminal."""
 
     every_steps: Positive = 10
+    loggers: Plugins = ()
+    """Where rows go beside metrics.jsonl and the terminal, each a name or `{name: …, params: {…}}`."""
     mask_images: tuple[Spec, ...] = ()
     """Image files whose masks are drawn at every checkpoint, into `masks/` of the run."""
 

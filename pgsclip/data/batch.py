@@ -37,7 +37,7 @@ class Batch:
     """B pairs, ready for the device."""
 
     images: Tensor
-    """(B, 3, H, W) float32, normalised as the tower wants them."""
+    """(B, 3, H, W) float32, normalised as the tower wants them; (B, V, 3, H, W) where there are V views of each."""
     texts: Tensor
     """(B, context_length) int64 token ids, zero-padded."""
     lengths: Tensor

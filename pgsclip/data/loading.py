@@ -44,6 +44,8 @@ class Stream:
     """Loader processes per training process; 0 loads in the training process itself."""
     stall_seconds: float = 600.0
     """How long a batch may take before the reader counts as stalled."""
+    views: int = 1
+    """Random crops of each image."""
 
     @property
     def size(self) -> int:
@@ -125,7 +127,7 @@ def open_stream(
         DataError: fewer shards than loader workers.
     """
     workers = _workers(source, config, world)
-    return Stream(source, transform, tokenizer, seed, config.shuffle, workers, config.stall_seconds)
+    return Stream(source, transform, tokenizer, seed, config.shuffle, workers, config.stall_seconds, config.views)
 
 
 def read_all(
@@ -175,7 +177,7 @@ class _Feed(IterableDataset[Batch]):
 
     def _batches(self, worker: int, streams: int) -> Iterator[Batch]:
         stream = self._stream
-        collector = _Collector(stream.transform, stream.tokenizer, stream.seed, augment=True)
+        collector = _Collector(stream.transform, stream.tokenizer, stream.seed, augment=True, views=stream.views)
         position = self._start.get(worker, Position(worker, 0, 0))
         epoch, skip = position.epoch, position.taken
         while True:
@@ -201,6 +203,7 @@ class _Collector:
     tokenizer: Tokenizer
     seed: int
     augment: bool
+    views: int = 1
     images: list[Tensor] = field(default_factory=list)
     captions: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -246,6 +249,8 @@ class _Collector:
             return self.transform(image)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(self.seed, "augment", epoch, raw.shard, raw.key))
+            if self.views > 1:
+                return torch.stack([self.transform(image) for _ in range(self.views)])
             return self.transform(image)
 
 

@@ -60,7 +60,7 @@ class ClipLoss:
     def _in_blocks(self, images: Tensor, texts: Tensor, scale: Tensor, _: None) -> Tensor:
         if self._world_size == 1:
             return clip_loss(images, texts, scale, self._block)
-        all_images, all_texts = _of_all_ranks(images), _of_all_ranks(texts)
+        all_images, all_texts = of_all_ranks(images), of_all_ranks(texts)
         first = self._rank * len(images)
         to_texts = row_cross_entropy(images, all_texts, scale, first, self._block)
         return (to_texts + row_cross_entropy(texts, all_images, scale, first, self._block)) / 2
@@ -83,7 +83,7 @@ class SigLipLoss:
 
     def _in_blocks(self, images: Tensor, texts: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
         first = self._rank * len(images)
-        return sigmoid_loss(images, _of_all_ranks(texts), scale, bias, first, self._block)
+        return sigmoid_loss(images, of_all_ranks(texts), scale, bias, first, self._block)
 
 
 @torch.no_grad()
@@ -94,7 +94,7 @@ def acc1(images: Float[Tensor, "B E"], texts: Float[Tensor, "B E"]) -> Float[Ten
     return (nearest == torch.arange(len(images), device=images.device)).float().mean()
 
 
-def _of_all_ranks(features: Float[Tensor, "B E"]) -> Float[Tensor, "N E"]:
+def of_all_ranks(features: Float[Tensor, "B E"]) -> Float[Tensor, "N E"]:
     """Rank after rank; the gradient finds its way back to each."""
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return features

@@ -123,7 +123,7 @@ def _views(
     for view in range(views):
         generator = torch.Generator().manual_seed(derive(seed, view))
         began = time.perf_counter()
-        scores = handle.masker(images, patches, progress=0.0, generator=generator)
+        scores = handle.scores(images, patches, progress=0.0, generator=generator)
         kept = exact(scores, ratio, generator) if ratio.is_range else select(scores.keep.float(), ratio.high, generator)
         times.append((time.perf_counter() - began) * 1000)
         shown = torch.zeros(len(images), grid.patches, dtype=torch.bool)

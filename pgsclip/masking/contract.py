@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict
-from torch import Tensor
+from torch import Tensor, nn
+
+from pgsclip.config.params import PluginParams
 
 
 class MaskScores(NamedTuple):
@@ -17,12 +19,12 @@ class MaskScores(NamedTuple):
     """Higher = keep. Any finite values, only their order within an image counts."""
     ratio: Float[Tensor, " B"] | None = None
     """Share of patches to remove per image, when the masker decides it itself; clamped to the range of the run."""
+    features: Float[Tensor, "B F"] | None = None
+    """What a model of the masker's own makes of the whole images, for auxiliary losses that compare with it."""
 
 
-class MaskerParams(BaseModel):
+class MaskerParams(PluginParams):
     """Base of every masker's parameters: frozen, no unknown keys, field docstrings are the help."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 @runtime_checkable
@@ -49,3 +51,42 @@ class Masker(Protocol):
         progress: float,
         generator: torch.Generator,
     ) -> MaskScores: ...
+
+
+@runtime_checkable
+class Vision(Protocol):
+    """The image tower, as a masker with a model of its own sees it."""
+
+    patch_size: tuple[int, int]
+    tower: nn.Module
+    """Its weights. Read them in `start` and `observe` only: between, they may be spread over processes."""
+
+    def copy(self) -> Vision:
+        """The same tower with weights of its own that nobody trains, in evaluation mode."""
+
+    def attend(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B N h L"]]:
+        """What it makes of whole images, before the projection, and where its class token looked: in each of N layers
+        and h heads, a row that sums to 1 together with its part for the prefix tokens. Without gradients, float32.
+        Images may have another size than the tower's own: positions are resized.
+        """
+
+
+@runtime_checkable
+class MaskerWithModel(Protocol):
+    """A masker that looks with a model of its own, such as A-CLIP's mean teacher; besides, it is a Masker.
+
+    `start` comes first: before the first step, and before `load_state_dict` when a run goes on or masks are drawn from
+    a checkpoint. Then `observe` comes after every step. All processes call both alike.
+    """
+
+    def start(self, vision: Vision) -> None:
+        """Begin with the tower as it is now."""
+
+    def observe(self, vision: Vision, *, progress: float) -> None:
+        """The weights have changed; `progress` is the share of the run that is done."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All that the scores depend on beside the call; saved with every checkpoint."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> Any:
+        """Go on with what `state_dict` gave; raises RuntimeError, KeyError or ValueError when that does not fit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, overload
 
 import torch
@@ -11,9 +12,10 @@ from torch import Tensor
 from pgsclip.config.ratio import Ratio
 from pgsclip.errors import MaskerError
 from pgsclip.masking.build import build_masker
-from pgsclip.masking.contract import Masker
+from pgsclip.masking.contract import Masker, MaskerWithModel, MaskScores, Vision
 from pgsclip.masking.maskers.none import KeepAll
 from pgsclip.masking.pixels import Grid, patchify
+from pgsclip.masking.scoring import Scorer, load_state, needs_model
 from pgsclip.masking.selection import exact, refuse_range, select
 
 
@@ -23,6 +25,40 @@ class MaskerHandle:
     def __init__(self, name: str, masker: Masker) -> None:
         self.name = name
         self.masker = masker
+        self._scorer = Scorer(name.split()[0], masker)
+        self._needs_model = needs_model(masker)
+
+    def start(self, vision: Vision, state: Mapping[str, Tensor] | None = None) -> None:
+        """Give a masker that looks with a model of its own a tower, and its state from a checkpoint; others need none.
+
+        Raises:
+            MaskerError: the state does not fit.
+        """
+        if isinstance(self.masker, MaskerWithModel):
+            self.masker.start(vision)
+            if state is not None:
+                load_state(self._scorer.name, self.masker, state)
+            self._needs_model = False
+
+    @property
+    def lacks(self) -> str | None:
+        """A sentence about what the masker still needs before it can score; None when that is nothing."""
+        if not self._needs_model:
+            return None
+        return (
+            f"The masker {self.name!r} looks with a copy of the model that is trained, and there is none here. "
+            f"Give a checkpoint (viz-mask --checkpoint RUN), or a tower to `start`."
+        )
+
+    def scores(self, images: Tensor, patches: Tensor, *, progress: float, generator: torch.Generator) -> MaskScores:
+        """What the masker says about images (B, 3, H, W) with patches (B, L, D).
+
+        Raises:
+            MaskerError: it needs a model first, or breaks its contract.
+        """
+        if self.lacks:
+            raise MaskerError(self.lacks)
+        return self._scorer(images, patches, progress=progress, generator=generator)
 
     @overload
     def keep(
@@ -91,7 +127,7 @@ class MaskerHandle:
         patches = patchify(images, grid) if embeddings is None else _checked_embeddings(embeddings, images, grid)
         if not 0 <= progress <= 1:
             raise MaskerError(f"progress: {progress} is outside [0, 1], the share of the run that is done.")
-        scores = self.masker(images, patches, progress=progress, generator=generator)
+        scores = self.scores(images, patches, progress=progress, generator=generator)
         if share.is_range:
             return exact(scores, share, generator)
         return select(scores.keep.float(), share.high, generator)

@@ -6,13 +6,15 @@ halves: `embed` up to the position embedding, `encode` from the first block on.
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 Chosen = tuple[Tensor, Tensor]
 """Rows of the batch (b,) int64, and the patches that they keep (b, K) int64."""
@@ -27,6 +29,8 @@ class Encoded(NamedTuple):
     """Not normalised."""
     kept: float
     """Mean share of patches that went through the blocks; from shapes, so nothing waits for the device."""
+    pooled: Float[Tensor, "B W"]
+    """The state that was projected to the features."""
 
 
 class ImageTower(nn.Module):
@@ -34,6 +38,7 @@ class ImageTower(nn.Module):
 
     patch_size: tuple[int, int]
     image_size: tuple[int, int]
+    tower: nn.Module
 
     def __init__(self, tower: nn.Module) -> None:
         super().__init__()
@@ -45,8 +50,30 @@ class ImageTower(nn.Module):
         """Prefix (class and register tokens) and patches, with position embedding, before the first block."""
 
     @abstractmethod
+    def pool(self, prefix: Float[Tensor, "B P D"], patches: Float[Tensor, "B K D"]) -> Float[Tensor, "B W"]:
+        """All blocks over the given patches, up to the state that is projected."""
+
+    @abstractmethod
+    def project(self, pooled: Float[Tensor, "B W"]) -> Float[Tensor, "B E"]:
+        """Features of a pooled state."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """W, of the pooled state."""
+
+    @abstractmethod
+    def class_attention(self) -> Sequence[tuple[nn.Module, Callable[[Any, Tensor], Tensor]]]:
+        """Of each layer, the attention module and what tells from it and its input (B, P + K, D) where the class token
+        looks: (B, h, P + K).
+
+        Raises:
+            ModelError: the tower has no class token, or an attention whose weights nobody tells.
+        """
+
     def encode(self, prefix: Float[Tensor, "B P D"], patches: Float[Tensor, "B K D"]) -> Float[Tensor, "B E"]:
         """Features of the given patches."""
+        return self.project(self.pool(prefix, patches))
 
     @abstractmethod
     def borrowed_parameters(self) -> list[nn.Parameter]:
@@ -56,19 +83,61 @@ class ImageTower(nn.Module):
         """Features in batch order; without `choose` every patch is seen."""
         prefix, patches = self.embed(images)
         if choose is None:
-            return Encoded(self.encode(prefix, patches), 1.0)
+            pooled = self.pool(prefix, patches)
+            return Encoded(self.project(pooled), 1.0, pooled)
         groups = choose(self.crop(images), patches.detach())
-        parts = [self.encode(prefix[rows], take_patches(patches[rows], keep)) for rows, keep in groups]
+        parts = [self.pool(prefix[rows], take_patches(patches[rows], keep)) for rows, keep in groups]
+        pooled = in_batch_order(parts, [rows for rows, _ in groups])
         seen = sum(keep.shape[0] * keep.shape[1] for _, keep in groups)
-        return Encoded(
-            in_batch_order(parts, [rows for rows, _ in groups]), seen / (patches.shape[0] * patches.shape[1])
-        )
+        return Encoded(self.project(pooled), seen / (patches.shape[0] * patches.shape[1]), pooled)
+
+    @torch.no_grad()
+    def attend(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B N h L"]]:
+        """The pooled state of whole images, and where their class token looked in N layers of h heads; no gradients.
+
+        Both float32; a row of attention sums to 1 together with its part for the prefix. Images may have another size
+        than the tower's own. The attention is computed beside the tower's, from the same inputs: a row per head and
+        layer, and not the whole matrices that fused kernels never write down.
+
+        Raises:
+            ModelError: the tower has no class token, or an attention whose weights nobody tells.
+        """
+        rows: list[Tensor] = []
+        layers = self.class_attention()
+
+        def watch(tell: Callable[[Any, Tensor], Tensor]) -> Any:
+            return lambda module, inputs: rows.append(tell(module, inputs[0]))
+
+        handles = [module.register_forward_pre_hook(watch(tell)) for module, tell in layers]
+        try:
+            prefix, patches = self.embed(images)
+            pooled = self.pool(prefix, patches)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return pooled.float(), torch.stack(rows, dim=1)[..., prefix.shape[1] :]
+
+    def copy(self) -> ImageTower:
+        """The same tower with weights of its own that nobody trains, in evaluation mode."""
+        return type(self)(copy.deepcopy(self.tower).requires_grad_(False).eval())
 
     def crop(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 h w"]:
         """Without the pixels right and below that the patch convolution does not reach either."""
         down, across = self.patch_size
         height, width = images.shape[2] // down * down, images.shape[3] // across * across
         return images[:, :, :height, :width]
+
+
+def class_row(query: Float[Tensor, "B h d"], keys: Float[Tensor, "B N h d"]) -> Float[Tensor, "B h N"]:
+    """Softmax, in float32, of the class token's query with all keys, head by head."""
+    logits = torch.einsum("bhd,bnhd->bhn", query, keys).float()
+    return (logits * query.shape[-1] ** -0.5).softmax(dim=-1)
+
+
+def resized(positions: Float[Tensor, "L D"], was: tuple[int, int], now: tuple[int, int]) -> Float[Tensor, "K D"]:
+    """Position embeddings of another grid, as open_clip resizes them when a model is loaded at another size."""
+    grid = positions.reshape(*was, -1).permute(2, 0, 1).unsqueeze(0).float()
+    return F.interpolate(grid, now, mode="bicubic", antialias=True)[0].flatten(1).mT.to(positions.dtype)
 
 
 def take_patches(patches: Float[Tensor, "B L D"], keep: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:

@@ -49,13 +49,20 @@ def _contrast(engine: Engine, seen: Sequence[Features]) -> tuple[Tensor, StepRep
     texts = torch.cat([part.texts for part in seen]).requires_grad_()
     scale = seen[0].scale.clone().requires_grad_()
     bias = None if seen[0].bias is None else seen[0].bias.clone().requires_grad_()
+    extra = {key: torch.cat([part.extra[key] for part in seen]) for key in seen[0].extra}
+    felt = {key: tensor.requires_grad_() for key, tensor in extra.items() if tensor.is_floating_point()}
     kept = sum(part.kept * len(part.images) for part in seen) / len(images)
-    loss, report = engine.task.contrast(Features(images, texts, scale, bias, kept))
-    leaves = [leaf for leaf in (images, texts, scale, bias) if leaf is not None]
-    to_images, to_texts, *to_temperature = torch.autograd.grad(loss, leaves)
+    loss, report = engine.task.contrast(Features(images, texts, scale, bias, kept, extra))
+    temperature = [scale] if bias is None else [scale, bias]
+    leaves = [images, texts, *felt.values(), *temperature]
+    gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
     sizes = [len(part.images) for part in seen]
+    of_rows = [torch.split(gradient, sizes) for gradient in gradients[: 2 + len(felt)]]
+    of_temperature = gradients[2 + len(felt) :]
     pulls = []
-    for number, pair in enumerate(zip(torch.split(to_images, sizes), torch.split(to_texts, sizes), strict=True)):
-        temperature = to_temperature if number == 0 else [torch.zeros_like(one) for one in to_temperature]
-        pulls.append(Pull(*pair, temperature[0], temperature[1] if bias is not None else None))
+    for number, (to_images, to_texts, *to_extra) in enumerate(zip(*of_rows, strict=True)):
+        first, *rest = of_temperature if number == 0 else [torch.zeros_like(one) for one in of_temperature]
+        pulls.append(
+            Pull(to_images, to_texts, first, rest[0] if rest else None, dict(zip(felt, to_extra, strict=True)))
+        )
     return loss.detach(), report, pulls

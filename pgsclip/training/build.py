@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from torch import Tensor
+from torch import Tensor, nn
 
 from pgsclip import plugins
-from pgsclip.config.schema import RunConfig
+from pgsclip.config.schema import PluginConfig, RunConfig
 from pgsclip.data.loading import Stream, open_stream
 from pgsclip.data.source import Source
 from pgsclip.data.spec import find_held_out, open_source
@@ -17,7 +17,10 @@ from pgsclip.data.word_counts import word_counts
 from pgsclip.errors import ConfigError, PluginError
 from pgsclip.evaluation.during import open_suite
 from pgsclip.evaluation.held_out import HeldOut, held_out_sets
+from pgsclip.losses.auxiliary import Sizes, build_auxiliary
 from pgsclip.masking.build import build_masker
+from pgsclip.masking.contract import Masker
+from pgsclip.masking.scoring import needs_model
 from pgsclip.masking.selection import refuse_range
 from pgsclip.masking.text.build import build_text_masker
 from pgsclip.masking.text.contract import TextMasker
@@ -53,17 +56,37 @@ def build_task(config: RunConfig, world: World, *, count_words: bool = True) -> 
         count_words: false spares a text masker's pass over the captions, for tasks that never train.
     """
     loss_class = plugins.load(plugins.LOSSES, config.loss.name)
+    if hasattr(loss_class, "fewest_views"):
+        raise PluginError(
+            f"The {plugins.described(plugins.LOSSES, config.loss.name)} is an auxiliary loss, which is added to a main "
+            f"one; give it as --set 'loss.auxiliary=[{config.loss.name}]'."
+        )
     if not hasattr(loss_class, "needs_bias"):
         raise PluginError(
-            f"{config.loss.name!r} is not a loss: a loss is a class with needs_bias and __call__, built with rank, "
-            f"world_size and block. See pgsclip.losses.contrastive.ContrastiveLoss, or take clip or siglip."
+            f"{config.loss.name!r}{plugins.origin(plugins.LOSSES, config.loss.name)} is not a loss: a loss is a class "
+            f"with needs_bias and __call__, built with rank, world_size and block. See "
+            f"pgsclip.losses.contrastive.ContrastiveLoss, or take clip or siglip."
         )
     masker = build_masker(config.masker.name, config.masker.params)
     if config.masker.ratio.is_range and not masker.chooses_ratio:
         refuse_range(config.masker.name, config.masker.ratio)
     built = build_model(config.model, seed=config.seed, loss_has_bias=loss_class.needs_bias)
     loss = loss_class(rank=world.rank, world_size=world.size, block=config.loss.block)
-    return built, Task(built, masker, loss, config, _text_masker(config, built, world, count_words))
+    terms = [(given.name, _auxiliary(given, config, masker, built)) for given in config.loss.auxiliary]
+    return built, Task(built, masker, loss, config, _text_masker(config, built, world, count_words), terms)
+
+
+def _auxiliary(given: PluginConfig, config: RunConfig, masker: Masker, built: BuiltModel) -> nn.Module:
+    """One auxiliary loss, if this run has what it needs."""
+    sizes = Sizes(built.image_tower.width, built.vocab_size, config.data.views)
+    term = build_auxiliary(given, sizes, config.seed)
+    if term.wants_masker_features and not (needs_model(masker) and config.masker.ratio.high > 0):
+        raise PluginError(
+            f"The {plugins.described(plugins.LOSSES, given.name)} compares with a model of the masker's own, and the "
+            f"masker {config.masker.name!r} has none; take one that has, such as attention, in all phases, or leave "
+            f"the loss out."
+        )
+    return term
 
 
 def _text_masker(config: RunConfig, built: BuiltModel, world: World, count_words: bool = True) -> TextMasker | None:

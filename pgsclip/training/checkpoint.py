@@ -22,6 +22,7 @@ from torch import Tensor
 
 from pgsclip.data.batch import Position
 from pgsclip.errors import RunError
+from pgsclip.masking.states import States, read_states, write_states
 from pgsclip.models.weights import save_state_dict
 from pgsclip.training.distributed import World, agree, barrier
 from pgsclip.training.engines.base import MOMENTS, Engine, OptimizerState
@@ -68,6 +69,11 @@ class Stored:
     def weights(self) -> Path:
         return self.path / WEIGHTS
 
+    @property
+    def states(self) -> States:
+        """What plugins keep beside the weights."""
+        return read_states(self.path)
+
 
 class CheckpointFolder:
     """`checkpoints/step-00000100/`: weights that open_clip reads, Adam's memory, and where every rank stood."""
@@ -86,8 +92,8 @@ class CheckpointFolder:
         final = self.path / f"{_PREFIX}{progress.step:08d}"
         temporary = self.path / f".{final.name}.tmp"
         self._together(temporary, lambda: _make_empty(temporary) if self._world.leads else None)
-        weights, optimizer = engine.weights(), engine.optimizer_state()
-        self._together(temporary, lambda: self._write(temporary, weights, optimizer, progress))
+        weights, optimizer, states = engine.weights(), engine.optimizer_state(), engine.states()
+        self._together(temporary, lambda: self._write(temporary, weights, optimizer, states, progress))
         self._together(temporary, lambda: self._publish(temporary, final) if self._world.leads else None)
         return final
 
@@ -106,10 +112,13 @@ class CheckpointFolder:
             raise RunError(f"There is no complete checkpoint in {self.path}.")
         return last
 
-    def _write(self, folder: Path, weights: dict[str, Tensor], optimizer: OptimizerState, progress: Progress) -> None:
+    def _write(
+        self, folder: Path, weights: dict[str, Tensor], optimizer: OptimizerState, states: States, progress: Progress
+    ) -> None:
         _write_json(folder / _rank_file(self._world.rank), asdict(progress))
         if self._world.leads:
             save_state_dict(weights, folder / WEIGHTS)
+            write_states(folder, states)
             moments = {f"{key}/{name}": one for key in MOMENTS for name, one in optimizer.moments.get(key, {}).items()}
             save_file({name: one.contiguous() for name, one in moments.items()}, folder / _MOMENTS)
             state = {"world": self._world.size, "adam_steps": optimizer.steps, "scaler": optimizer.scaler}

@@ -103,7 +103,9 @@ class Loop:
 
     def _step(self, step: int, batches: list[Batch], lr: float) -> tuple[Tensor, StepReport, Tensor]:
         loss, report = backward(self.engine, [self._part(step, number, batch) for number, batch in enumerate(batches)])
-        return loss, report, self.engine.step(lr)
+        left_out = self.engine.step(lr)
+        self.engine.observe((step + 1) / self.total)
+        return loss, report, left_out
 
     def _part(self, step: int, number: int, batch: Batch) -> Part:
         device, seed, rank = self.engine.device, self.config.seed, self.world.rank

@@ -32,6 +32,7 @@ def draw_masks(config: RunConfig, checkpoint: Path, out: Path, progress: float) 
     masker = MaskerHandle(config.masker.name, build_masker(config.masker.name, config.masker.params))
     columns = [Column(masker, config.masker.ratio)]
     embedder = open_embedder(checkpoint, config.model)
+    embedder.start(masker)
     rows = []
     for name in config.log.mask_images:
         picture = embedder(open_picture(Path(name), embedder.image_size, embedder.patch_size, square=True))

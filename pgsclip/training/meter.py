@@ -63,6 +63,7 @@ class Meter:
             "data_wait": self._waited / elapsed,
             "kept": self._kept / self._steps,
             "memory_gib": memory_gib(self._device),
+            **{f"loss/{name}": float(term.item()) for name, term in self._report.terms.items()},
         }
         self._clear()
         return row

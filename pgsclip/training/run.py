@@ -102,6 +102,8 @@ class _Run:
         evaluation = Evaluation(open_held_out(config, built))
         if stored is not None:
             load_weights(built.model, stored.weights)
+            task.start()  # from these weights, where the checkpoint holds no state of the masker
+            task.load_states(stored.states)
         name = pick_engine(config.engine, world, self.device)
         shapes = {name: p.shape for name, p in built.model.named_parameters()}
         engine = build_engine(task, name, config.engine, config.optim, world, self.device, config.data.batch_size)
@@ -141,7 +143,7 @@ class _Run:
             evaluate=evaluation,
             stop=self.stop,
             diagnosis=Diagnosis(
-                contrast=config.data.batch_size if config.loss.name == "clip" else None,
+                contrast=config.data.batch_size if config.loss.name == "clip" and not config.loss.auxiliary else None,
                 largest_scale=config.loss.max_scale,
                 warmup_steps=phase.first + config.optim.warmup_steps,
             ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -11,11 +11,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pgsclip import plugins
 from pgsclip.config.schema import RunConfig
+from pgsclip.losses.auxiliary import Seen, load_term
 from pgsclip.losses.contrastive import ContrastiveLoss, acc1
-from pgsclip.masking.contract import Masker
+from pgsclip.masking.contract import Masker, MaskerWithModel
 from pgsclip.masking.groups import sorted_groups
+from pgsclip.masking.scoring import Scorer, load_state
 from pgsclip.masking.selection import choose
+from pgsclip.masking.states import States
 from pgsclip.masking.text.contract import TextMasker
 from pgsclip.masking.text.shorten import shorten
 from pgsclip.models.build import BuiltModel
@@ -41,13 +45,15 @@ class StepReport(NamedTuple):
     """Squared length of the mean image feature, the mean cosine of two images: 1 when the encoder has collapsed."""
     kept: float
     """Share of patches that the image tower saw."""
+    terms: Mapping[str, Tensor] = {}
+    """What the loss is the sum of, by name; empty without auxiliary losses."""
 
 
 class Features(NamedTuple):
     """A batch, or a part of it, as the loss sees it: normalised float32 features and the temperature."""
 
     images: Tensor
-    """(B, E)"""
+    """(B, V, E), V views of each image."""
     texts: Tensor
     """(B, E)"""
     scale: Tensor
@@ -55,25 +61,37 @@ class Features(NamedTuple):
     bias: Tensor | None
     """(1,), of losses that have one."""
     kept: float
+    extra: Mapping[str, Tensor] = {}
+    """What auxiliary losses keep of each image, as `name/key`: (B, ...)."""
+
+    def detached(self) -> Features:
+        """The same numbers, from which no gradient flows."""
+        bias = None if self.bias is None else self.bias.detach()
+        extra = {key: tensor.detach() for key, tensor in self.extra.items()}
+        return Features(self.images.detach(), self.texts.detach(), self.scale.detach(), bias, self.kept, extra)
 
 
 class Pull(NamedTuple):
     """How the loss of a whole batch pulls at the features of a part: its gradient with respect to them."""
 
     images: Tensor
-    """(B, E)"""
+    """(B, V, E)"""
     texts: Tensor
     """(B, E)"""
     scale: Tensor
     """(1,)"""
     bias: Tensor | None
     """(1,)"""
+    extra: Mapping[str, Tensor] = {}
+    """(B, ...) each"""
 
     def at(self, seen: Features) -> Tensor:
         """A scalar whose gradient is the pull, passed on to whatever made the features."""
         total = (seen.images * self.images).sum() + (seen.texts * self.texts).sum() + (seen.scale * self.scale).sum()
         if seen.bias is not None and self.bias is not None:
             total = total + (seen.bias * self.bias).sum()
+        for key, pull in self.extra.items():
+            total = total + (seen.extra[key] * pull).sum()
         return total
 
 
@@ -92,23 +110,29 @@ class Task(nn.Module):
         loss: ContrastiveLoss,
         config: RunConfig,
         text_masker: TextMasker | None = None,
+        auxiliary: Sequence[tuple[str, Any]] = (),
     ) -> None:
         super().__init__()
         self.model = built.model
         self.image_tower = built.image_tower
         self.text_tower = built.text_tower
-        self.masker = masker
+        # Hidden from nn.Module: a masker's own model is neither trained nor spread over processes.
+        object.__setattr__(self, "masker", masker)
+        self._scorer = Scorer(config.masker.name, masker)
         self.loss = loss
+        self.auxiliary = nn.ModuleList([term for _, term in auxiliary])
+        self._terms: tuple[tuple[str, Any], ...] = tuple(auxiliary)
         self._ratio = config.masker.ratio
         self._mask_groups = config.masker.groups
         self._text_groups = config.text.groups
         self._text_masker = text_masker
         self._text_tokens = config.text.tokens
         self._largest_scale = torch.tensor(config.loss.max_scale).log().item()
+        self.start()
 
     def forward(
         self,
-        images: Float[Tensor, "B 3 H W"] | None,
+        images: Float[Tensor, "*B 3 H W"] | None,
         texts: Int[Tensor, "T N"] | None,
         lengths: Int[Tensor, " T"] | None = None,
         view: View | None = None,
@@ -122,16 +146,83 @@ class Task(nn.Module):
         assert texts is not None
         seen = self._see(images, texts, lengths, view)
         if look:
-            bias = None if seen.bias is None else seen.bias.detach()
-            return Features(seen.images.detach(), seen.texts.detach(), seen.scale.detach(), bias, seen.kept)
+            return seen.detached()
         return self.contrast(seen) if pull is None else pull.at(seen)
 
     def contrast(self, seen: Features) -> tuple[Tensor, StepReport]:
-        """The loss of features, with its figures; touches no weights."""
-        loss = self.loss(seen.images, seen.texts, seen.scale, seen.bias)
-        images, texts = seen.images.detach(), seen.texts.detach()
+        """The loss of features, with its figures; touches no weights. Once a step."""
+        of_views = [self.loss(view.contiguous(), seen.texts, seen.scale, seen.bias) for view in seen.images.unbind(1)]
+        loss = torch.stack(of_views).mean() if len(of_views) > 1 else of_views[0]
+        terms = {}
+        if self._terms:
+            terms = {"contrastive": loss, **self._added(seen)}
+            loss = torch.stack(list(terms.values())).sum()
+        images, texts = seen.images[:, 0].detach(), seen.texts.detach()
         alike = images.mean(dim=0).square().sum()
-        return loss, StepReport(acc1(images, texts), seen.scale.detach(), alike, seen.kept)
+        found = {name: term.detach() for name, term in terms.items()}
+        return loss, StepReport(acc1(images, texts), seen.scale.detach(), alike, seen.kept, found)
+
+    def _added(self, seen: Features) -> dict[str, Tensor]:
+        terms = {}
+        with torch.autocast(seen.images.device.type, enabled=False):
+            for name, term in self._terms:
+                start = f"{name}/"
+                own = {key.removeprefix(start): value for key, value in seen.extra.items() if key.startswith(start)}
+                terms[name] = term(own).float().reshape(())
+        return terms
+
+    def start(self) -> None:
+        """Show a masker with a model of its own the tower; again where its weights were replaced."""
+        if isinstance(self.masker, MaskerWithModel):
+            self.masker.start(self.image_tower)
+
+    @property
+    def watched(self) -> list[nn.Parameter] | None:
+        """Parameters that `observe` reads; None when nothing observes."""
+        masker = isinstance(self.masker, MaskerWithModel)
+        terms = [term for _, term in self._terms if hasattr(term, "observe")]
+        if not masker and not terms:
+            return None
+        modules = [*([self.image_tower.tower] if masker else []), *terms]
+        return [parameter for module in modules for parameter in module.parameters()]
+
+    @torch.no_grad()
+    def observe(self, progress: float) -> None:
+        """Tell maskers and auxiliary losses that a step was made; the watched parameters must be whole."""
+        if isinstance(self.masker, MaskerWithModel):
+            self.masker.observe(self.image_tower, progress=progress)
+        for _, term in self._terms:
+            if hasattr(term, "observe"):
+                term.observe(progress=progress)
+
+    def trained(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """What the optimiser trains, by names that stay: the model's under open_clip's, auxiliary losses' by theirs."""
+        yield from self.model.named_parameters()
+        for name, term in self._terms:
+            for key, parameter in term.named_parameters():
+                yield f"{plugins.LOSSES}/{name}/{key}", parameter
+
+    def states(self) -> States:
+        """What plugins keep beside the model's weights."""
+        terms = {name: dict(term.state_dict()) for name, term in self._terms}
+        maskers = {}
+        if isinstance(self.masker, MaskerWithModel):
+            maskers[self._scorer.name] = dict(self.masker.state_dict())
+        return {plugins.LOSSES: terms, plugins.MASKERS: maskers}
+
+    def load_states(self, states: States) -> None:
+        """Go on with what `states` gave, before an engine takes the task; plugins that had no state begin anew.
+
+        Raises:
+            MaskerError, PluginError: a state does not fit its plugin.
+        """
+        found = states.get(plugins.LOSSES, {})
+        for name, term in self._terms:
+            if name in found:
+                load_term(name, term, found[name])
+        own = states.get(plugins.MASKERS, {}).get(self._scorer.name)
+        if own is not None and isinstance(self.masker, MaskerWithModel):
+            load_state(self._scorer.name, self.masker, own)
 
     def borrowed_parameters(self) -> list[nn.Parameter]:
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""
@@ -139,15 +230,29 @@ class Task(nn.Module):
         return [parameter for parameter in found if isinstance(parameter, nn.Parameter)]
 
     def _see(self, images: Tensor, texts: Tensor, lengths: Tensor | None, view: View) -> Features:
-        image_features, kept = self.image_tower(images, self._chooser(view))
+        views = images.shape[1] if images.ndim == 5 else 1
+        flat = images.transpose(0, 1).flatten(0, 1) if images.ndim == 5 else images
+        of_masker: list[Tensor] = []
+        encoded = self.image_tower(flat, self._chooser(view, of_masker))
+        tokens = texts
         texts, lengths = self._shortened(texts, lengths, view)
         text_features = self.text_tower(texts, self._caption_groups(lengths))
+        normal = F.normalize(encoded.features.float(), dim=-1)
+        text_normal = F.normalize(text_features.float(), dim=-1)
+        extra: dict[str, Tensor] = {}
+        if self._terms:
+            of_whole = _by_image(of_masker[0].float(), views) if of_masker else None
+            pooled = _by_image(encoded.pooled, views)
+            seen = Seen(_by_image(normal, views), pooled, text_normal, tokens, of_whole)
+            for name, term in self._terms:
+                extra |= {f"{name}/{key}": _as_float32(value) for key, value in term.features(seen).items()}
         return Features(
-            F.normalize(image_features.float(), dim=-1),
-            F.normalize(text_features.float(), dim=-1),
+            _by_image(normal, views),
+            text_normal,
             CappedExp.apply(self.model.logit_scale, self._largest_scale),
             getattr(self.model, "logit_bias", None),
-            kept,
+            encoded.kept,
+            extra,
         )
 
     @torch.no_grad()
@@ -168,14 +273,18 @@ class Task(nn.Module):
             text_features = F.normalize(self.text_tower(texts, self._caption_groups(lengths)).float(), dim=-1)
         return image_features, text_features
 
-    def _chooser(self, view: View) -> Callable[[Tensor, Tensor], list[tuple[Tensor, Tensor]]] | None:
+    def _chooser(
+        self, view: View, of_masker: list[Tensor]
+    ) -> Callable[[Tensor, Tensor], list[tuple[Tensor, Tensor]]] | None:
         """None when every patch is shown, so that `none` costs exactly what open_clip costs."""
         if self._ratio.high == 0:
             return None
 
         @torch.no_grad()
         def chosen(images: Tensor, patches: Tensor) -> list[tuple[Tensor, Tensor]]:
-            scores = self.masker(images, patches, progress=view.progress, generator=view.generator)
+            scores = self._scorer(images, patches, progress=view.progress, generator=view.generator)
+            if scores.features is not None:
+                of_masker.append(scores.features)
             return choose(scores, self._ratio, view.generator, self._mask_groups)
 
         return chosen
@@ -184,6 +293,15 @@ class Task(nn.Module):
         if lengths is None or not self.text_tower.can_cut:
             return None
         return sorted_groups(lengths, self._text_groups)
+
+
+def _by_image(rows: Float[Tensor, "N E"], views: int) -> Float[Tensor, "B V E"]:
+    """From rows view after view to rows of images with their views."""
+    return rows.reshape(views, -1, rows.shape[-1]).transpose(0, 1)
+
+
+def _as_float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 class CappedExp(torch.autograd.Function):

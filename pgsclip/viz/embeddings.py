@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -12,17 +14,22 @@ from torch import Tensor
 from pgsclip.config.resolve import check
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError
+from pgsclip.masking.handle import MaskerHandle
 from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
+from pgsclip.masking.states import read_states
 from pgsclip.models.build import BuiltModel, build_model
+from pgsclip.plugins import MASKERS
 from pgsclip.viz.pictures import Picture
 
 _WEIGHTS = "open_clip_model.safetensors"
 
 
 class Embedder(NamedTuple):
-    """A model's image tower up to its first block."""
+    """A model's image tower up to its first block, and what maskers keep beside it."""
 
     built: BuiltModel
+    states: Mapping[str, dict[str, Tensor]] = MappingProxyType({})
+    """Of maskers with a model of their own: name → state, as the checkpoint has it."""
 
     @property
     def image_size(self) -> int:
@@ -35,14 +42,25 @@ class Embedder(NamedTuple):
     @torch.no_grad()
     def __call__(self, picture: Picture) -> Picture:
         """The picture with the model's embeddings of its patches."""
-        _, patches = self.built.image_tower.embed(self._as_the_model_takes_it(picture.pixels))
-        return picture._replace(embeddings=patches.float())
+        pixels = self._as_the_model_takes_it(picture.pixels)
+        _, patches = self.built.image_tower.embed(pixels)
+        return picture._replace(pixels=pixels, embeddings=patches.float())
+
+    def start(self, handle: MaskerHandle) -> None:
+        """Give a masker that looks with a model of its own the one of the checkpoint: its own, or a copy of the tower.
+
+        Raises:
+            MaskerError: its state in the checkpoint does not fit.
+        """
+        handle.start(self.built.image_tower, self.states.get(handle.name.split()[0]))
 
     def _as_the_model_takes_it(self, pixels: Tensor) -> Tensor:
         own, clip = (
             tuple(torch.tensor(value).reshape(1, 3, 1, 1) for value in pair)
             for pair in ((self.built.mean, self.built.std), (CLIP_MEAN, CLIP_STD))
         )
+        if (self.built.mean, self.built.std) == (CLIP_MEAN, CLIP_STD):
+            return pixels
         normal: Tensor = (pixels * clip[1] + clip[0] - own[0]) / own[1]
         return normal
 
@@ -71,7 +89,7 @@ def open_embedder(path: Path, model: str | ModelConfig | None) -> Embedder:
     if height != width or len(set(built.image_tower.patch_size)) != 1:
         raise ModelError(f"{config.name!r} takes {height} x {width} pixels; pictures are drawn for square models only.")
     built.model.eval()
-    return Embedder(built)
+    return Embedder(built, read_states(weights.parent).get(MASKERS, {}))
 
 
 def _weights(path: Path) -> Path:

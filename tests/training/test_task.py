@@ -19,6 +19,7 @@ from pgsclip.masking.text.none import KeepAllWords
 from pgsclip.masking.text.truncate import Truncate
 from pgsclip.models.build import BuiltModel, adapt
 from pgsclip.models.text_tower import TextTower
+from pgsclip.models.towers import Encoded
 from pgsclip.training.task import CappedExp, Task, View
 
 VISION = {"image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "head_width": 16}
@@ -229,7 +230,7 @@ def test_the_cap_of_the_config_holds_while_descent_pushes_against_it(batch: tupl
     task = make_task(model, **{"loss.max_scale": 20.0})
     same = nn.functional.normalize(torch.eye(4, 16), dim=-1)
     optimizer = torch.optim.SGD([model.logit_scale], lr=0.5)
-    task.image_tower.forward = lambda *_: (same, 1.0)  # type: ignore[assignment, method-assign]
+    task.image_tower.forward = lambda *_: Encoded(same, 1.0, same)  # type: ignore[assignment, method-assign]
     task.text_tower.forward = lambda *_: same  # type: ignore[assignment, method-assign]
     with torch.no_grad():
         model.logit_scale.fill_(math.log(20) + 0.001)

@@ -9,8 +9,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pgsclip import plugins
+from pgsclip.config.params import checked_params
 from pgsclip.errors import MaskerError
-from pgsclip.masking.build import checked_params
 from pgsclip.masking.contract import MaskerParams
 from pgsclip.masking.text.contract import TextMasker
 
@@ -32,10 +32,11 @@ def build_text_masker(
     declared = isinstance(model, type) and issubclass(model, MaskerParams) and hasattr(kind, "needs_counts")
     if model is None or not declared or not isinstance(kind, type):
         raise MaskerError(
-            f"{name!r} is not a text masker: that is a class with Params (from MaskerParams), needs_counts and "
-            f"__call__. `pgsclip.masking.text.testing.check_text_masker` tells its author what is missing."
+            f"{name!r}{plugins.origin(plugins.TEXT_MASKERS, name)} is not a text masker: that is a class with "
+            f"Params (from MaskerParams), needs_counts and __call__. `pgsclip.masking.text.testing.check_text_masker` "
+            f"tells its author what is missing."
         )
-    checked = checked_params(f"text masker {name!r}", model, params or {})
+    checked = checked_params(plugins.described(plugins.TEXT_MASKERS, name), model, params or {}, MaskerError)
     make: Any = kind  # any class that declares what it needs
     found: TextMasker = make(checked, counts() if make.needs_counts and counts is not None else None)
     return found

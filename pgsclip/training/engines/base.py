@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
+from pgsclip.masking.states import States
 from pgsclip.training.distributed import World
 from pgsclip.training.task import Features, Pull, StepReport, Task, View
 
@@ -72,6 +73,12 @@ class Engine(Protocol):
 
     def weights(self) -> dict[str, Tensor]:
         """The complete model, fp32, on the CPU, under open_clip's names; on rank 0 (others may get an empty dict)."""
+
+    def observe(self, progress: float) -> None:
+        """After a step: maskers and losses that follow the weights look at them, with all of them whole."""
+
+    def states(self) -> States:
+        """What plugins keep beside the weights, whole; on rank 0 (others may get pieces)."""
 
     def optimizer_state(self) -> OptimizerState:
         """The complete state; its moments on rank 0, others may have none."""

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
+from pgsclip.masking.states import States
 from pgsclip.training.distributed import World, join
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
 from pgsclip.training.engines.zero_moments import gather, spread
@@ -97,18 +98,30 @@ class DeepSpeedEngine:
         parameters = dict(model.named_parameters(remove_duplicate=False))
         for name, tensor in model.state_dict().items():
             source = parameters.get(name, tensor)
-            gathered = self._zero.GatheredParameters([source]) if self.stage == 3 else nullcontext()
-            with gathered:
+            with self._whole([source]):
                 if self._world.leads:
                     complete[name] = (
                         source.detach().float().cpu().clone() if source.is_floating_point() else source.cpu()
                     )
         return complete
 
+    def observe(self, progress: float) -> None:
+        watched = self.task.watched
+        if watched is not None:
+            with self._whole(watched):
+                self.task.observe(progress)
+
+    def states(self) -> States:
+        with self._whole(list(self.task.auxiliary.parameters())):
+            return {
+                group: {name: {key: one.detach().clone() for key, one in state.items()} for name, state in held.items()}
+                for group, held in self.task.states().items()
+            }
+
     def optimizer_state(self) -> OptimizerState:
         moments: dict[str, dict[str, Tensor]] = {key: {} for key in MOMENTS}
         steps = max((int(state["step"]) for state in self._adam.state.values()), default=0)
-        for name, parameter in self.task.model.named_parameters():
+        for name, parameter in self.task.trained():
             if parameter.requires_grad and steps:
                 for key in MOMENTS:
                     whole = gather(self._optimizer, self._adam, self.stage, parameter, key)
@@ -118,10 +131,17 @@ class DeepSpeedEngine:
 
     def restore(self, state: OptimizerState) -> None:
         if state.steps:
-            spread(self._optimizer, self._adam, self.stage, dict(self.task.model.named_parameters()), state)
+            spread(self._optimizer, self._adam, self.stage, dict(self.task.trained()), state)
         scaler = self._scaler()
         if scaler is not None and state.scaler:
             scaler.load_state_dict(state.scaler)
+
+    def _whole(self, tensors: list[Any]) -> AbstractContextManager[Any]:
+        """Within it, parameters that ZeRO-3 spreads over processes are whole on each; to be read only."""
+        if self.stage < 3 or not tensors:
+            return nullcontext()
+        gathered: AbstractContextManager[Any] = self._zero.GatheredParameters(tensors)
+        return gathered
 
     def _look_at_gradients(self, *_: object) -> None:
         self._left_out = leave_out_unless_finite(self._adam, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
+from pgsclip.masking.states import States
 from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
 from pgsclip.training.optimizer import build_optimizer, leave_out_unless_finite
@@ -91,25 +92,33 @@ class TorchEngine:
     def weights(self) -> dict[str, Tensor]:
         return {name: tensor.detach().cpu().clone() for name, tensor in self.task.model.state_dict().items()}
 
+    def observe(self, progress: float) -> None:
+        self.task.observe(progress)
+
+    def states(self) -> States:
+        return self.task.states()
+
     def optimizer_state(self) -> OptimizerState:
-        named = [(name, self._optimizer.state[p]) for name, p in self.task.model.named_parameters() if p.requires_grad]
+        named = [(name, self._optimizer.state[p]) for name, p in self.task.trained() if p.requires_grad]
         steps = max((int(state["step"]) for _, state in named if state), default=0)
         moments = {key: {name: state[key].cpu() for name, state in named if state} for key in MOMENTS}
         return OptimizerState(moments, steps, self._scaler.state_dict())
 
     def restore(self, state: OptimizerState) -> None:
-        restore_adam(self._optimizer, self.task.model, state)
+        restore_adam(self._optimizer, self.task.trained(), state)
         self._scaler.load_state_dict(state.scaler)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=self._dtype or torch.bfloat16, enabled=self._dtype is not None)
 
 
-def restore_adam(optimizer: torch.optim.Optimizer, model: nn.Module, state: OptimizerState) -> None:
+def restore_adam(
+    optimizer: torch.optim.Optimizer, trained: Iterable[tuple[str, nn.Parameter]], state: OptimizerState
+) -> None:
     """Give an optimiser over whole parameters its memory back; a parameter without one starts from zero."""
     if state.steps == 0:
         return
-    for name, parameter in model.named_parameters():
+    for name, parameter in trained:
         if parameter.requires_grad:
             stored = [state.moments[key].get(name) for key in MOMENTS]
             memory = {

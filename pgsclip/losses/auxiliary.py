@@ -1,0 +1,119 @@
+"""The plugin contract of auxiliary losses: terms that are added to the contrastive one, with weights of their own.
+
+A term works in two halves, so that a batch may be worked off in parts and still have the gradient of the whole:
+`features` looks at each image by itself, inside the model's forward pass, and may have trained weights; the call then
+sees the features of all images together and has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from pgsclip import plugins
+from pgsclip.chance import derive
+from pgsclip.config.params import PluginParams, checked_params
+from pgsclip.config.schema import PluginConfig
+from pgsclip.errors import PluginError
+
+
+class Sizes(NamedTuple):
+    """Of the model that a term is added to."""
+
+    width: int
+    """W, of the image tower's state before the projection."""
+    vocabulary: int
+    """Token ids are below it."""
+    views: int
+    """V, of each image."""
+
+
+class Seen(NamedTuple):
+    """What the towers made of B pairs with V views of each image, as they were trained on: masked."""
+
+    images: Float[Tensor, "B V E"]
+    """Normalised features."""
+    pooled: Float[Tensor, "B V W"]
+    """What is projected to the features."""
+    texts: Float[Tensor, "B E"]
+    """Normalised features."""
+    tokens: Int[Tensor, "B N"]
+    """Token ids of the whole captions: start, words, end of text (the largest id), zeros."""
+    masker: Float[Tensor, "B V F"] | None
+    """What a model of the masker's own made of the whole images, detached; None where the masker has none."""
+
+
+@runtime_checkable
+class AuxiliaryLoss(Protocol):
+    """A term: an `nn.Module`, built as `cls(cls.Params(**params), sizes)` under a seed of the run.
+
+    Its parameters are trained by the run's optimiser and saved, and its buffers are saved. Weights stand in submodules
+    that `features` calls, never in the root. It may have `observe(*, progress)`, called after every step, to change
+    buffers, such as a mean of weights.
+    """
+
+    Params: ClassVar[type[PluginParams]]
+    fewest_views: ClassVar[int]
+    """Views of an image that the term compares."""
+    wants_masker_features: ClassVar[bool]
+    """Whether it needs `Seen.masker`."""
+
+    def features(self, seen: Seen) -> dict[str, Tensor]:
+        """What is kept of each image: tensors whose first dimension is B. No image's row depends on the others,
+        except through the statistics of a batch norm.
+        """
+
+    def __call__(self, features: Mapping[str, Tensor]) -> Float[Tensor, ""]:
+        """The term, weighted. Its gradient, averaged over processes, is that of the whole batch."""
+
+
+def build_auxiliary(given: PluginConfig, sizes: Sizes, seed: int) -> nn.Module:
+    """The registered term, or `package.module:Class`; no global generator moves.
+
+    Raises:
+        PluginError: no such loss, no auxiliary one, parameters that it refuses, or fewer views than it compares.
+    """
+    kind: Any = plugins.load(plugins.LOSSES, given.name)
+    what = plugins.described(plugins.LOSSES, given.name)
+    if hasattr(kind, "needs_bias"):
+        raise PluginError(f"The {what} is a main loss and not an auxiliary one; give it as loss.name={given.name}.")
+    model = getattr(kind, "Params", None)
+    declared = isinstance(model, type) and issubclass(model, PluginParams)
+    marks = all(hasattr(kind, mark) for mark in ("fewest_views", "wants_masker_features", "features"))
+    if model is None or not (declared and marks and nn.Module in getattr(kind, "__mro__", ())):
+        raise PluginError(
+            f"The {what} is no auxiliary loss: that is an nn.Module with Params (from PluginParams), fewest_views, "
+            f"wants_masker_features, features and forward. `pgsclip.losses.testing.check_loss` tells its author what "
+            f"is missing."
+        )
+    params = checked_params(what, model, given.params, PluginError)
+    if sizes.views < kind.fewest_views:
+        raise PluginError(
+            f"The {what} compares {kind.fewest_views} views of an image and data.views is {sizes.views}; "
+            f"set data.views={kind.fewest_views}."
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive(seed, "loss", given.name))
+        built: nn.Module = kind(params, sizes)
+    return built
+
+
+def load_term(name: str, term: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give a term the state of a checkpoint back.
+
+    Raises:
+        PluginError: it does not fit.
+    """
+    try:
+        term.load_state_dict(state)
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise PluginError(
+            f"The state of the {plugins.described(plugins.LOSSES, name)} in the checkpoint does not fit: {reason}. "
+            f"It was written by another version, with other parameters, or for another model; go on with those, or "
+            f"start again in another --out."
+        ) from None
