@@ -15,6 +15,7 @@ from pgsclip.cli.bench import bench
 from pgsclip.cli.data import data
 from pgsclip.cli.evaluate import evaluation
 from pgsclip.cli.listings import maskers, recipes
+from pgsclip.cli.plugins import plugins
 from pgsclip.cli.report import compare, report
 from pgsclip.cli.train import train
 from pgsclip.cli.viz_mask import viz_mask
@@ -36,6 +37,7 @@ app.command("viz-mask")(viz_mask)
 app.command("report")(report)
 app.command("compare")(compare)
 app.command("maskers")(maskers)
+app.add_typer(plugins, name="plugins")
 app.add_typer(recipes, name="recipes")
 app.add_typer(evaluation, name="eval")
 app.add_typer(data, name="data")

@@ -71,9 +71,7 @@ class Scorer:
         values = scores.keep if scores.ratio is None else torch.cat([scores.keep, scores.ratio[:, None]], dim=1)
         bad = ~torch.isfinite(values)
         if bool(bad.any()):
-            raise self._broken(
-                f"gave {int(bad.sum())} NaN or infinite scores of {values.numel()}, which have no order"
-            )
+            raise self._broken(f"gave {int(bad.sum())} NaN or infinite scores of {values.numel()}, which have no order")
 
     def _broken(self, what: str) -> MaskerError:
         return MaskerError(f"The {plugins.described(plugins.MASKERS, self.name)} {what}. {_HINT}")

@@ -5,13 +5,15 @@ Every failed check is an AssertionError whose message says what to change.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pgsclip.masking.contract import Masker, MaskerParams, MaskScores
+from pgsclip.masking.contract import Masker, MaskerParams, MaskerWithModel, MaskScores
+from pgsclip.masking.small_vision import SmallVision
 
 _SHAPES = ((3, 3, 32, 48, 8), (2, 3, 28, 28, 14), (1, 3, 16, 16, 16))
 """(B, channels, H, W, patch side): a non-square grid, an odd patch side, and B = L = 1."""
@@ -29,13 +31,17 @@ def check_masker(masker: Masker, *, random: bool = True) -> None:
         AssertionError: with what is wrong and what to do about it.
     """
     _check_declarations(masker)
-    for images, patches in _inputs():
+    for images, patches, side in _inputs():
+        _start(masker, side)
         _check_scores(masker, images, patches)
         _check_determinism(masker, images, patches, random=random and patches.shape[1] > 1)
         _check_side_effects(masker, images, patches)
         _check_precision(masker, images, patches)
+    _start(masker, 8)
     _check_independence(masker)
     _check_flat_image(masker)
+    if isinstance(masker, MaskerWithModel):
+        _check_state(masker)
 
 
 def _check_declarations(masker: Masker) -> None:
@@ -44,6 +50,11 @@ def _check_declarations(masker: Masker) -> None:
     assert issubclass(params, MaskerParams), f"Params must derive from MaskerParams, not {params.__mro__[1].__name__}."
     assert isinstance(getattr(type(masker), "chooses_ratio", None), bool), (
         "Declare `chooses_ratio` on the masker's class: True if the scores carry a ratio per image, else False."
+    )
+    parts = ("start", "observe", "state_dict", "load_state_dict")
+    missing = [part for part in parts if not callable(getattr(masker, part, None))]
+    assert not (callable(getattr(masker, "start", None)) and missing), (
+        f"A masker with `start` looks with a model of its own and also needs {', '.join(missing)}."
     )
     undocumented = [name for name, field in params.model_fields.items() if not field.description]
     assert not undocumented, f"Write a docstring under these parameters, it is their help: {undocumented}."
@@ -120,14 +131,43 @@ def _check_flat_image(masker: Masker) -> None:
         assert scores.ratio is None or torch.isfinite(scores.ratio).all(), "A constant image gives no finite ratio."
 
 
+def _start(masker: Masker, side: int) -> None:
+    if isinstance(masker, MaskerWithModel):
+        masker.start(SmallVision(side))
+
+
+def _check_state(masker: Any) -> None:
+    """What `state_dict` gives makes a masker that was started anew the same."""
+    images, patches = _batch(2, 3, 32, 32, 8, seed=7)
+    vision = SmallVision(8, seed=1)
+    before = [weight.clone() for weight in vision.tower.parameters()]
+    masker.start(SmallVision(8))
+    masker.observe(vision, progress=0.5)
+    unchanged = all(torch.equal(*pair) for pair in zip(before, vision.tower.parameters(), strict=True))
+    assert unchanged, "`observe` writes to the weights of the tower; read them only."
+    state = masker.state_dict()
+    assert isinstance(state, dict), "`state_dict` must return a dict of tensors."
+    wrong = [name for name, value in state.items() if not isinstance(value, Tensor)]
+    assert not wrong, f"`state_dict` must hold tensors only, as it is saved without pickles; not so: {wrong}."
+    saved = {name: value.clone() for name, value in state.items()}
+    ours = _call(masker, images, patches).keep
+    again = copy.deepcopy(masker)
+    again.start(SmallVision(8, seed=2))
+    again.load_state_dict(saved)
+    assert torch.equal(_call(again, images, patches).keep, ours), (
+        "A masker that was started anew and loads the state scores otherwise: `state_dict` must hold all that the "
+        "scores depend on, and `load_state_dict` must take all of it back."
+    )
+
+
 def _call(masker: Masker, images: Tensor, patches: Tensor, seed: int = 0, progress: float = 0.5) -> Any:
     """Whatever the masker returns; `_check_scores` finds out first whether that is MaskScores."""
     return masker(images, patches, progress=progress, generator=torch.Generator().manual_seed(seed))
 
 
-def _inputs() -> Iterator[tuple[Tensor, Tensor]]:
+def _inputs() -> Iterator[tuple[Tensor, Tensor, int]]:
     for shape in _SHAPES:
-        yield _batch(*shape, seed=4)
+        yield *_batch(*shape, seed=4), shape[-1]
 
 
 def _batch(batch: int, channels: int, height: int, width: int, side: int, *, seed: int) -> tuple[Tensor, Tensor]:

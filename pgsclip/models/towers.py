@@ -137,7 +137,8 @@ def class_row(query: Float[Tensor, "B h d"], keys: Float[Tensor, "B N h d"]) -> 
 def resized(positions: Float[Tensor, "L D"], was: tuple[int, int], now: tuple[int, int]) -> Float[Tensor, "K D"]:
     """Position embeddings of another grid, as open_clip resizes them when a model is loaded at another size."""
     grid = positions.reshape(*was, -1).permute(2, 0, 1).unsqueeze(0).float()
-    return F.interpolate(grid, now, mode="bicubic", antialias=True)[0].flatten(1).mT.to(positions.dtype)
+    other: Tensor = F.interpolate(grid, now, mode="bicubic", antialias=True)[0].flatten(1).mT
+    return other.to(positions.dtype)
 
 
 def take_patches(patches: Float[Tensor, "B L D"], keep: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:

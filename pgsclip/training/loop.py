@@ -12,6 +12,8 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Batch, Position
 from pgsclip.data.faults import FaultLedger
 from pgsclip.errors import TrainingError, UnfinishedError
+from pgsclip.loggers.build import Loggers
+from pgsclip.loggers.contract import Row
 from pgsclip.training.accumulation import Part, backward
 from pgsclip.training.checkpoint import CheckpointFolder, Progress
 from pgsclip.training.diagnosis import Diagnosis
@@ -49,6 +51,7 @@ class Loop:
     evaluate: Callable[[], dict[str, float]]
     stop: StopRequest
     diagnosis: Diagnosis
+    loggers: Loggers
     done: Progress
     _positions: dict[int, Position] = field(default_factory=dict)
     _saved_at: float = field(default_factory=time.monotonic)
@@ -149,16 +152,20 @@ class Loop:
             self.display.say(finding)
         ledgers = collect(self.ledger.state())
         if self.world.leads:
-            self.folder.add_row(row)
+            self._keep(row)
             FaultLedger.joined(ledgers).write(self.folder.faults)
 
     def _evaluate(self) -> None:
         results = self.evaluate()
         if self.world.leads and results:
-            self.folder.add_row({"step": self.done.step, **{f"eval/{name}": value for name, value in results.items()}})
+            self._keep({"step": self.done.step, **{f"eval/{name}": value for name, value in results.items()}})
         if results:
             figures = "  ".join(f"{name} {value:.4f}" for name, value in results.items())
             self.display.say(f"step {self.done.step}  {figures}")
+
+    def _keep(self, row: Row) -> None:
+        self.folder.add_row(row)
+        self.loggers.log(row)
 
     def _save(self) -> None:
         saved = self.checkpoints.save(self.engine, replace(self.done, faults=self.ledger.state()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,8 @@ from pgsclip.data.spec import open_source
 from pgsclip.errors import RunError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut
+from pgsclip.loggers.build import Loggers, check_loggers
+from pgsclip.loggers.contract import RunInfo, RunLogger
 from pgsclip.models.weights import load_weights
 from pgsclip.training.build import build_task, open_device, open_held_out, open_training_data, pairs_per_batch
 from pgsclip.training.checkpoint import CheckpointFolder, Progress, Stored, read_checkpoint
@@ -59,6 +61,7 @@ def train(request: Request, console: Console) -> Outcome:
     world = read_world()
     device = open_device(config.engine.device, world)
     check_mask_images(config)
+    makers = check_loggers(config.log.loggers)
     with StopRequest(request.stop_after) as stop, _joined(world, device, config), peers():
         folder = RunFolder(request.path)
         checkpoints = CheckpointFolder(folder.checkpoints, world, config.checkpoint.keep)
@@ -71,11 +74,14 @@ def train(request: Request, console: Console) -> Outcome:
                 f"{phases[-1].end}; give more --steps or --epochs, or leave both out."
             )
         with Display(phases[-1].end, console=console, silent=not world.leads) as display:
-            run = _Run(request, world, device, source, folder, checkpoints, phases, display, stop)
-            for phase in phases:
-                if stored is None or stored.ranks[0].step < phase.end or phase is phases[-1]:
-                    findings = run.train(phase, stored)
-                    stored = read_checkpoint(checkpoints.last_or_error())
+            run = _Run(request, world, device, source, folder, checkpoints, phases, display, stop, makers)
+            try:
+                for phase in phases:
+                    if stored is None or stored.ranks[0].step < phase.end or phase is phases[-1]:
+                        findings = run.train(phase, stored)
+                        stored = read_checkpoint(checkpoints.last_or_error())
+            finally:
+                run.loggers.close()
     return Outcome(request.path, checkpoints.last_or_error(), phases[-1].end, findings, world.leads)
 
 
@@ -92,7 +98,11 @@ class _Run:
     phases: list[Phase]
     display: Display
     stop: StopRequest
+    makers: dict[str, Callable[[RunInfo], RunLogger]]
     _opened: bool = False
+
+    def __post_init__(self) -> None:
+        self.loggers = Loggers({}, self.display.say)
 
     def train(self, phase: Phase, stored: Stored | None) -> list[str]:
         """One phase, from its start or from a checkpoint within it; what the last evaluation found."""
@@ -147,6 +157,7 @@ class _Run:
                 largest_scale=config.loss.max_scale,
                 warmup_steps=phase.first + config.optim.warmup_steps,
             ),
+            loggers=self.loggers,
             done=start,
         )
 
@@ -181,6 +192,8 @@ class _Run:
                 self.folder.forget_rows_after(start.step)
             else:
                 self.folder.create(self.request.config)
+            run = RunInfo(self.folder.path, self.request.config.model_dump(mode="json"), start.step)
+            self.loggers = Loggers({name: make(run) for name, make in self.makers.items()}, self.display.say)
         self._opened = True
 
 

@@ -1,8 +1,8 @@
 """The attentive mask of "Attentive Mask CLIP" (A-CLIP), ICCV 2023, arXiv 2212.08653, section 3.
 
 A mean teacher, the exponential moving average of the image tower, looks at the whole image; a patch scores what its
-class token attends to it, averaged over all layers and heads, and 2 x 2 cells of patches stay or go together. A-CLIP-eff
-lets the teacher look at half the resolution, where a cell is one patch.
+class token attends to it, averaged over all layers and heads, and 2 x 2 cells of patches stay or go together.
+A-CLIP-eff lets the teacher look at half the resolution, where a cell is one patch.
 
 How we differ: the teacher looks at each view by itself, where A-CLIP looks once at an image around both crops and cuts
 its map out; the number of patches is exactly what the ratio asks for, so that a cell may be cut, where the authors'

@@ -1,0 +1,57 @@
+"""A masker of one's own to start from: a copy of the template under another name."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from pathlib import Path
+
+from pgsclip.errors import PluginError
+
+_HERE = Path(__file__).parents[1]
+_TEMPLATE = (_HERE / "template", _HERE.parent / "plugins" / "pgsclip-template")
+"""Where it lies in an installed wheel, and in the repository."""
+_LEFT_OUT = {"__pycache__", ".pytest_cache", "dist", "build"}
+
+
+def write_plugin(name: str, folder: Path) -> list[Path]:
+    """Copy the template into `folder`, which must not exist: masker, module and distribution are called after `name`.
+
+    Returns:
+        The files, in the order of their names.
+
+    Raises:
+        PluginError: a name that cannot be one, or a folder that is there.
+    """
+    words = re.split(r"[-_]+", name.removeprefix("pgsclip-"))
+    if not all(re.fullmatch(r"[a-z][a-z0-9]*", word) for word in words) or keyword.iskeyword("_".join(words)):
+        raise PluginError(
+            f"{name!r} cannot be the name of a masker; give small letters and digits, with hyphens between words, such "
+            f"as 'bright-sky'."
+        )
+    if folder.exists():
+        raise PluginError(f"{folder} is there already and is not overwritten; give another name, or move it away.")
+    template = next((place for place in _TEMPLATE if place.is_dir()), None)
+    if template is None:
+        raise PluginError("This installation of pgsclip lacks its template; install pgsclip again.")
+    names = {
+        "pgsclip_template": f"pgsclip_{'_'.join(words)}",
+        "pgsclip-template": f"pgsclip-{'-'.join(words)}",
+        "Contrast": "".join(word.capitalize() for word in words),
+        "test_contrast": f"test_{'_'.join(words)}",
+        "contrast": "-".join(words),
+    }
+    written = []
+    for source in sorted(template.rglob("*")):
+        parts = source.relative_to(template).parts
+        if source.is_file() and not _LEFT_OUT & set(parts) and not any(part.endswith(".egg-info") for part in parts):
+            target = folder / Path(*(_renamed(part, names) for part in parts))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(_renamed(source.read_text(encoding="utf-8"), names), encoding="utf-8")
+            written.append(target)
+    return written
+
+
+def _renamed(text: str, names: dict[str, str]) -> str:
+    pattern = "|".join(map(re.escape, names))  # the first that fits wins, so longer ones stand before their parts
+    return re.sub(pattern, lambda found: names[found.group()], text)

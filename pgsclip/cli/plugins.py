@@ -1,0 +1,80 @@
+"""`pgsclip plugins`: what is installed, whether it works, and a masker of one's own to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgsclip import plugins as registry
+from pgsclip.errors import PgsclipError, PluginError
+
+if TYPE_CHECKING:
+    from typer import Context
+else:
+    Context = typer.Context.__base__  # Typer hands over click's own class, and tests check annotations
+
+plugins = typer.Typer(help="Maskers, losses and loggers: what is installed, and how to write one.")
+
+
+@plugins.callback(invoke_without_command=True)
+def _list(
+    context: Context,
+    check: Annotated[bool, typer.Option("--check", help="Import every one, and say which do not work.")] = False,
+) -> None:
+    """Everything that is installed, kind by kind, with the distribution that it comes from.
+
+    PGSCLIP_PLUGINS=a,b lets only those distributions in beside pgsclip itself, PGSCLIP_PLUGINS= none.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    broken = 0
+    for group in registry.GROUPS:
+        found = registry.available(group)
+        typer.echo(registry.kinds_of(group))
+        rows = [(name, owner, len(owners) > 1) for name, owners in found.items() for owner in owners]
+        width = max((len(name) for name, _, _ in rows), default=0)
+        for name, owner, twice in rows:
+            note = "  claimed twice" if twice else ""
+            typer.echo(f"  {name:{width}}  {owner.distribution} {owner.version}  {owner.target}{note}")
+            problem = _problem(owner) if check else None
+            if problem:
+                broken += 1
+                typer.echo(f"  {'':{width}}  {problem}")
+        if not rows:
+            typer.echo("  none")
+    for distribution in registry.switched_off():
+        typer.echo(f"switched off by {registry.SWITCH}: {distribution}")
+    for name in registry.not_installed():
+        typer.echo(f"named in {registry.SWITCH} but not installed: {name}")
+    if broken:
+        raise PluginError(f"{broken} of them {'does' if broken == 1 else 'do'} not work; see above.")
+
+
+@plugins.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="Of the masker, such as bright-sky.")],
+    folder: Annotated[Path | None, typer.Option(help="Where to write it; ./NAME when not given.")] = None,
+) -> None:
+    """Write a masker of your own to start from: a distribution that installs and passes its own tests."""
+    from pgsclip.cli.new_plugin import write_plugin
+
+    place = Path(name) if folder is None else folder
+    for path in write_plugin(name, place):
+        typer.echo(f"  {path}")
+    masker = name.removeprefix("pgsclip-").replace("_", "-")
+    typer.echo(
+        f"Next:\n"
+        f"  python -m pip install -e {place if place.is_absolute() else f'./{place}'}\n"
+        f"  pgsclip viz-mask photo.jpg --masker {masker}\n"
+        f"  cd {place} && python -m pytest"
+    )
+
+
+def _problem(owner: registry.Plugin) -> str | None:
+    try:
+        owner.load()
+    except PgsclipError as error:
+        return str(error)
+    return None
