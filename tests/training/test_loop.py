@@ -20,6 +20,7 @@ from pgsclip.config.resolve import resolve
 from pgsclip.data.batch import Batch, Fault, Position
 from pgsclip.data.faults import FaultLedger
 from pgsclip.errors import DataError, TrainingError, UnfinishedError
+from pgsclip.loggers.build import Loggers
 from pgsclip.training.checkpoint import CheckpointFolder, Progress
 from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
@@ -108,6 +109,7 @@ def loop(folder: Path, notes: Notes, *settings: str, total: int = 6, done: int =
         ledger=FaultLedger(0.1),
         evaluate=notes.evaluate,
         stop=StopRequest(),
+        loggers=Loggers({}, print),
         diagnosis=Diagnosis(contrast=4, largest_scale=100.0, warmup_steps=0),
         done=Progress(done, 4 * done, done / 2),
     )

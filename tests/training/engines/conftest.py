@@ -23,6 +23,9 @@ def cell(engine: str, loss: str, world: int, parts: int) -> str:
 TRIALS: list[dict[str, Any]] = [
     *({"name": f"{name}-alone", **engine} for name, engine in ENGINES.items()),
     *({"name": f"{name}-two", "world": 2, "clip": 0.5, **engine} for name, engine in ENGINES.items()),
+    *({"name": f"{name}-plugged", "world": 2, "plugged": True, **engine} for name, engine in ENGINES.items()),
+    {"name": "torch-plugged-1", "plugged": True, **ENGINES["torch"]},
+    {"name": "torch-plugged-1x2", "plugged": True, "parts": 2, **ENGINES["torch"]},
     *({"name": f"{name}-timm", "world": 2, "model": "timm", **ENGINES[name]} for name in ("torch", "zero3")),
     *(
         {"name": f"{name}-{p}", "precision": p, **ENGINES[name]}
@@ -56,6 +59,7 @@ def trial_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = {
         **{name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")},
         "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "TORCHDYNAMO_DISABLE": "1",  # four seconds less of imports
         "TORCH_EXTENSIONS_DIR": str(folder / "compiled"),
     }

@@ -45,6 +45,32 @@ def test_a_resumed_run_is_the_same_to_the_last_bit(trial: str, found: Found) -> 
     torch.testing.assert_close(result["resumed weights"], result["weights"], atol=0, rtol=0)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_maskers_and_losses_that_follow_the_weights_do_so_on_every_engine_and_resume_to_the_last_bit(
+    engine: str, found: Found
+) -> None:
+    result, plain = found(f"{engine}-plugged"), found("torch-plugged")
+    assert torch.equal(result["resumed losses"], result["losses"][2:])
+    torch.testing.assert_close(result["resumed weights"], result["weights"], atol=0, rtol=0)
+    torch.testing.assert_close(result["resumed states"], result["states"], atol=0, rtol=0)
+    torch.testing.assert_close(result["losses"], plain["losses"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(result["states"], plain["states"], atol=1e-5, rtol=1e-4)
+    [teacher] = result["states"]["pgsclip.maskers"].values()
+    visual = {f"visual.{name}": tensor for name, tensor in teacher.items()}
+    assert visual.keys() <= result["weights"].keys()
+    assert not torch.allclose(visual["visual.proj"], result["weights"]["visual.proj"], atol=1e-4)  # it follows behind
+    agreement = result["states"]["pgsclip.losses"]["agreement"]
+    assert agreement["steps"] == 4
+    assert not torch.equal(agreement["mean"], agreement["head.weight"])
+
+
+def test_auxiliary_losses_have_the_gradient_of_the_whole_batch_in_parts_too(found: Found) -> None:
+    whole, parts = found("torch-plugged-1"), found("torch-plugged-1x2")
+    torch.testing.assert_close(parts["losses"], whole["losses"], atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(parts["states"], whole["states"], atol=1e-5, rtol=1e-4)
+    assert torch.equal(parts["resumed losses"], parts["losses"][2:])
+
+
 @pytest.mark.parametrize("trial", [f"{engine}-{ranks}" for engine in ENGINES for ranks in ("alone", "two")])
 def test_features_are_whole_normalised_and_may_be_asked_for_one_side_at_a_time(trial: str, found: Found) -> None:
     result = found(trial)

@@ -20,12 +20,15 @@ from typing import Any
 import open_clip
 import torch
 from open_clip.timm_model import TimmModel
+from plugged import Agreement, Follower
 from timm.models.vision_transformer import VisionTransformer as TimmVisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pgsclip.config.params import PluginParams
 from pgsclip.config.resolve import resolve
 from pgsclip.config.schema import EngineConfig, OptimConfig, RunConfig
+from pgsclip.losses.auxiliary import Sizes
 from pgsclip.losses.contrastive import ClipLoss, SigLipLoss
 from pgsclip.masking.build import build_masker
 from pgsclip.models.build import BuiltModel, adapt
@@ -59,6 +62,8 @@ class Trial:
     parts: int = 1
     masker: str = "random"
     act: str = "train"
+    plugged: bool = False
+    """With a masker and an auxiliary loss that follow the weights."""
 
 
 def make_model(kind: str, seed: int = 0, loss: str = "clip") -> Any:
@@ -79,8 +84,13 @@ def make_task(trial: Trial, world: World, config: RunConfig, seed: int = 0) -> T
     size = {"tokenizer": lambda texts: torch.zeros(len(texts), 12), "context_length": 12, "vocab_size": 64}
     colour = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
     built = BuiltModel("tiny", model, adapt(model.visual), TextTower(model), **size, **colour)
-    loss = SigLipLoss if trial.model == "timm" or trial.loss == "siglip" else ClipLoss
-    return Task(built, build_masker(trial.masker), loss(rank=world.rank, world_size=world.size, block=2**24), config)
+    kind = SigLipLoss if trial.model == "timm" or trial.loss == "siglip" else ClipLoss
+    loss = kind(rank=world.rank, world_size=world.size, block=2**24)
+    if not trial.plugged:
+        return Task(built, build_masker(trial.masker), loss, config)
+    torch.manual_seed(seed)
+    term = Agreement(PluginParams(), Sizes(built.image_tower.width, 64, 1))
+    return Task(built, Follower(), loss, config, auxiliary=[("agreement", term)])
 
 
 def make_engine(trial: Trial, world: World, stored: Stored | None = None) -> Engine:
@@ -91,6 +101,8 @@ def make_engine(trial: Trial, world: World, stored: Stored | None = None) -> Eng
     task = make_task(trial, world, config, seed=0 if stored is None else 1)
     if stored is not None:
         load_weights(task.model, stored.weights)
+        task.start()
+        task.load_states(stored.states)
     built = build_engine(task, trial.engine, engine, optim, world, torch.device("cpu"), BATCH)
     if stored is not None:
         built.restore(stored.optimizer)
@@ -128,6 +140,7 @@ def run_steps(engine: Engine, world: World, steps: range, parts: int = 1) -> lis
     for step in steps:
         loss, report = backward(engine, parts_of(step, world, parts))
         assert not engine.step(rate(step))
+        engine.observe((step + 1) / STEPS)
         assert report.kept in (0.5, 1.0)
         total = loss.detach().clone()
         if world.size > 1:
@@ -140,16 +153,17 @@ def train(trial: Trial, world: World, folder: Path) -> dict[str, Any]:
     """Four steps; then the last two again, in a new engine that starts from the checkpoint between."""
     engine = make_engine(trial, world)
     before = {name: tensor.clone() for name, tensor in engine.weights().items()}
-    losses = run_steps(engine, world, range(SAVED_AFTER))
+    losses = run_steps(engine, world, range(SAVED_AFTER), trial.parts)
     saved = save(trial.name, engine, world, folder)
-    losses += run_steps(engine, world, range(SAVED_AFTER, STEPS))
+    losses += run_steps(engine, world, range(SAVED_AFTER, STEPS), trial.parts)
     found = {"losses": torch.stack(losses), "before": before, "weights": engine.weights()}
     images, texts, _ = batch_of(0)
     found["features"] = engine.features(images, texts)
     found["parts"] = (engine.features(images, None)[0], engine.features(None, texts)[1])
     again = make_engine(trial, world, read_checkpoint(saved))
-    found["resumed losses"] = torch.stack(run_steps(again, world, range(SAVED_AFTER, STEPS)))
+    found["resumed losses"] = torch.stack(run_steps(again, world, range(SAVED_AFTER, STEPS), trial.parts))
     found["resumed weights"] = again.weights()
+    found["states"], found["resumed states"] = engine.states(), again.states()
     found["linear is torch's"] = F.linear is LINEAR
     found["deepspeed"] = "deepspeed.runtime.engine" in sys.modules
     return found
@@ -282,7 +296,7 @@ def be_rank(trial: Trial, rank: int, port: int, folder: Path) -> None:
             split_small_parameters_too()
         found = ACTS[trial.act](trial, world, folder)
         if rank == 0:
-            if trial.model == "native" and trial.act == "train":
+            if trial.model == "native" and trial.act == "train" and not trial.plugged:
                 found["reference"] = reference(trial, trial.world)
             torch.save(found, folder / f"{trial.name}.pt")
         leave()
