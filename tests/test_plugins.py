@@ -8,11 +8,11 @@ from pgsclip import plugins
 from pgsclip.errors import PluginError
 
 
-def install(folder: Path, distribution: str, points: str) -> None:
+def install(folder: Path, distribution: str, points: str, needs: str = "") -> None:
     """What pip leaves behind of a distribution with these maskers, enough for its metadata to be found."""
     info = folder / f"{distribution.replace('-', '_')}-1.2.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n{needs}")
     (info / "entry_points.txt").write_text(f"[pgsclip.maskers]\n{points}\n")
 
 
@@ -39,7 +39,9 @@ def test_only_the_name_of_a_broken_plugin_fails(site: Path) -> None:
     install(site, "broken", "bad = broken_masker_module:Mine\ngood = pathlib:Path")
     (site / "broken_masker_module.py").write_text("raise RuntimeError('no GPU library')")
     assert plugins.load(plugins.MASKERS, "good") is Path
-    with pytest.raises(PluginError, match=r"masker 'bad' from broken 1.2 could not be loaded: RuntimeError: no GPU"):
+    with pytest.raises(
+        PluginError, match=r"The masker 'bad' from broken 1.2 could not be loaded: RuntimeError: no GPU"
+    ):
         plugins.load(plugins.MASKERS, "bad")
 
 
@@ -73,3 +75,44 @@ def test_a_class_can_be_named_directly() -> None:
         plugins.load(plugins.MASKERS, "nowhere:Thing")
     with pytest.raises(PluginError, match="'pathlib:Nothing' could not be imported: AttributeError"):
         plugins.load(plugins.MASKERS, "pathlib:Nothing")
+
+
+@pytest.mark.parametrize("needs", ["pgsclip>=9", "pgsclip (>=9)", "pgsclip ==0.0.1"])
+def test_a_plugin_for_another_version_says_so_before_it_is_imported(site: Path, needs: str) -> None:
+    extra = 'Requires-Dist: pgsclip[test]>=99; extra == "test"\nRequires-Dist: pgsclip-other>=5\n'
+    install(site, "late", "mine = module_that_explodes:Mine", f"Requires-Dist: {needs}\n{extra}")
+    install(site, "fine", "good = pathlib:Path", f"Requires-Dist: pgsclip>=0.1\n{extra}")
+    with pytest.raises(PluginError, match=r"'mine' from late 1.2 is made for pgsclip.* and this is pgsclip 0.1.0"):
+        plugins.load(plugins.MASKERS, "mine")
+    assert plugins.load(plugins.MASKERS, "good") is Path
+
+
+@pytest.mark.parametrize("given", ["", "other-one", "other-one, nobody"])
+def test_plugins_that_are_switched_off_say_so(site: Path, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(site, "Some.Maskers", "mine = pathlib:Path")
+    monkeypatch.setenv("PGSCLIP_PLUGINS", given)
+    assert "mine" not in plugins.available(plugins.MASKERS)
+    assert "pgs" in plugins.available(plugins.MASKERS)
+    assert "Some.Maskers" in plugins.switched_off()
+    with pytest.raises(PluginError, match=r"'mine' from Some.Maskers 1.2 is switched off by PGSCLIP_PLUGINS='.*Add S"):
+        plugins.load(plugins.MASKERS, "mine")
+    assert plugins.not_installed() == sorted(word.strip() for word in given.split(",") if word)
+
+
+def test_plugins_that_are_let_in_settle_a_name_that_is_claimed_twice(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(site, "first", "mine = pathlib:Path")
+    install(site, "second-one", "mine = pathlib:PurePath")
+    with pytest.raises(PluginError, match="leave it out of PGSCLIP_PLUGINS"):
+        plugins.load(plugins.MASKERS, "mine")
+    monkeypatch.setenv("PGSCLIP_PLUGINS", "Second_One")
+    assert plugins.load(plugins.MASKERS, "mine").__name__ == "PurePath"
+
+
+def test_sentences_name_where_a_plugin_comes_from(site: Path) -> None:
+    install(site, "theirs", "mine = pathlib:Path")
+    assert plugins.described(plugins.MASKERS, "mine") == "masker 'mine' from theirs 1.2"
+    assert plugins.described(plugins.MASKERS, "pgs") == "masker 'pgs'"
+    assert plugins.described(plugins.LOSSES, "a.module:Class") == "loss 'a.module:Class'"
+    assert [plugins.kind_of(group) for group in plugins.GROUPS] == ["masker", "text masker", "loss", "logger"]

@@ -93,7 +93,8 @@ def _check_declarations(kind: type[Any]) -> None:
         "`needs_bias` instead."
     )
     assert isinstance(getattr(kind, "wants_masker_features", None), bool), (
-        "Declare `wants_masker_features` on the class: True if it needs what a model of the masker's own makes of images."
+        "Declare `wants_masker_features` on the class: True if it needs what a model of the masker's own makes of "
+        "images."
     )
     assert callable(getattr(kind, "features", None)), "Write the method `features(seen)`, what is kept of each image."
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pytest
@@ -163,6 +163,71 @@ class RemembersItsBatch(Sound):
 def test_state_between_calls_is_told() -> None:
     with pytest.raises(AssertionError, match="keep no state between calls"):
         check_masker(RemembersItsBatch())
+
+
+class Follows(Sound):
+    """Scores with weights that follow the tower's."""
+
+    def start(self, vision: Any) -> None:
+        self.twin = vision.copy()
+
+    def observe(self, vision: Any, *, progress: float) -> None:
+        self.twin.tower.weight.lerp_(vision.tower.weight.detach(), 0.5)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self.twin.tower.state_dict())
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.twin.tower.load_state_dict(state)
+
+    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: Generator) -> MaskScores:
+        return MaskScores(self.twin.attend(images)[1].mean(dim=(1, 2)) + 1e-3 * _noise(patches, generator))
+
+
+class WritesToTheTower(Follows):
+    """Trains what it may only read."""
+
+    def observe(self, vision: Any, *, progress: float) -> None:
+        with torch.no_grad():
+            vision.tower.weight.mul_(0.5)
+
+
+class ForgetsSomething(Follows):
+    """Its state lacks the bias."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"weight": self.twin.tower.weight}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.twin.tower.load_state_dict(state, strict=False)
+
+
+class SavesMoreThanTensors(Follows):
+    """Its state would have to be pickled."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "steps": 3}
+
+
+def test_a_masker_with_a_model_of_its_own_passes() -> None:
+    check_masker(Follows())
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (WritesToTheTower, r"`observe` writes to the weights of the tower; read them only"),
+        (ForgetsSomething, r"loads the state scores otherwise: `state_dict` must hold all"),
+        (SavesMoreThanTensors, r"must hold tensors only, as it is saved without pickles; not so: \['steps'\]"),
+        (
+            type("Half", (Sound,), {"__doc__": "Something.", "start": lambda self, vision: None}),
+            r"A masker with `start` .* also needs observe, state_dict, load_state_dict\.",
+        ),
+    ],
+)
+def test_a_state_that_would_be_lost_is_told(kind: type[Sound], words: str) -> None:
+    with pytest.raises(AssertionError, match=words):
+        check_masker(kind())
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,12 @@ def make_model(**options: Any) -> open_clip.CLIP:
 
 
 def make_task(
-    model: nn.Module, masker: Any = "none", loss: Any = None, text_masker: Any = None, **settings: Any
+    model: nn.Module,
+    masker: Any = "none",
+    loss: Any = None,
+    text_masker: Any = None,
+    auxiliary: Any = (),
+    **settings: Any,
 ) -> Task:
     config = resolve(None, {"masker.name": masker if isinstance(masker, str) else "pgs", **settings})
     built = BuiltModel(
@@ -64,7 +69,7 @@ def make_task(
         std=(0.5, 0.5, 0.5),
     )
     masker = build_masker(masker) if isinstance(masker, str) else masker
-    return Task(built, masker, loss or ClipLoss(rank=0, world_size=1, block=2**24), config, text_masker)
+    return Task(built, masker, loss or ClipLoss(rank=0, world_size=1, block=2**24), config, text_masker, auxiliary)
 
 
 def view(seed: int = 0, progress: float = 0.5) -> View:
@@ -291,3 +296,70 @@ def test_masked_words_leave_the_patches_as_they_are_and_repeat_with_their_genera
     assert torch.equal(seen[0], seen[3])
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_views_are_masked_by_themselves_and_their_losses_averaged(batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    images, texts, lengths = batch
+    others = images.flip(-1)
+    model = make_model()
+    plain = make_task(model)
+    loss, report = plain(torch.stack([images, others], dim=1), texts, lengths, view())
+    alone = [plain(one, texts, lengths, view()) for one in (images, others)]
+    torch.testing.assert_close(loss, (alone[0][0] + alone[1][0]) / 2)
+    torch.testing.assert_close(report.acc1, alone[0][1].acc1)
+    masks: list[Tensor] = []
+
+    class Spy(Asking):
+        def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: Any) -> MaskScores:
+            masks.append(torch.rand(patches.shape[:2], generator=generator))
+            return MaskScores(masks[-1])
+
+    masked = make_task(model, Spy(), **{"masker.ratio": 0.5})
+    assert masked(torch.stack([images, images], dim=1), texts, lengths, view())[1].kept == 0.5
+    assert masks[0].shape == (8, 16)
+    assert not torch.equal(masks[0][:4], masks[0][4:])
+
+
+class Notes(nn.Module):
+    """An auxiliary loss that keeps what it sees; its term is the mean of a head's output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(32, 1)
+        self.seen: list[Any] = []
+
+    def features(self, seen: Any) -> dict[str, Tensor]:
+        self.seen.append(seen)
+        return {"out": self.head(seen.pooled), "ids": seen.tokens}
+
+    def forward(self, features: Any) -> Tensor:
+        assert features["ids"].dtype == torch.int64
+        return features["out"].mean()
+
+
+class Seeing(Asking):
+    """Gives features of its own."""
+
+    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: Any) -> MaskScores:
+        return MaskScores(torch.rand(patches.shape[:2], generator=generator), None, images.mean(dim=(2, 3)))
+
+
+def test_auxiliary_losses_see_views_captions_and_masker_and_are_added(batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    images, texts, lengths = batch
+    both = torch.stack([images, images.flip(-1)], dim=1)
+    model, term = make_model(), Notes()
+    task = make_task(model, Seeing(), auxiliary=[("notes", term)], **{"masker.ratio": 0.5})
+    loss, report = task(both, texts, lengths, view())
+    [seen] = term.seen
+    assert (seen.images.shape, seen.pooled.shape, seen.texts.shape) == ((4, 2, 16), (4, 2, 32), (4, 16))
+    torch.testing.assert_close(seen.masker, both.mean(dim=(3, 4)))
+    assert torch.equal(seen.tokens, texts)
+    torch.testing.assert_close(
+        nn.functional.normalize(seen.pooled @ model.visual.proj, dim=-1), seen.images, atol=1e-5, rtol=1e-5
+    )
+    assert report.terms.keys() == {"contrastive", "notes"}
+    torch.testing.assert_close(loss.detach(), report.terms["contrastive"] + report.terms["notes"])
+    plain = make_task(model, Seeing(), **{"masker.ratio": 0.5})
+    torch.testing.assert_close(report.terms["contrastive"], plain(both, texts, lengths, view())[0].detach())
+    assert [name for name, _ in task.trained()][-2:] == [f"pgsclip.losses/notes/head.{w}" for w in ("weight", "bias")]
+    assert plain(both, texts, lengths, view())[1].terms == {}
