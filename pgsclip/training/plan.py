@@ -33,7 +33,7 @@ class Plan:
     """Fewest and most patches that an image shows."""
     image_gflops: float
     text_gflops: float
-    """Forward and backward, per pair, at `kept`'s middle."""
+    """Forward and backward, per pair, at `kept`'s middle, of all views; a masker's own model is not counted."""
     unmasked_image_gflops: float
     parameters: int
     state_gib: float
@@ -85,9 +85,9 @@ def make_plan(config: RunConfig, world: World) -> Plan:
         steps=steps,
         patches=total,
         kept=kept,
-        image_gflops=3 * flops.image / 1e9,  # the backward pass costs two forward passes
+        image_gflops=3 * flops.image * config.data.views / 1e9,  # the backward pass costs two forward passes
         text_gflops=3 * flops.text / 1e9,
-        unmasked_image_gflops=3 * unmasked.image / 1e9,
+        unmasked_image_gflops=3 * unmasked.image * config.data.views / 1e9,
         parameters=parameters,
         state_gib=_state_bytes(parameters, engine, config.engine.zero_stage, world.size) / 2**30,
         engine=f"{engine} on {device.type}, {str(dtype or torch.float32).removeprefix('torch.')}, "

@@ -18,7 +18,7 @@ from pgsclip.data.loading import Stream
 from pgsclip.data.relayout import relay
 from pgsclip.data.source import Source
 from pgsclip.data.spec import open_source
-from pgsclip.errors import RunError
+from pgsclip.errors import MaskerError, RunError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut
 from pgsclip.loggers.build import Loggers, check_loggers
@@ -36,6 +36,7 @@ from pgsclip.training.mask_pictures import check_mask_images
 from pgsclip.training.phases import Phase, plan_phases
 from pgsclip.training.run_folder import RunFolder
 from pgsclip.training.stop import StopRequest
+from pgsclip.training.task import Task
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,7 @@ class _Run:
         evaluation = Evaluation(open_held_out(config, built))
         if stored is not None:
             load_weights(built.model, stored.weights)
-            task.start()  # from these weights, where the checkpoint holds no state of the masker
-            task.load_states(stored.states)
+            self._restore_plugins(task, phase, stored)
         name = pick_engine(config.engine, world, self.device)
         shapes = {name: p.shape for name, p in built.model.named_parameters()}
         engine = build_engine(task, name, config.engine, config.optim, world, self.device, config.data.batch_size)
@@ -127,6 +127,17 @@ class _Run:
         del engine, task, built  # before the next phase builds its own
         gc.collect()
         return evaluation.sentences
+
+    def _restore_plugins(self, task: Task, phase: Phase, stored: Stored) -> None:
+        """What plugins keep, where the checkpoint has it; a masker's own model else begins with these weights."""
+        task.start()
+        try:
+            task.load_states(stored.states)
+        except MaskerError:
+            if phase.number == 0 or stored.ranks[0].step != phase.first:
+                raise
+            task.start()
+            self.display.say("The masker's own model has another shape in this phase and begins with the weights.")
 
     def _loop(self, phase: Phase, engine: Engine, stream: Stream, start: Progress, evaluation: Evaluation) -> Loop:
         config, world = phase.config, self.world

@@ -9,6 +9,7 @@ import os
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Any, ClassVar
 
 import open_clip
 import pytest
@@ -18,8 +19,10 @@ from rich.console import Console
 from safetensors.torch import load_file
 from torch import Tensor
 
+from pgsclip.config.params import PluginParams
 from pgsclip.data.generated import scene
-from pgsclip.errors import ConfigError, DataError, RunError, TrainingError
+from pgsclip.errors import ConfigError, DataError, PluginError, RunError, TrainingError
+from pgsclip.loggers.contract import Row, RunInfo
 from pgsclip.losses.contrastive import ClipLoss
 from pgsclip.training import build as room
 from pgsclip.training.configure import Resume, configure
@@ -274,3 +277,31 @@ def test_other_readers_go_on_nearby_and_the_log_says_so(tmp_path: Path) -> None:
     assert "was written by 1 x 2 data readers and now there are 1 x 1: weights and optimiser go on exactly" in (
         " ".join(said.getvalue().split())
     )
+
+
+class Rows:
+    Params = PluginParams
+    kept: ClassVar[list[Any]] = []
+
+    def __init__(self, params: PluginParams, run: RunInfo) -> None:
+        self.kept.append((run.path.name, run.step, run.config["seed"]))
+
+    def log(self, row: Row) -> None:
+        self.kept.append((row["step"], "eval" if any(name.startswith("eval/") for name in row) else row["loss"]))
+
+    def close(self) -> None:
+        self.kept.append("closed")
+
+
+def test_loggers_get_the_rows_of_metrics_jsonl_and_know_where_a_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = room.plugins.load
+    monkeypatch.setattr(room.plugins, "load", lambda group, name: Rows if name == "rows" else load(group, name))
+    go(tmp_path / "run", "log.loggers=[rows]", "optim.steps=2")
+    go(tmp_path / "run", "optim.steps=3", resume=True)
+    first, second, third = losses(tmp_path / "run")
+    assert Rows.kept == [("run", 0, 0), (1, first), (2, second), "closed", ("run", 2, 0), (3, third), "closed"]
+    with pytest.raises(PluginError, match=r"Unknown logger 'roows'"):
+        go(tmp_path / "other", "log.loggers=[roows]")
+    assert not (tmp_path / "other").exists()
