@@ -121,13 +121,18 @@ def pairs_per_batch(config: RunConfig, world: World) -> int:
     return config.data.batch_size // shares
 
 
+def held_out_spec(config: RunConfig) -> str | None:
+    """The held-out pairs of a run, None where there are none."""
+    return find_held_out(config.data.spec) if config.evaluate.data == "auto" else config.evaluate.data
+
+
 def open_held_out(config: RunConfig, built: BuiltModel) -> list[HeldOut]:
     """What this run is evaluated on; `auto` is what belongs to its training data, if anything does.
 
     Raises:
         DataError: it is not there. Said before the run starts, not when it ends.
     """
-    spec = find_held_out(config.data.spec) if config.evaluate.data == "auto" else config.evaluate.data
+    spec = held_out_spec(config)
     sets = held_out_sets(spec, config.data, built.preprocess_eval(), built.tokenizer, config.evaluate.batch_size)
     if config.evaluate.suite is not None:
         root, size = Path(config.evaluate.data_root), config.evaluate.batch_size
