@@ -24,6 +24,7 @@ from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut
 from pgsclip.models.weights import load_weights
 from pgsclip.training.build import (
+    build_engine,
     build_task,
     held_out_spec,
     open_device,
@@ -36,7 +37,7 @@ from pgsclip.training.configure import Request
 from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
 from pgsclip.training.distributed import World, collect, join, leave, peers, read_world, together
-from pgsclip.training.engines.base import Engine, build_engine, pick_engine
+from pgsclip.training.engines.base import Engine, pick_engine
 from pgsclip.training.loop import Loop
 from pgsclip.training.mask_pictures import check_mask_images
 from pgsclip.training.phases import Phase, plan_phases
