@@ -215,3 +215,41 @@ def test_only_the_leader_makes_and_renames(tmp_path: Path) -> None:
     assert names(leader.path) == [temporary.name]
     assert names(temporary) == ["rank-00001.json"]
     assert json.loads((temporary / "rank-00001.json").read_text())["positions"] == [[0, 1, 30], [1, 0, 26]]
+
+
+@pytest.mark.parametrize("file", ALL_FILES)
+@pytest.mark.parametrize("harm", ["gone", "shorter", "other bytes"])
+def test_damage_of_any_kind_is_passed_over_on_resume_by_name_and_set_aside(
+    tmp_path: Path, file: str, harm: str
+) -> None:
+    folder = folder_of(tmp_path)
+    before = folder.save(OneNumber(1), Progress(3))
+    after = folder.save(OneNumber(2), Progress(7))
+    content = (after / file).read_bytes()
+    if harm == "gone":
+        (after / file).unlink()
+    else:
+        changed = bytes([content[-1] ^ 4]) if harm == "other bytes" else b""
+        (after / file).write_bytes(content[: -len(changed) or -1] + changed)
+    choice = folder.choose()
+    assert choice.path == before
+    assert choice.finding is not None
+    for words in ("step-00000007 (", file, "goes on from step-00000003", "does 4 steps again", ".damaged"):
+        assert words in choice.finding
+    assert names(folder.path) == ["step-00000003", "step-00000007.damaged"]
+    assert folder.last() == before
+    assert (folder.choose().path, folder.choose().finding) == (before, None)
+    assert folder.save(OneNumber(2), Progress(7)) == folder.last()
+
+
+def test_when_none_is_left_the_ways_out_are_named_and_nothing_is_moved(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    assert folder.choose().path is None
+    for step in (3, 7):
+        saved = folder.save(OneNumber(1), Progress(step))
+        (saved / "optimizer.safetensors").write_bytes(b"short")
+    with pytest.raises(RunError, match=r"No checkpoint in .* is whole: step-00000007 \(optimizer.safetensors has 5 by"):
+        folder.choose()
+    with pytest.raises(RunError, match=r"step-00000003 .* Put back a copy, or start again in .* model.pretrained=FILE"):
+        folder.choose()
+    assert names(folder.path) == ["step-00000003", "step-00000007"]
