@@ -229,8 +229,8 @@ def test_damage_of_any_kind_is_passed_over_on_resume_by_name_and_set_aside(
     if harm == "gone":
         (after / file).unlink()
     else:
-        changed = bytes([content[-1] ^ 4]) if harm == "other bytes" else b""
-        (after / file).write_bytes(content[: -len(changed) or -1] + changed)
+        changed = bytes([content[-3] ^ 4]) + content[-2:] if harm == "other bytes" else b""
+        (after / file).write_bytes(content[:-3] + changed)
     choice = folder.choose()
     assert choice.path == before
     assert choice.finding is not None
@@ -245,8 +245,7 @@ def test_damage_of_any_kind_is_passed_over_on_resume_by_name_and_set_aside(
 def test_when_none_is_left_the_ways_out_are_named_and_nothing_is_moved(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     assert folder.choose().path is None
-    for step in (3, 7):
-        saved = folder.save(OneNumber(1), Progress(step))
+    for saved in [folder.save(OneNumber(1), Progress(step)) for step in (3, 7)]:
         (saved / "optimizer.safetensors").write_bytes(b"short")
     with pytest.raises(RunError, match=r"No checkpoint in .* is whole: step-00000007 \(optimizer.safetensors has 5 by"):
         folder.choose()

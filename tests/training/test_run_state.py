@@ -13,7 +13,8 @@ HOLD = """
 import sys
 from pathlib import Path
 from pgsclip.training.run_state import Claim
-Claim(Path(sys.argv[1]), leads=True).take()
+claim = Claim(Path(sys.argv[1]), leads=True)
+claim.take()
 print("held", flush=True)
 sys.stdin.read()
 """
