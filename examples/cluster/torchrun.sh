@@ -10,7 +10,7 @@ rm -f "$OUT/status.json"  # what is there at the end was written by this start
 export TORCH_ELASTIC_SHUTDOWN_TIMEOUT="${TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-300}"
 torchrun \
   --nnodes "${NODES:-1}" --node-rank "${NODE:-0}" --nproc-per-node "${GPUS:-gpu}" --max-restarts 3 \
-  --rdzv-backend c10d --rdzv-endpoint "${MASTER:-localhost}:29500" --rdzv-id "${RUN:-pgsclip}" \
+  --rdzv-backend c10d --rdzv-endpoint "${MASTER:-localhost}:${PORT:-29500}" --rdzv-id "${RUN:-pgsclip}" \
   -m -- pgsclip train --resume auto --out "$OUT" "$@" &
 launcher=$!
 trap 'kill -TERM "$launcher"' TERM

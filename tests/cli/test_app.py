@@ -56,7 +56,7 @@ def test_version_is_printed_without_a_command(cli: Callable[..., Any]) -> None:
 
 def test_without_a_command_the_commands_are_listed(cli: Callable[..., Any]) -> None:
     said = cli()
-    for name in ("train", "eval", "report", "compare", "viz-mask", "maskers", "recipes", "data", "bench"):
+    for name in ("train", "eval", "report", "compare", "viz-mask", "maskers", "recipes", "data", "bench", "status"):
         assert name in said.out + said.err
 
 
