@@ -252,3 +252,50 @@ def test_when_none_is_left_the_ways_out_are_named_and_nothing_is_moved(tmp_path:
     with pytest.raises(RunError, match=r"step-00000003 .* Put back a copy, or start again in .* model.pretrained=FILE"):
         folder.choose()
     assert names(folder.path) == ["step-00000003", "step-00000007"]
+
+
+class Killed(BaseException):
+    """Nothing catches it and nothing cleans up after it, as after SIGKILL."""
+
+
+def test_a_kill_at_any_moment_of_a_save_leaves_a_whole_checkpoint_and_the_next_save_sweeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before its first, second, ... change of a file or folder, until it comes through."""
+    ended: list[str] = []
+    for number in range(100):
+        folder = folder_of(tmp_path / str(number), keep=1)
+        before = folder.save(OneNumber(1), Progress(1))
+        left = [number]
+
+        def or_die(real: Any, left: list[int] = left) -> Any:
+            def act(*given: Any, **more: Any) -> Any:
+                if left[0] == 0:
+                    raise Killed
+                left[0] -= 1
+                return real(*given, **more)
+
+            return act
+
+        with monkeypatch.context() as patch:
+            for owner, name in (
+                *((checkpoint, one) for one in ("save_file", "save_state_dict", "seal", "_flush", "_write_json")),
+                *((Path, one) for one in ("rename", "mkdir")),
+                (checkpoint.shutil, "rmtree"),
+            ):
+                patch.setattr(owner, name, or_die(getattr(owner, name)))
+            try:
+                after = folder.save(OneNumber(2), Progress(2))
+            except Killed:
+                after = folder.path / "step-00000002"
+        chosen = folder.choose()
+        assert chosen.finding is None
+        assert chosen.path in (before, after)
+        ended.append(chosen.path.name if chosen.path else "")
+        folder.save(OneNumber(3), Progress(3))
+        assert names(folder.path) == ["step-00000003"]
+        if left[0]:
+            break
+    assert ended == sorted(ended)
+    assert 10 < len(ended) < 40
+    assert {*ended} == {before.name, after.name}
