@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        refuse_swallowed_options(given, typer.main.get_command(app))
+        refuse_swallowed_options(given, app)
         app(args=spell_out_resume(given), prog_name="pgsclip")
     except UnfinishedError as error:
         sys.stderr.write(f"pgsclip: {error}\n")

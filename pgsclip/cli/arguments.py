@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import typer
+
 from pgsclip.errors import ConfigError
 
 
@@ -18,15 +20,13 @@ def spell_out_resume(arguments: Sequence[str]) -> list[str]:
     return spelled
 
 
-def refuse_swallowed_options(arguments: Sequence[str], command: Any) -> None:
+def refuse_swallowed_options(arguments: Sequence[str], app: typer.Typer) -> None:
     """An option whose value was forgotten would take the next option for it, and name a folder `--steps`.
-
-    Args:
-        command: the Click command that gets `arguments`, or the group that it is found in.
 
     Raises:
         ConfigError: the value of an option is an option of the same command.
     """
+    command: Any = typer.main.get_command(app)
     words = list(arguments)
     while hasattr(command, "commands") and words and words[0] in command.commands:
         command = command.commands[words.pop(0)]

@@ -121,7 +121,7 @@ class Loop:
     def _advance(self, step: int, batches: list[Batch]) -> None:
         for batch in batches:
             self._positions[batch.position.worker] = batch.position
-        samples = (step + 1) * self.config.data.batch_size
+        samples = self.done.samples + self.config.data.batch_size
         self.done = replace(
             self.done,
             step=step + 1,

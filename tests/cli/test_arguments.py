@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from pgsclip.cli.app import app
 from pgsclip.cli.arguments import refuse_swallowed_options, spell_out_resume
@@ -44,9 +43,9 @@ def test_an_option_is_not_the_value_of_another(cli: Callable[..., Any], words: l
     ],
 )
 def test_all_else_is_typer_s_to_judge(words: list[str]) -> None:
-    refuse_swallowed_options(words, typer.main.get_command(app))
+    refuse_swallowed_options(words, app)
 
 
 def test_commands_within_commands_are_looked_into() -> None:
     with pytest.raises(ConfigError, match="--batch needs a value, and the option --repeats stands in its place"):
-        refuse_swallowed_options(["bench", "loss", "--batch", "--repeats"], typer.main.get_command(app))
+        refuse_swallowed_options(["bench", "loss", "--batch", "--repeats"], app)

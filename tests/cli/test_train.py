@@ -126,7 +126,7 @@ MISTAKES = {
     "empty recipe": (["--recipe", ""], r"There is no recipe ''\. Shipped recipes: "),
     "ratio 1": (["--ratio", "1"], r"--ratio: masker\.ratio: '1' is outside \[0, 1\)"),
     "ratio below 0": (["--ratio", "-0.1"], r"'-0\.1' is outside \[0, 1\)"),
-    "ratio backwards": (["--ratio", "0.5:0.3"], r"runs backwards; did you mean 0\.3:0\.5\?"),
+    "ratio backwards": (["--ratio", "0.5:0.3"], r"runs backwards; did you mean 0\.3:0\.5\?$"),
     "range": (["--masker", "random", "--ratio", "0.3:0.5"], r"'random' does not choose a ratio per image"),
     "steps 0": (["--steps", "0"], r"--steps: optim\.steps: Input should be greater than 0 \(given: 0\)"),
     "steps below 0": (["--steps", "-3"], r"greater than 0 \(given: -3\)"),
