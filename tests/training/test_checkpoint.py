@@ -154,21 +154,32 @@ def test_one_that_is_not_whole_does_not_count_and_the_one_before_does(tmp_path: 
     assert folder.last() == before
 
 
-def test_damaged_and_foreign_folders_push_no_good_one_out(tmp_path: Path) -> None:
+def test_damaged_folders_push_no_good_one_out(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, keep=2)
+    for step in (6, 7):
+        folder.save(OneNumber(step), Progress(step))
+    (folder.path / "step-00000007" / "rank-00000.json").unlink()
+    folder.save(OneNumber(8), Progress(8))
+    assert names(folder.path) == ["step-00000006", "step-00000008"], "two whole ones, and what is damaged goes"
+
+
+def test_a_run_that_went_back_leaves_what_is_ahead_of_it_alone(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, keep=1)
-    good = folder.save(OneNumber(1), Progress(6))
-    damaged = folder.save(OneNumber(2), Progress(8))
-    folder = folder_of(tmp_path, keep=1)
-    good = folder.save(OneNumber(1), Progress(6))
-    (damaged / "rank-00000.json").unlink()
-    (folder.path / "step-best").mkdir()
-    (folder.path / ".step-00000005.tmp").mkdir()
-    assert folder.last() == good
-    newer = folder.save(OneNumber(3), Progress(7))
-    assert folder.last() == newer
-    assert names(folder.path) == ["step-00000007", "step-00000008", "step-best"]
+    folder.save(OneNumber(2), Progress(8))
+    (folder.path / "step-00000008" / "rank-00000.json").unlink()
+    folder.save(OneNumber(3), Progress(7))
+    assert names(folder.path) == ["step-00000007", "step-00000008"]
     folder.save(OneNumber(3), Progress(9))
-    assert names(folder.path) == ["step-00000009", "step-best"]
+    assert names(folder.path) == ["step-00000009"]
+
+
+def test_foreign_folders_stay_and_half_written_ones_go(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, keep=1)
+    for name in ("step-00000001-copy", "step-best", ".step-00000005.tmp"):
+        (folder.path / name).mkdir(parents=True)
+    newest = folder.save(OneNumber(1), Progress(6))
+    assert folder.last() == newest
+    assert names(folder.path) == ["step-00000001-copy", "step-00000006", "step-best"]
 
 
 @pytest.mark.parametrize("file", ["optimizer.safetensors", "rank-00000.json", "state.json"])
