@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import shutil
 import tarfile
 from pathlib import Path
@@ -366,3 +367,20 @@ def test_what_was_changed_is_said_when_the_run_goes_on(tmp_path: Path) -> None:
     assert "Changed since the last start of this run, and used from here on: " in said.getvalue()
     assert "seed (0, now 5)" in said.getvalue()
     assert "optim.steps (6, now 7)" in said.getvalue()
+
+
+def test_a_disk_that_is_full_costs_the_steps_since_the_last_checkpoint(tmp_path: Path) -> None:
+    settings = ("checkpoint.every_steps=2", "optim.steps=4")
+    go(tmp_path / "whole", *settings)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))  # rows fit, weights do not
+    try:
+        with pytest.raises(RunError, match=r"cannot be written .*File too large.* There is none before it; make room"):
+            go(tmp_path / "run", *settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert read_state(tmp_path / "run").state == "failed"
+    request = configure(None, {"out": str(tmp_path / "run")}, [], resume=Resume.AUTO)
+    train(request, Console(file=io.StringIO()))
+    assert untimed(tmp_path / "run") == untimed(tmp_path / "whole")
+    assert read_state(tmp_path / "run").state == "finished"
