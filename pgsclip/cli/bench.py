@@ -88,6 +88,32 @@ def loss(
         _write(json_file, as_json(costs))
 
 
+@bench.command("data")
+def data(
+    spec: Annotated[str, typer.Option("--data", help="As for train; drawn JPEGs of 500 pixels for generated.")] = (
+        "generated"
+    ),
+    image_size: Annotated[int, typer.Option(min=1, help="Side of the tensors in pixels.")] = 224,
+    count: Annotated[int, typer.Option(min=1, help="Images.")] = 200,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; both take turns in each.")] = 5,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
+) -> None:
+    """Microseconds per image on one core, from bytes to training tensor, beside open_clip's transform."""
+    from rich.console import Console
+
+    from pgsclip.data.bench import as_json, bench_data
+
+    with Console(stderr=True).status("measuring"):
+        costs = bench_data(spec, image_size=image_size, count=count, repeats=repeats)
+    typer.echo("from bytes to tensor  microseconds  images/s and core  times open_clip's speed")
+    for cost in costs:
+        typer.echo(
+            f"{cost.name:20}  {cost.microseconds:12.0f}  {cost.images_per_second:17.0f}  {cost.times_open_clip:23.2f}"
+        )
+    if json_file:
+        _write(json_file, as_json(costs))
+
+
 def _ratio(ours: float | None, theirs: float | None) -> str:
     if ours is None or theirs is None:
         return "  does not fit"
