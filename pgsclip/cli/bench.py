@@ -26,6 +26,9 @@ def step(
     batch_size: Annotated[int, typer.Option(min=2, help="Pairs per step.")] = 16,
     masker: Annotated[list[str] | None, typer.Option(help="Repeatable; none, random and pgs when not given.")] = None,
     ratio: Annotated[str, typer.Option(metavar="R|LO:HI", help="Share of patches to hide.")] = "0.5",
+    caption_tokens: Annotated[
+        int | None, typer.Option(min=3, help="Mean length of the captions; as long as possible when not given.")
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; all variants take turns in each.")] = 5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
@@ -51,6 +54,7 @@ def step(
             chosen,
             batch_size=batch_size,
             repeats=repeats,
+            caption_tokens=caption_tokens,
             device=open_device(device, World()),
             progress=status.update,
         )

@@ -14,6 +14,7 @@ from statistics import median
 
 import open_clip
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from pgsclip.config.ratio import Ratio
@@ -42,15 +43,17 @@ def bench_step(
     batch_size: int,
     repeats: int,
     device: torch.device,
+    caption_tokens: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Cost]:
-    """Time forward, backward and AdamW on random pixels and full-length random captions, the same for all variants.
+    """Time forward, backward and AdamW on random pixels and random captions, the same for all variants.
 
     Args:
         model: an open_clip model name.
         maskers: (name, ratio) of each of our variants.
         batch_size: pairs per step.
         repeats: timed rounds; one more round warms up.
+        caption_tokens: mean length of the captions; all as long as the model can read when None.
     """
     built = build_model(ModelConfig(name=model), seed=0, loss_has_bias=False)
     torch.manual_seed(0)
@@ -63,7 +66,7 @@ def bench_step(
         steps[f"{name} {ratio}"] = _our_step(name, ratio, model, device)
     height, width = built.image_tower.image_size
     images = torch.randn(batch_size, 3, height, width, device=device)
-    texts = _captions(batch_size, built.context_length, built.vocab_size, device)
+    texts = random_captions(batch_size, built.context_length, built.vocab_size, caption_tokens).to(device)
     times: dict[str, list[float]] = {name: [] for name in steps}
     for round_number in range(repeats + 1):
         turn = round_number % len(steps)
@@ -127,10 +130,18 @@ def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
 
 
-def _captions(batch: int, context: int, vocabulary: int, device: torch.device) -> Tensor:
-    """Random ids whose largest, the end of text, stands last."""
-    texts = torch.randint(1, vocabulary - 2, (batch, context), device=device)
-    texts[:, -1] = vocabulary - 1
+def random_captions(batch: int, context: int, vocabulary: int, mean: int | None) -> Int64[Tensor, "B T"]:
+    """Random ids that end in the end of text, the largest id.
+
+    Lengths with a mean are spread as those of alt texts are: many short ones and a long tail (log-normal, sigma 0.5).
+    """
+    lengths = torch.full((batch,), context)
+    if mean is not None:
+        spread = torch.distributions.Normal(0.0, 0.5).icdf((torch.arange(batch) + 0.5) / batch).exp()
+        lengths = (mean * spread / spread.mean()).round().long().clamp(3, context)
+    texts = torch.randint(1, vocabulary - 2, (batch, context))
+    texts[torch.arange(context) >= lengths[:, None]] = 0
+    texts[torch.arange(batch), lengths - 1] = vocabulary - 1
     return texts
 
 

@@ -8,7 +8,7 @@ import torch
 
 from pgsclip.config.ratio import Ratio
 from pgsclip.errors import MaskerError, ModelError
-from pgsclip.training.bench import Cost, as_json, bench_step
+from pgsclip.training.bench import Cost, as_json, bench_step, random_captions
 
 CPU = torch.device("cpu")
 
@@ -46,3 +46,16 @@ def test_mistakes() -> None:
         bench_step("ViT-B-17", [], batch_size=2, repeats=1, device=CPU)
     with pytest.raises(MaskerError, match="does not choose a ratio per image"):
         bench_step("pgsclip-smoke", [("random", Ratio(0.3, 0.5))], batch_size=2, repeats=1, device=CPU)
+
+
+def test_captions_have_the_mean_length_that_is_asked_for_and_end_in_the_largest_id() -> None:
+    texts = random_captions(400, 77, 1000, 20)
+    lengths = texts.argmax(dim=1) + 1
+    assert abs(lengths.double().mean() - 20) < 0.5
+    assert lengths.min() < 8
+    assert lengths.max() > 50
+    assert texts.amax(dim=1).eq(999).all()
+    for row, length in zip(texts, lengths, strict=True):
+        assert row[:length].gt(0).all()
+        assert row[length:].eq(0).all()
+    assert random_captions(3, 8, 50, None).argmax(dim=1).tolist() == [7, 7, 7]
