@@ -31,6 +31,7 @@ def step(
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; all variants take turns in each.")] = 5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or auto, for all variants.")] = "fp32",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
 ) -> None:
     """Seconds of one training step with each masker, beside open_clip's own step without and with patch dropout."""
@@ -54,14 +55,17 @@ def step(
             chosen,
             batch_size=batch_size,
             repeats=repeats,
+            precision=precision,
             caption_tokens=caption_tokens,
             device=open_device(device, World()),
             progress=status.update,
         )
     width = max(len(cost.name) for cost in costs)
-    typer.echo(f"{'variant':{width}}  seconds  of open_clip's  kept")
+    typer.echo(f"{'variant':{width}}  seconds  of open_clip's  kept  of its arithmetic")
     for cost in costs:
-        typer.echo(f"{cost.name:{width}}  {cost.seconds:7.3f}  {cost.ratio:13.3f}  {cost.kept:4.0%}")
+        typer.echo(
+            f"{cost.name:{width}}  {cost.seconds:7.3f}  {cost.ratio:13.3f}  {cost.kept:4.0%}  {cost.times_floor:17.2f}"
+        )
     if json_file:
         _write(json_file, as_json(costs))
 

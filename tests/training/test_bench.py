@@ -31,6 +31,13 @@ def test_variants_stand_beside_open_clip_s_own_step(costs: tuple[list[Cost], lis
     assert all(cost.ratio == pytest.approx(cost.seconds / costs[0][0].seconds) for cost in costs[0])
 
 
+def test_the_floor_counts_the_arithmetic_of_what_is_seen(costs: tuple[list[Cost], list[str]]) -> None:
+    floor = {cost.name: cost.floor_seconds for cost in costs[0]}
+    assert floor["open_clip, no mask"] == floor["none 0"]
+    assert floor["open_clip, patch_dropout 0.5"] == floor["random 0.5"] < 0.8 * floor["none 0"]
+    assert all(cost.times_floor == cost.seconds / cost.floor_seconds for cost in costs[0])
+
+
 def test_variants_take_turns(costs: tuple[list[Cost], list[str]]) -> None:
     assert [line.split(":")[0] for line in costs[1]] == ["round 0 of 1"] * 5 + ["round 1 of 1"] * 5
     first, second = ([line.split(": ")[1] for line in costs[1][start : start + 5]] for start in (0, 5))
@@ -38,7 +45,9 @@ def test_variants_take_turns(costs: tuple[list[Cost], list[str]]) -> None:
 
 
 def test_json_carries_the_same_figures(costs: tuple[list[Cost], list[str]], tmp_path: Path) -> None:
-    assert json.loads(json.dumps(as_json(costs[0])))[0].keys() == {"name", "seconds", "ratio", "kept"}
+    assert json.loads(json.dumps(as_json(costs[0])))[0].keys() == {
+        *("name", "seconds", "ratio", "kept", "floor_seconds", "times_floor")
+    }
 
 
 def test_mistakes() -> None:
