@@ -22,7 +22,7 @@ def test_a_fresh_process_knows_our_own_models_and_writes_its_figures(
     assert figures[2]["kept"] == 0.5
     lines = done.stdout.strip().splitlines()
     assert lines[-4].split() == ["variant", "seconds", "of", "open_clip's", "kept", "of", "its", "arithmetic"]
-    assert re.fullmatch(r"random 0\.5 +\d+\.\d{3} +\d+\.\d{3} +50%", lines[-1])
+    assert re.fullmatch(r"random 0\.5 +\d+\.\d{3} +\d+\.\d{3} +50% +\d+\.\d\d", lines[-1])
     assert "WARNING" not in done.stderr
 
 
