@@ -269,6 +269,7 @@ def test_a_signal_before_the_first_step_counts(
     train: Train, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While torch is still being imported, and nothing but the command line has begun."""
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.setattr("pgsclip.training.configure.configure", _after(configure, signal.SIGTERM))
     said = train("--masker", "random")
     assert said.code == 75
@@ -280,6 +281,7 @@ def test_a_signal_before_the_first_step_counts(
 def test_a_second_ctrl_c_ends_the_run_at_once(
     train: Train, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.setattr(Loop, "_fetch", _after(Loop._fetch, signal.SIGINT, signal.SIGINT))
     said = train("--masker", "random")
     assert (said.code, said.err) == (130, "pgsclip: stopped by the keyboard.\n")
