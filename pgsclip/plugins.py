@@ -11,7 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, distributions, version
 from typing import Any
 
 from pgsclip.errors import PluginError, did_you_mean
@@ -57,11 +57,10 @@ class Plugin:
     def _refuse_other_version(self, what: str, need: str) -> None:
         from packaging.requirements import Requirement  # looked at for the chosen plugin only
 
-        from pgsclip import __version__
-
-        if not Requirement(need).specifier.contains(__version__, prereleases=True):
+        ours = version(OWN)
+        if not Requirement(need).specifier.contains(ours, prereleases=True):
             raise PluginError(
-                f"{what} is made for {need} and this is pgsclip {__version__}. "
+                f"{what} is made for {need} and this is pgsclip {ours}. "
                 f"Install a version of {self.distribution} that fits, or another pgsclip."
             )
 

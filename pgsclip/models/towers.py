@@ -130,8 +130,9 @@ class ImageTower(nn.Module):
 
 def class_row(query: Float[Tensor, "B h d"], keys: Float[Tensor, "B N h d"]) -> Float[Tensor, "B h N"]:
     """Softmax, in float32, of the class token's query with all keys, head by head."""
-    logits = torch.einsum("bhd,bnhd->bhn", query, keys).float()
-    return (logits * query.shape[-1] ** -0.5).softmax(dim=-1)
+    logits: Tensor = torch.einsum("bhd,bnhd->bhn", query, keys).float()
+    scale: float = query.shape[-1] ** -0.5
+    return (logits * scale).softmax(dim=-1)
 
 
 def resized(positions: Float[Tensor, "L D"], was: tuple[int, int], now: tuple[int, int]) -> Float[Tensor, "K D"]:

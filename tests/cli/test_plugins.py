@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from pgsclip.cli.new_plugin import write_plugin
-from pgsclip.errors import PluginError
 
 Cli = Callable[..., Any]
 
@@ -69,37 +64,3 @@ def test_twenty_plugins_that_import_torch_do_not_slow_help(process: Callable[...
         done = process("-c", script.format(words), PYTHONPATH=str(site))
         assert "LOADED False" in done.stdout, done.stdout + done.stderr
     assert done.stdout.count("heavy-") == 20
-
-
-def test_a_new_plugin_is_installed_found_and_passes_its_own_tests(cli: Cli, tmp_path: Path) -> None:
-    said = cli("plugins", "new", "bright-sky")
-    assert said.code == 0
-    assert "pgsclip viz-mask photo.jpg --masker bright-sky" in said.out
-    source = tmp_path / "bright-sky" / "src"
-    assert len((source / "pgsclip_bright_sky" / "__init__.py").read_text().splitlines()) <= 30
-    for path in (tmp_path / "bright-sky").rglob("*.*"):
-        assert "ontrast" not in (path.name + path.read_text() if path.is_file() else path.name)
-        assert "emplate" not in (path.name + path.read_text() if path.is_file() else path.name)
-    # what pip writes, so that its name is found without a network for the build backend
-    install(source, "pgsclip_bright_sky", "maskers", "bright-sky = pgsclip_bright_sky:BrightSkyMasker")
-    command = [sys.executable, "-m", "pytest", "-q", "-c", "pyproject.toml", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        command,
-        cwd=tmp_path / "bright-sky",
-        env={"PYTHONPATH": str(source), "PATH": ""},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
-
-
-def test_names_and_folders_that_cannot_be_are_refused(cli: Cli, tmp_path: Path) -> None:
-    for name in ("Sky", "2sky", "sky/blue", "class", "sky--blue", ""):
-        with pytest.raises(PluginError, match=r"cannot be the name of a masker; give small letters and digits"):
-            write_plugin(name, tmp_path / "new")
-    (tmp_path / "sky").mkdir()
-    said = cli("plugins", "new", "sky")
-    assert said.code == 2
-    assert said.err.startswith("pgsclip: sky is there already and is not overwritten")
-    assert write_plugin("pgsclip-sky", tmp_path / "new")[1].read_text().count("pgsclip-sky") == 1
