@@ -23,8 +23,9 @@ def write_plugin(name: str, folder: Path) -> list[Path]:
     Raises:
         PluginError: a name that cannot be one, or a folder that is there.
     """
-    words = re.split(r"[-_]+", name.removeprefix("pgsclip-"))
-    if not all(re.fullmatch(r"[a-z][a-z0-9]*", word) for word in words) or keyword.iskeyword("_".join(words)):
+    words = re.split(r"[-_]", name.removeprefix("pgsclip-"))
+    fits = words[0][:1].isalpha() and all(re.fullmatch(r"[a-z0-9]+", word) for word in words)
+    if not fits or keyword.iskeyword("_".join(words)):
         raise PluginError(
             f"{name!r} cannot be the name of a masker; give small letters and digits, with hyphens between words, such "
             f"as 'bright-sky'."

@@ -116,7 +116,8 @@ def _check_parts(term: Any, seen: Seen, features: dict[str, Tensor]) -> None:
         return
     half = _PAIRS // 2
     of_masker = None if seen.masker is None else seen.masker[:half]
-    first = term.features(Seen(*(tensor[:half] for tensor in seen[:4]), of_masker))
+    parts = (seen.images[:half], seen.pooled[:half], seen.texts[:half], seen.tokens[:half], of_masker)
+    first = term.features(Seen(*parts))
     for name, value in first.items():
         torch.testing.assert_close(
             value, features[name][:half], rtol=1e-4, atol=1e-5,

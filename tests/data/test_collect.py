@@ -114,3 +114,24 @@ def test_no_damage_of_a_picture_raises(seed: int, kind: str) -> None:
         content[chance.randrange(len(content))] = chance.randrange(256)
     found = decoded(bytes(content))
     assert isinstance(found, Tensor) or found.cause in ("corrupt image", "image too large")
+
+
+def test_views_are_crops_of_their_own_and_the_first_is_that_of_a_single_one() -> None:
+    content = picture("RGB", "png")
+
+    def crops(views: int, epoch: int = 0) -> Tensor:
+        collector = Collector(
+            lambda image, chance: torch.from_numpy(np.array(image))[chance.randrange(30) :][:2].float(),
+            lambda captions: torch.ones(len(captions), 3, dtype=torch.int64),
+            seed=0,
+            views=views,
+        )
+        assert collector.take(Raw("a.tar", "key", "text", lambda: Image.open(io.BytesIO(content))), epoch)
+        return collector.images[0]
+
+    three = crops(3)
+    assert three.shape == (3, 2, 32, 3)
+    assert torch.equal(three[0], crops(1))
+    assert torch.equal(three, crops(3))
+    assert not torch.equal(three[0], three[1])
+    assert not torch.equal(three, crops(3, epoch=1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,13 @@ import torch
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from pgsclip.cli.app import main
 from pgsclip.errors import MaskerError, PluginError
 from pgsclip.training.configure import Resume, configure
 from pgsclip.training.run import train
+from pgsclip.training.seal import seal
 
 MODEL = {
     "embed_dim": 16,
@@ -78,25 +81,30 @@ def test_the_teacher_is_saved_behind_the_weights(whole: Path) -> None:
     assert 0 < (teacher - weights["visual.proj"]).abs().max() < 0.1
 
 
+def with_states(run: Path, change: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> Path:
+    """The run with other states of its plugins in the checkpoint that it goes on from."""
+    folder = run / "checkpoints/step-00000002"
+    save_file(change(load_file(folder / "plugins.safetensors")), folder / "plugins.safetensors")
+    (folder / "files.json").unlink()
+    seal(folder)
+    return run
+
+
 def test_without_its_teacher_a_run_would_end_otherwise(whole: Path, tmp_path: Path) -> None:
-    again = broken(whole, tmp_path / "again")
-    file = again / "checkpoints/step-00000002/plugins.safetensors"
-    states = load_file(file)
-    moved = {
-        name: value + 0.5 * torch.randn_like(value) if "maskers" in name else value for name, value in states.items()
-    }
-    save_file(moved, file)
+    def moved(states: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: state.flip(0) if "maskers" in name else state for name, state in states.items()}
+
+    again = with_states(broken(whole, tmp_path / "again"), moved)
     go(again, resume=True)
     ours, theirs = (load_file(run / LAST / "open_clip_model.safetensors") for run in (again, whole))
     assert not all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def test_a_state_that_does_not_fit_names_the_distribution(whole: Path, tmp_path: Path) -> None:
-    again = broken(whole, tmp_path / "again")
-    file = again / "checkpoints/step-00000002/plugins.safetensors"
-    states = load_file(file)
-    states["pgsclip.maskers/attention/proj"] = torch.zeros(3, 3)
-    save_file(states, file)
+    def other(states: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {**states, "pgsclip.maskers/attention/proj": torch.zeros(3, 3)}
+
+    again = with_states(broken(whole, tmp_path / "again"), other)
     with pytest.raises(
         MaskerError, match=r"state of the masker 'attention' from pgsclip-attention 0\.1\.0 in the chec"
     ):
