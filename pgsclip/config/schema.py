@@ -42,6 +42,8 @@ class DataConfig(Section):
     """Shards are shuffled as a whole, samples within a buffer of this many."""
     crop_scale: Annotated[tuple[Share, Share], AfterValidator(_in_order)] = (0.9, 1.0)
     """Smallest and largest share of the image area that a random crop covers."""
+    caption_parts: Share = 0.0
+    """Share of the captions of which one part alone is read, a sentence or keyword drawn anew in each epoch."""
     bad_share: Share = 0.02
     """The run stops when more than this share of the samples read so far cannot be used."""
     stall_seconds: Annotated[float, Field(gt=0, le=1e7)] = 600.0

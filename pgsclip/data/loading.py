@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from pgsclip.chance import derive
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Batch, Fault, Position
+from pgsclip.data.captions import part_or_whole
 from pgsclip.data.source import Raw, Slot, Source
 from pgsclip.data.spec import open_source
 from pgsclip.data.watch import Reading, calm_worker, in_time, named_when_late
@@ -44,6 +46,8 @@ class Stream:
     """Loader processes per training process; 0 loads in the training process itself."""
     stall_seconds: float = 600.0
     """How long a batch may take before the reader counts as stalled."""
+    caption_parts: float = 0.0
+    """Share of the captions of which one part alone is read."""
 
     @property
     def size(self) -> int:
@@ -125,7 +129,9 @@ def open_stream(
         DataError: fewer shards than loader workers.
     """
     workers = _workers(source, config, world)
-    return Stream(source, transform, tokenizer, seed, config.shuffle, workers, config.stall_seconds)
+    return Stream(
+        source, transform, tokenizer, seed, config.shuffle, workers, config.stall_seconds, config.caption_parts
+    )
 
 
 def read_all(
@@ -133,7 +139,7 @@ def read_all(
 ) -> Iterator[Batch]:
     """Every usable pair once, in order, in this process; the last batch may be short. For evaluation."""
     source = open_source(spec, config)
-    collector = _Collector(transform, tokenizer, seed=0, augment=False)
+    collector = _Collector(transform, tokenizer)
     for item in source.read_all():
         collector.take(item, epoch=0)
         if len(collector.images) == batch_size:
@@ -175,7 +181,8 @@ class _Feed(IterableDataset[Batch]):
 
     def _batches(self, worker: int, streams: int) -> Iterator[Batch]:
         stream = self._stream
-        collector = _Collector(stream.transform, stream.tokenizer, stream.seed, augment=True)
+        augment = _Augment(stream.seed, stream.caption_parts)
+        collector = _Collector(stream.transform, stream.tokenizer, augment)
         position = self._start.get(worker, Position(worker, 0, 0))
         epoch, skip = position.epoch, position.taken
         while True:
@@ -193,14 +200,21 @@ class _Feed(IterableDataset[Batch]):
             epoch, skip = epoch + 1, 0
 
 
+class _Augment(NamedTuple):
+    """How a training pair differs from epoch to epoch."""
+
+    seed: int
+    caption_parts: float
+
+
 @dataclass
 class _Collector:
     """Decodes items until a batch is full; remembers what could not be used."""
 
     transform: Transform
     tokenizer: Tokenizer
-    seed: int
-    augment: bool
+    augment: _Augment | None = None
+    """None leaves pairs as they are: the transform draws nothing, and captions are whole."""
     images: list[Tensor] = field(default_factory=list)
     captions: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -216,7 +230,7 @@ class _Collector:
             return False
         assert isinstance(item, Raw)
         self.images.append(decoded)
-        self.captions.append(item.caption)
+        self.captions.append(self._caption(item, epoch))
         self.keys.append(item.key)
         return True
 
@@ -242,11 +256,17 @@ class _Collector:
             return Fault("missing image", raw.shard, raw.key, str(error))
         except Exception as error:  # decoders of damaged files raise anything
             return Fault("corrupt image", raw.shard, raw.key, f"{type(error).__name__}: {error}")
-        if not self.augment:
+        if self.augment is None:
             return self.transform(image)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.seed, "augment", epoch, raw.shard, raw.key))
+            torch.manual_seed(derive(self.augment.seed, "augment", epoch, raw.shard, raw.key))
             return self.transform(image)
+
+    def _caption(self, raw: Raw, epoch: int) -> str:
+        if self.augment is None or not self.augment.caption_parts:
+            return raw.caption
+        seed = derive(self.augment.seed, "caption", epoch, raw.shard, raw.key)
+        return part_or_whole(raw.caption, self.augment.caption_parts, seed)
 
 
 def _upright_rgb(picture: Image.Image) -> Image.Image:

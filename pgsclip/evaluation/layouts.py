@@ -175,8 +175,31 @@ def _checked(found: Found, job: Job, splits: tuple[str, ...]) -> Found:
                 f"The set {found.dataset} in {found.folder} is not whole: {name} {state}. "
                 f"Get it again from huggingface.co/datasets/{hub_name(found.dataset)}."
             )
+    if "retrieval" not in wanted:
+        _check_prompts(found)
     type_ = "selection" if job.family == "compositionality" else found.type
     return Found(found.dataset, found.folder, found.kind, type_, found.splits, found.shards, found.bytes)
+
+
+def _check_prompts(found: Found) -> None:
+    """Names and templates that make a prompt; clip-benchmark fills a template with `format(c=name)`."""
+    for path in (found.folder / "classnames.txt", found.folder / "zeroshot_classification_templates.txt"):
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise MissingSetError(f"{path} is not text in UTF-8. Get it again.") from None
+        if not any(map(str.strip, lines)):
+            raise MissingSetError(f"{path} holds only blank lines.")
+    for line in filter(str.strip, lines):
+        try:
+            filled = line.format(c="\0")
+        except (LookupError, ValueError, AttributeError):
+            filled = ""
+        if "\0" not in filled:
+            raise MissingSetError(
+                f"{path} has the template {line!r}; expected one a line with {{c}} where the name of the class goes, "
+                f"such as 'a photo of a {{c}}.'."
+            )
 
 
 def _shard_count(folder: Path, split: str) -> int:
