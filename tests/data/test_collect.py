@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from pgsclip.data.batch import Fault
-from pgsclip.data.collect import Collector
+from pgsclip.data.collect import Augment, Collector
 from pgsclip.data.source import Raw
 
 
@@ -37,8 +37,7 @@ def decoded(content: bytes) -> Tensor | Fault:
     collector = Collector(
         lambda image: torch.from_numpy(np.array(image)),
         lambda captions: torch.ones(len(captions), 3, dtype=torch.int64),
-        seed=0,
-        augment=True,
+        Augment(seed=0),
     )
     usable = collector.take(Raw("a.tar", "key", "text", lambda: Image.open(io.BytesIO(content))), epoch=0)
     assert (collector.read, len(collector.images), len(collector.faults)) == (1, int(usable), int(not usable))
