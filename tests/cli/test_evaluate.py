@@ -485,6 +485,14 @@ def nameless_template(folder: Path) -> None:
     (folder / "wds_shapes/zeroshot_classification_templates.txt").write_text("a {c}\na {name}\n")
 
 
+def no_text(folder: Path) -> None:
+    (folder / "wds_shapes/classnames.txt").write_bytes(b"\xff\xfe\x00")
+
+
+def countless_shards(folder: Path) -> None:
+    (folder / "wds_shapes/test/nshards.txt").write_text("9" * 18)
+
+
 def no_samples(folder: Path) -> None:
     for number in range(2):
         tarfile.open(folder / f"wds_shapes/test/{number}.tar", "w").close()
@@ -496,6 +504,8 @@ def no_samples(folder: Path) -> None:
         (too_few_names, "has labels for classes 0 to 5, and its classnames.txt names 2, counted from 0."),
         (blank_names, "classnames.txt holds only blank lines."),
         (nameless_template, "has the template 'a {name}'; expected one a line with {c} where the name of the class"),
+        (no_text, "classnames.txt is not text in UTF-8."),
+        (countless_shards, "is not whole: test/2.tar is missing."),
         (no_samples, "holds no sample in its test split."),
         (damage_tar, "The test split of the set shapes in "),
         (empty_shard, "is not whole: test/1.tar is empty."),
