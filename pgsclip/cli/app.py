@@ -67,8 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        refuse_swallowed_options(given, app)
-        app(args=spell_out_resume(given), prog_name="pgsclip")
+        words = spell_out_resume(given)
+        refuse_swallowed_options(words, app)
+        app(args=words, prog_name="pgsclip")
     except UnfinishedError as error:
         sys.stderr.write(f"pgsclip: {error}\n")
         # torchrun starts again what does not end with 0, and so would undo the stop; `pgsclip status` still knows.

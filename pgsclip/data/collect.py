@@ -5,14 +5,13 @@ An augmentation is a function of (seed, pass, sample), so it is the same whichev
 
 from __future__ import annotations
 
+import random
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from pgsclip.chance import derive
@@ -20,26 +19,20 @@ from pgsclip.data.batch import Batch, Fault, Position
 from pgsclip.data.captions import part_or_whole
 from pgsclip.data.source import Raw
 
-Transform = Callable[[Image.Image], Tensor]
+Look = Callable[[Image.Image, random.Random], Tensor]
+"""From an opened picture, not decoded yet, to the model's pixels; all chance is drawn from the second argument."""
 Tokenizer = Callable[[list[str]], Tensor]
-
-
-class Augment(NamedTuple):
-    """What differs from pass to pass: crops, and which captions are read in part."""
-
-    seed: int
-    caption_parts: float = 0.0
-    """Share of the captions of which one part alone is read."""
 
 
 @dataclass
 class Collector:
     """Decodes items until a batch is full; remembers what could not be used."""
 
-    transform: Transform
+    look: Look
     tokenizer: Tokenizer
-    augment: Augment | None = None
-    """None where the transform draws nothing and captions stay whole, as in evaluation."""
+    seed: int
+    caption_parts: float = 0.0
+    """Share of the captions of which one part alone is read."""
     images: list[Tensor] = field(default_factory=list)
     captions: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -73,32 +66,17 @@ class Collector:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
+                chance = random.Random(derive(self.seed, "augment", epoch, raw.shard, raw.key))
                 with raw.picture() as picture:
-                    image = _upright_rgb(picture)
+                    return self.look(picture, chance)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             return Fault("image too large", raw.shard, raw.key, str(error))
         except FileNotFoundError as error:
             return Fault("missing image", raw.shard, raw.key, str(error))
         except Exception as error:  # decoders of damaged files raise anything
             return Fault("corrupt image", raw.shard, raw.key, f"{type(error).__name__}: {error}")
-        if self.augment is None:
-            return self.transform(image)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.augment.seed, "augment", epoch, raw.shard, raw.key))
-            return self.transform(image)
 
     def _caption(self, raw: Raw, epoch: int) -> str:
-        if self.augment is None or not self.augment.caption_parts:
+        if not self.caption_parts:
             return raw.caption
-        seed = derive(self.augment.seed, "caption", epoch, raw.shard, raw.key)
-        return part_or_whole(raw.caption, self.augment.caption_parts, seed)
-
-
-def _upright_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):  # 16 bits: convert() would clip them at 255, and the picture would be white
-        picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
-    image = picture.convert("RGB")
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # a damaged tag does not make a damaged picture
-        return image
+        return part_or_whole(raw.caption, self.caption_parts, derive(self.seed, "caption", epoch, raw.shard, raw.key))

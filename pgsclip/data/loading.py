@@ -7,19 +7,22 @@ far its worker has come; so a stream that starts again from those positions goes
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
+from PIL import Image
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Batch, Position
-from pgsclip.data.collect import Augment, Collector, Tokenizer, Transform
+from pgsclip.data.collect import Collector, Look, Tokenizer
 from pgsclip.data.shuffle import shuffled
 from pgsclip.data.source import Slot, Source
 from pgsclip.data.spec import open_source
+from pgsclip.data.upright import upright_rgb
 from pgsclip.data.watch import Reading, calm_worker, in_time, named_when_late
 from pgsclip.errors import DataError, PgsclipError
 
@@ -31,7 +34,7 @@ class Stream:
     """Training pairs without end."""
 
     source: Source
-    transform: Transform
+    look: Look
     tokenizer: Tokenizer
     seed: int
     shuffle: int
@@ -93,7 +96,7 @@ def open_stream(
     source: Source,
     *,
     config: DataConfig,
-    transform: Transform,
+    look: Look,
     tokenizer: Tokenizer,
     seed: int,
     world: int = 1,
@@ -104,17 +107,15 @@ def open_stream(
         DataError: fewer shards than loader workers.
     """
     workers = _workers(source, config, world)
-    return Stream(
-        source, transform, tokenizer, seed, config.shuffle, workers, config.stall_seconds, config.caption_parts
-    )
+    return Stream(source, look, tokenizer, seed, config.shuffle, workers, config.stall_seconds, config.caption_parts)
 
 
 def read_all(
-    spec: str, config: DataConfig, transform: Transform, tokenizer: Tokenizer, batch_size: int
+    spec: str, config: DataConfig, transform: Callable[[Image.Image], Tensor], tokenizer: Tokenizer, batch_size: int
 ) -> Iterator[Batch]:
     """Every usable pair once, in order, in this process; the last batch may be short. For evaluation."""
     source = open_source(spec, config)
-    collector = Collector(transform, tokenizer)
+    collector = Collector(lambda picture, _: transform(upright_rgb(picture)), tokenizer, seed=0)
     for item in source.read_all():
         collector.take(item, epoch=0)
         if len(collector.images) == batch_size:
@@ -156,7 +157,7 @@ class _Feed(IterableDataset[Batch]):
 
     def _batches(self, worker: int, streams: int) -> Iterator[Batch]:
         stream = self._stream
-        collector = Collector(stream.transform, stream.tokenizer, Augment(stream.seed, stream.caption_parts))
+        collector = Collector(stream.look, stream.tokenizer, stream.seed, stream.caption_parts)
         position = self._start.get(worker, Position(worker, 0, 0))
         epoch, skip = position.epoch, position.taken
         while True:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pgsclip import plugins
 from pgsclip.config.schema import EngineConfig, OptimConfig, RunConfig
+from pgsclip.data.crops import TrainCrop
 from pgsclip.data.loading import Stream, open_stream
 from pgsclip.data.source import Source
 from pgsclip.data.spec import find_held_out, open_source
@@ -114,7 +115,7 @@ def open_training_data(config: RunConfig, built: BuiltModel, source: Source, wor
     return open_stream(
         source,
         config=config.data,
-        transform=built.preprocess_train(config.data.crop_scale),
+        look=TrainCrop(built.image_tower.image_size, config.data.crop_scale, built.mean, built.std),
         tokenizer=built.tokenizer,
         seed=config.seed,
         world=world.size,

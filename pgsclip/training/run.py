@@ -77,6 +77,8 @@ def train(request: Request, console: Console, stop: StopRequest | None = None) -
         around.enter_context(_joined(world, device, config))
         claim = around.enter_context(claimed(request.path, world.leads))
         around.enter_context(peers())
+        request = collect(request)[0]  # another machine may see later than the leader what is in the folder
+        config = request.config
         folder = RunFolder(request.path)
         if request.resume:
             together(claim.take)

@@ -39,18 +39,25 @@ class RunFolder:
         Raises:
             RunError: when the folder already holds something; nothing is touched.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and not self._is_free():
             raise RunError(
                 f"The run folder {self.path} already exists and is not overwritten. "
                 f"Give another --out, go on with --resume, or delete it yourself."
             )
         try:
-            self.checkpoints.mkdir(parents=True)
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(
                 f"The run folder {self.path} cannot be made: {error.strerror}. Give another --out."
             ) from None
         self.describe(config)
+
+    def _is_free(self) -> bool:
+        """Whether nothing is here, or no more than a run leaves that was killed before its config was written."""
+        if not self.path.is_dir():
+            return False
+        names = {entry.name for entry in self.path.iterdir()}
+        return not names or (names <= {self.checkpoints.name, ".config.yaml.tmp"} and not any(self.path.glob("*/*")))
 
     def describe(self, config: RunConfig) -> None:
         """Write the resolved config and the environment of this start."""

@@ -27,6 +27,7 @@ class StopRequest:
         self._deadline = None if after_seconds is None else time.monotonic() + after_seconds
         self._signal: str | None = None
         self._before: dict[int, object] = {}
+        self._launched = "LOCAL_RANK" in os.environ  # by torchrun or DeepSpeed's launcher
         self._deaf_until = 0.0
 
     @property
@@ -55,7 +56,7 @@ class StopRequest:
         now = time.monotonic()
         if self._signal is None:
             self._signal = _SIGNALS[signal.Signals(number)]
-            if "LOCAL_RANK" in os.environ:  # torchrun's and DeepSpeed's launcher
+            if self._launched:
                 self._deaf_until = now + _ECHO_SECONDS
                 return
         elif now < self._deaf_until:

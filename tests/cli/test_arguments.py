@@ -32,11 +32,16 @@ def test_an_option_is_not_the_value_of_another(cli: Callable[..., Any], words: l
     assert not list(Path.cwd().iterdir())
 
 
+def test_resume_takes_no_option_for_its_value(cli: Callable[..., Any]) -> None:
+    said = cli("train", "--resume", "--steps", "3", "--out", "nothing")
+    assert said.err.startswith("pgsclip: There is no run to resume in nothing")
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ["train", "--dry-run", "--steps", "3"],
-        ["train", "--out", "--odd", "--resume"],
+        ["train", "--out", "--odd", "--resume=always", "--set", "a=1"],
         ["data", "--help"],
         ["eval", "zeroshot", "--", "--data-root", "--device"],
         [],

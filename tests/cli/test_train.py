@@ -61,10 +61,12 @@ def test_a_run_folder_describes_itself_and_its_weights_are_open_clip_s(train: Tr
     said = train("--masker", "random", "--seed", "7")
     assert (said.code, said.err) == (0, "")
     assert sorted(p.name for p in Path("run").iterdir()) == [
+        ".lock",
         "checkpoints",
         "config.yaml",
         "environment.json",
         "metrics.jsonl",
+        "status.json",
     ]
     config = check(yaml.safe_load(Path("run/config.yaml").read_text()))
     assert (config.seed, config.masker.name, config.model.name, config.recipe) == (7, "random", model, "smoke")
@@ -269,6 +271,7 @@ def test_a_signal_before_the_first_step_counts(
     train: Train, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While torch is still being imported, and nothing but the command line has begun."""
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.setattr("pgsclip.training.configure.configure", _after(configure, signal.SIGTERM))
     said = train("--masker", "random")
     assert said.code == 75
@@ -280,8 +283,13 @@ def test_a_signal_before_the_first_step_counts(
 def test_a_second_ctrl_c_ends_the_run_at_once(
     train: Train, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.setattr(Loop, "_fetch", _after(Loop._fetch, signal.SIGINT, signal.SIGINT))
-    said = train("--masker", "random")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where pytest runs in the background
+    try:
+        said = train("--masker", "random")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (said.code, said.err) == (130, "pgsclip: stopped by the keyboard.\n")
     assert not list(Path("run/checkpoints").iterdir())
     said = cli("status", "run")

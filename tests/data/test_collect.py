@@ -13,8 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from pgsclip.data.batch import Fault
-from pgsclip.data.collect import Augment, Collector
+from pgsclip.data.collect import Collector
 from pgsclip.data.source import Raw
+from pgsclip.data.upright import upright_rgb
 
 
 def picture(mode: str, kind: str, **options: object) -> bytes:
@@ -35,9 +36,9 @@ def picture(mode: str, kind: str, **options: object) -> bytes:
 def decoded(content: bytes) -> Tensor | Fault:
     """One picture as it reaches the model."""
     collector = Collector(
-        lambda image: torch.from_numpy(np.array(image)),
+        lambda picture, _: torch.from_numpy(np.array(upright_rgb(picture))),
         lambda captions: torch.ones(len(captions), 3, dtype=torch.int64),
-        Augment(seed=0),
+        seed=0,
     )
     usable = collector.take(Raw("a.tar", "key", "text", lambda: Image.open(io.BytesIO(content))), epoch=0)
     assert (collector.read, len(collector.images), len(collector.faults)) == (1, int(usable), int(not usable))

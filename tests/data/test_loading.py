@@ -19,6 +19,7 @@ from torch import Tensor
 
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Batch, Position
+from pgsclip.data.collect import Look
 from pgsclip.data.faults import FaultLedger
 from pgsclip.data.files import FileSource
 from pgsclip.data.generated import GeneratedSource
@@ -44,13 +45,12 @@ pytestmark = [
 
 
 @pytest.fixture
-def noisy(to_tensor: ToTensor) -> ToTensor:
-    """An augmentation that draws from torch, as torchvision's do."""
-    return lambda image: to_tensor(image) + torch.rand(3, 4, 4)
+def noisy(to_tensor: ToTensor) -> Look:
+    return lambda picture, chance: to_tensor(picture.convert("RGB")) + chance.random()
 
 
 @pytest.fixture
-def stream(noisy: ToTensor, tokenize: Tokenize) -> Callable[..., Stream]:
+def stream(noisy: Look, tokenize: Tokenize) -> Callable[..., Stream]:
     def make(source: Source, workers: int = 0, shuffle: int = 5, seed: int = 1) -> Stream:
         return Stream(source, noisy, tokenize, seed, shuffle, workers)
 
@@ -238,7 +238,7 @@ def test_lengths_are_right_for_open_clips_tokenizer_and_captions_of_any_length(t
         def _pair(self, index: int) -> Raw:
             return Raw("", str(index), captions[index], lambda: Image.new("RGB", (8, 8)))
 
-    there = Stream(Pictures("", pairs, ""), to_tensor, tokenizer, 0, 1, 0)
+    there = Stream(Pictures("", pairs, ""), lambda picture, _: to_tensor(picture), tokenizer, 0, 1, 0)
     (batch,) = take(there.batches(batch_size=4, rank=0, world=1), 1)
     for key, text, length in zip(batch.keys, batch.texts, batch.lengths, strict=True):
         assert torch.equal(text, texts[int(key)])
@@ -329,14 +329,14 @@ def test_batch_larger_than_the_data_takes_several_passes(
 
 
 def test_there_are_as_many_workers_as_the_shards_allow(
-    write_shards: WriteShards, to_tensor: ToTensor, tokenize: Tokenize, monkeypatch: pytest.MonkeyPatch
+    write_shards: WriteShards, noisy: Look, tokenize: Tokenize, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = "::".join(write_shards([1, 1, 1, 1, 1]))
 
     def opened(workers: int | str, world: int = 1, spec: str = spec) -> Stream:
         config = DataConfig.model_validate({"workers": workers, "shuffle": 3})
         return open_stream(
-            open_source(spec, config), config=config, transform=to_tensor, tokenizer=tokenize, seed=0, world=world
+            open_source(spec, config), config=config, look=noisy, tokenizer=tokenize, seed=0, world=world
         )
 
     monkeypatch.setattr("os.cpu_count", lambda: 64)
@@ -375,7 +375,13 @@ def test_a_part_of_the_caption_is_drawn_anew_each_epoch_and_again_after_a_stop(
 
     def words(share: float, done: int = 0, start: tuple[Position, ...] = ()) -> list[Batch]:
         config = DataConfig(workers=0, caption_parts=share)
-        there = open_data(url, config=config, transform=to_tensor, tokenizer=tokenizer, seed=3)
+        there = open_stream(
+            open_source(url, config),
+            config=config,
+            look=lambda picture, _: to_tensor(picture),
+            tokenizer=tokenizer,
+            seed=3,
+        )
         return take(there.batches(batch_size=4, rank=0, world=1, start=start, batches_done=done), 12 - done)
 
     def tokenizer(captions: list[str]) -> Tensor:

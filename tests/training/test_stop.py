@@ -14,7 +14,10 @@ from pgsclip.training.stop import StopRequest, parse_duration
 @pytest.mark.parametrize(
     ("number", "reason"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "the keyboard")], ids=["SIGTERM", "SIGINT"]
 )
-def test_the_first_signal_is_a_request_and_the_second_is_not(number: signal.Signals, reason: str) -> None:
+def test_the_first_signal_is_a_request_and_the_second_is_not(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, reason: str
+) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
     struck: list[int] = []
     before = {one: signal.signal(one, lambda n, _: struck.append(n)) for one in (signal.SIGTERM, signal.SIGINT)}
     try:

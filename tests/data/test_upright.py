@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pgsclip.data.upright import upright_rgb, upright_size
+
+
+def opened(size: tuple[int, int], kind: str, exif: bytes | Image.Exif) -> Image.Image:
+    content = io.BytesIO()
+    Image.new("RGB", size).save(content, kind, exif=exif)
+    return Image.open(io.BytesIO(content.getvalue()))
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 9))
+def test_the_size_is_known_before_a_jpeg_is_decoded(width: int, height: int, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = opened((width, height), "jpeg", exif)
+    assert upright_size(picture) == upright_rgb(picture).size
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # the loader looks away too
+@pytest.mark.parametrize("exif", [b"", b"Exif\x00\x00MM\x00\x2a\xff\xff\xff\xff", b"Exif\x00\x00"])
+def test_a_damaged_tag_turns_nothing(exif: bytes) -> None:
+    picture = opened((20, 30), "jpeg", exif)
+    assert upright_size(picture) == (20, 30)
+    assert upright_rgb(picture).size == (20, 30)
