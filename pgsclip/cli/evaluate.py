@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 if TYPE_CHECKING:
+    import torch
+
+    from pgsclip.config.suites import Job
     from pgsclip.evaluation.evaluate import Report
 
 evaluation = typer.Typer(help="Evaluate any CLIP checkpoint: ours, open_clip's, the authors'.", no_args_is_help=True)
@@ -43,6 +46,24 @@ _HELP = {
 }
 
 
+class _Asked(NamedTuple):
+    """What was typed."""
+
+    families: list[str]
+    checkpoint: str | None
+    suite: str
+    datasets: str | None
+    root: Path
+    batch_size: int
+    workers: int | None
+    device: str
+    precision: str
+    out: Path | None
+    json_file: Path | None
+    download: bool
+    demo: bool
+
+
 def _command(family: str) -> Callable[..., None]:
     def command(
         checkpoint: Checkpoint = None,
@@ -62,8 +83,10 @@ def _command(family: str) -> Callable[..., None]:
 
         families = list(FAMILIES) if family == "all" else [family]
         _run(
-            families, checkpoint, suite, datasets, data_root, batch_size, workers, device, precision, out, json_file,
-            download, demo,
+            _Asked(
+                families, checkpoint, suite, datasets, data_root, batch_size, workers, device, precision, out,
+                json_file, download, demo,
+            )
         )  # fmt: skip
 
     command.__doc__ = _HELP[family]
@@ -74,76 +97,19 @@ for _family in _HELP:
     evaluation.command(_family)(_command(_family))
 
 
-def _run(
-    families: list[str],
-    checkpoint: str | None,
-    suite: str,
-    datasets: str | None,
-    root: Path,
-    batch_size: int,
-    workers: int | None,
-    device_name: str,
-    precision: str,
-    out: Path | None,
-    json_file: Path | None,
-    download: bool,
-    demo: bool,
-) -> None:
-    import shlex
-    import sys
-
-    from rich.console import Console
-
-    from pgsclip.config.suites import canonical, plan_jobs
-    from pgsclip.errors import ConfigError
-    from pgsclip.evaluation.demo import MODEL, write_demo_sets
-    from pgsclip.evaluation.evaluate import Options, evaluate, nothing_done
-    from pgsclip.evaluation.layouts import kind_of
-    from pgsclip.evaluation.subject import find_source, open_subject, untrained
+def _run(asked: _Asked) -> None:
+    from pgsclip.evaluation.evaluate import nothing_done
     from pgsclip.training.build import open_device
-    from pgsclip.training.distributed import barrier, join, leave, read_world
+    from pgsclip.training.distributed import join, leave, read_world
 
-    if checkpoint is None and not demo:
-        raise ConfigError(
-            "There is no checkpoint to evaluate. Give a run folder, MODEL:TAG, MODEL:FILE or local-dir:FOLDER; "
-            "--demo evaluates the untrained smoke model on generated sets."
-        )
-    if precision not in ("auto", "fp32", "amp"):
-        raise ConfigError(f"--precision {precision!r} is not one of auto, fp32 and amp.")
+    asked = _checked(asked)
     world = read_world()
-    device = open_device(device_name, world)
-    if precision == "auto":
-        precision = "amp" if device.type == "cuda" else "fp32"
-    if out is None:
-        run = find_source(checkpoint).run if checkpoint else None
-        out = (run or Path()) / "eval"
-    if demo:
-        suite, root = "demo", out / "demo-sets"
+    device = open_device(asked.device, world)
+    if asked.precision == "auto":
+        asked = asked._replace(precision="amp" if device.type == "cuda" else "fp32")
     join(world, device)
     try:
-        if demo and world.leads:
-            write_demo_sets(root)
-        barrier()
-        named = [canonical(name) for name in (datasets or "").split(",") if name.strip()]
-        jobs = plan_jobs(families, suite, named, {name: kind_of(name, root) for name in named})
-        if download and world.leads:
-            from pgsclip.evaluation.download import fetch
-
-            fetch(jobs, root, typer.echo)
-        barrier()
-        subject = (
-            untrained(MODEL, device)
-            if checkpoint is None
-            else open_subject(checkpoint, device, download=download, precision=precision)
-        )
-        options = Options(root, out, batch_size, workers, precision, command=shlex.join(["pgsclip", *sys.argv[1:]]))
-        console = Console(stderr=True)
-        show = console.status("reading") if world.leads and console.is_terminal else _Silence()
-        with show as status:
-            report = evaluate(
-                subject, jobs, options, typer.echo, lambda name, done: status.update(f"{name}: {done:,} images")
-            )
-        barrier()
+        report = _evaluated(asked, device, world.leads)
     finally:
         leave()
     if not world.leads:
@@ -151,7 +117,71 @@ def _run(
     error = nothing_done(report)
     if error is not None:
         raise error
-    _finish(report, out, json_file)
+    assert asked.out is not None
+    _finish(report, asked.out, asked.json_file)
+
+
+def _checked(asked: _Asked) -> _Asked:
+    """The same with the folder of results, and with the demo's sets where they are wanted."""
+    from pgsclip.errors import ConfigError
+    from pgsclip.evaluation.subject import find_source
+
+    if asked.checkpoint is None and not asked.demo:
+        raise ConfigError(
+            "There is no checkpoint to evaluate. Give a run folder, MODEL:TAG, MODEL:FILE or local-dir:FOLDER; "
+            "--demo evaluates the untrained smoke model on generated sets."
+        )
+    if asked.precision not in ("auto", "fp32", "amp"):
+        raise ConfigError(f"--precision {asked.precision!r} is not one of auto, fp32 and amp.")
+    out = asked.out
+    if out is None:
+        run = find_source(asked.checkpoint).run if asked.checkpoint else None
+        out = (run or Path()) / "eval"
+    return asked._replace(out=out, suite="demo", root=out / "demo-sets") if asked.demo else asked._replace(out=out)
+
+
+def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> Report:
+    """Sets made or fetched, model loaded, jobs done: on all ranks together."""
+    import shlex
+    import sys
+
+    from rich.console import Console
+
+    from pgsclip.evaluation.demo import MODEL, write_demo_sets
+    from pgsclip.evaluation.evaluate import Options, evaluate
+    from pgsclip.evaluation.subject import open_subject, untrained
+    from pgsclip.training.distributed import barrier
+
+    if asked.demo and leads:
+        write_demo_sets(asked.root)
+    barrier()
+    jobs = _jobs(asked)
+    if asked.download and leads:
+        from pgsclip.evaluation.download import fetch
+
+        fetch(jobs, asked.root, typer.echo)
+    barrier()
+    if asked.checkpoint is None:
+        subject = untrained(MODEL, device)
+    else:
+        subject = open_subject(asked.checkpoint, device, download=asked.download, precision=asked.precision)
+    command = shlex.join(["pgsclip", *sys.argv[1:]])
+    options = Options(asked.root, asked.out, asked.batch_size, asked.workers, asked.precision, command=command)
+    console = Console(stderr=True)
+    with console.status("reading") if leads and console.is_terminal else _Silence() as status:
+        report = evaluate(
+            subject, jobs, options, typer.echo, lambda name, done: status.update(f"{name}: {done:,} images")
+        )
+    barrier()
+    return report
+
+
+def _jobs(asked: _Asked) -> list[Job]:
+    from pgsclip.config.suites import canonical, plan_jobs
+    from pgsclip.evaluation.layouts import kind_of
+
+    named = [canonical(name) for name in (asked.datasets or "").split(",") if name.strip()]
+    return plan_jobs(asked.families, asked.suite, named, {name: kind_of(name, asked.root) for name in named})
 
 
 def _finish(report: Report, out: Path, json_file: Path | None) -> None:

@@ -66,6 +66,8 @@ class DataConfig(Section):
     """Shards are shuffled as a whole, samples within a buffer of this many."""
     crop_scale: Annotated[tuple[Share, Share], AfterValidator(_in_order)] = (0.9, 1.0)
     """Smallest and largest share of the image area that a random crop covers."""
+    caption_parts: Share = 0.0
+    """Share of the captions of which one part alone is read, a sentence or keyword drawn anew in each epoch."""
     views: Positive = 1
     """Random crops of each image; each is masked and compared with the caption by itself, and losses are averaged."""
     bad_share: Share = 0.02

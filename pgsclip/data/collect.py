@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pgsclip.chance import derive
 from pgsclip.data.batch import Batch, Fault, Position
+from pgsclip.data.captions import part_or_whole
 from pgsclip.data.source import Raw
 
 Look = Callable[[Image.Image, random.Random], Tensor]
@@ -30,6 +31,8 @@ class Collector:
     look: Look
     tokenizer: Tokenizer
     seed: int
+    caption_parts: float = 0.0
+    """Share of the captions of which one part alone is read."""
     views: int = 1
     """Random crops of each image; more than one are stacked before the channels."""
     images: list[Tensor] = field(default_factory=list)
@@ -47,7 +50,7 @@ class Collector:
             return False
         assert isinstance(item, Raw)
         self.images.append(decoded)
-        self.captions.append(item.caption)
+        self.captions.append(self._caption(item, epoch))
         self.keys.append(item.key)
         return True
 
@@ -77,3 +80,8 @@ class Collector:
             return Fault("missing image", raw.shard, raw.key, str(error))
         except Exception as error:  # decoders of damaged files raise anything
             return Fault("corrupt image", raw.shard, raw.key, f"{type(error).__name__}: {error}")
+
+    def _caption(self, raw: Raw, epoch: int) -> str:
+        if not self.caption_parts:
+            return raw.caption
+        return part_or_whole(raw.caption, self.caption_parts, derive(self.seed, "caption", epoch, raw.shard, raw.key))

@@ -42,6 +42,8 @@ class Stream:
     """Loader processes per training process; 0 loads in the training process itself."""
     stall_seconds: float = 600.0
     """How long a batch may take before the reader counts as stalled."""
+    caption_parts: float = 0.0
+    """Share of the captions of which one part alone is read."""
     views: int = 1
     """Random crops of each image."""
 
@@ -107,7 +109,17 @@ def open_stream(
         DataError: fewer shards than loader workers.
     """
     workers = _workers(source, config, world)
-    return Stream(source, look, tokenizer, seed, config.shuffle, workers, config.stall_seconds, config.views)
+    return Stream(
+        source,
+        look,
+        tokenizer,
+        seed,
+        config.shuffle,
+        workers,
+        config.stall_seconds,
+        caption_parts=config.caption_parts,
+        views=config.views,
+    )
 
 
 def read_all(
@@ -157,7 +169,9 @@ class _Feed(IterableDataset[Batch]):
 
     def _batches(self, worker: int, streams: int) -> Iterator[Batch]:
         stream = self._stream
-        collector = Collector(stream.look, stream.tokenizer, stream.seed, stream.views)
+        collector = Collector(
+            stream.look, stream.tokenizer, stream.seed, caption_parts=stream.caption_parts, views=stream.views
+        )
         position = self._start.get(worker, Position(worker, 0, 0))
         epoch, skip = position.epoch, position.taken
         while True:

@@ -139,7 +139,7 @@ class Work:
         opened, encoded = self._images(found, "test", progress)
         classes: int | None = len(opened.classes)
         if job.family == "retrieval":
-            return self._retrieval(encoded), len(encoded.places), None
+            return self._retrieval(found, encoded), len(encoded.places), None
         if job.family == "compositionality":
             texts = [caption for pair in encoded.targets for caption in list(pair)[:2]]
             features = encode_texts(texts, self.encoder, self.options.batch_size).view(len(encoded.places), 2, -1)
@@ -147,14 +147,15 @@ class Work:
         if job.family == "linear-probe":
             _, train = self._images(found, "train", progress)
             scores = probe(
-                (train.features, _labels(train)),
-                (encoded.features, _labels(encoded)),
+                (train.features, _labels(found, train)),
+                (encoded.features, _labels(found, encoded)),
                 self.options.probe,
                 self.encoder.device,
             )
             return scores, len(encoded.places), classes
+        labels = _labels(found, encoded, classes)
         classifier = self._classifiers.get(self.encoder, opened.classes, opened.templates, self.options.batch_size)
-        return metrics.classification(encoded.features, _labels(encoded), classifier), len(encoded.places), classes
+        return metrics.classification(encoded.features, labels, classifier), len(encoded.places), classes
 
     def keep_gallery(self, found: Found, result: Path) -> None:
         """Some queries of the last retrieval with their best answers, for the report."""
@@ -185,8 +186,10 @@ class Work:
             self._encoded[key] = opened, encoded
         return self._encoded[key]
 
-    def _retrieval(self, encoded: Encoded) -> Scores:
+    def _retrieval(self, found: Found, encoded: Encoded) -> Scores:
         texts = [caption for captions in encoded.targets for caption in captions]
+        if not texts:
+            raise MissingSetError(f"The set {found.dataset} in {found.folder} has images but not one caption.")
         image_of_text = [index for index, captions in enumerate(encoded.targets) for _ in captions]
         features = encode_texts(texts, self.encoder, self.options.batch_size)
         self._last = encoded, features, image_of_text, texts
@@ -208,10 +211,26 @@ def pack(bits: Tensor) -> str:
     return base64.b64encode(np.packbits(bits.numpy().astype(bool)).tobytes()).decode("ascii")
 
 
-def _labels(encoded: Encoded) -> Tensor:
-    if isinstance(encoded.targets[0], int):
-        return torch.tensor(encoded.targets)
-    return torch.from_numpy(np.stack([np.asarray(target) for target in encoded.targets])).long()
+def _labels(found: Found, encoded: Encoded, classes: int | None = None) -> Tensor:
+    """Numbers of classes, or a vector of labels an image; those of a set with `classes` names must be among them."""
+    try:
+        if isinstance(encoded.targets[0], int):
+            labels = torch.tensor(encoded.targets)
+            low, high = int(labels.min()), int(labels.max()) + 1
+        else:
+            labels = torch.from_numpy(np.stack([np.asarray(target) for target in encoded.targets])).long()
+            low, high = 0, labels.shape[1]
+    except (TypeError, ValueError, IndexError):
+        raise MissingSetError(
+            f"The labels of the set {found.dataset} in {found.folder} are not alike: expected one number for each "
+            f"image, or vectors of one length."
+        ) from None
+    if low < 0 or (classes is not None and high > classes):
+        raise MissingSetError(
+            f"The set {found.dataset} in {found.folder} has labels for classes {low} to {high - 1}, and its "
+            f"classnames.txt names {classes}, counted from 0. Take the classnames.txt that belongs to these shards."
+        )
+    return labels
 
 
 def nothing_done(report: Report) -> PgsclipError | None:

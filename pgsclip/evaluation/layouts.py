@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -137,7 +138,7 @@ def hub_name(dataset: str) -> str:
 
 def _wds(dataset: str, folder: Path) -> Found:
     type_file = folder / "dataset_type.txt"
-    kind = type_file.read_text(encoding="utf-8").strip().lower() if type_file.exists() else "classification"
+    kind = _text(type_file).strip().lower() if type_file.exists() else "classification"
     splits = tuple(split for split in ("train", "test") if (folder / split / "nshards.txt").exists())
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     shards = _shard_count(folder, "test") if "test" in splits else 0
@@ -146,9 +147,9 @@ def _wds(dataset: str, folder: Path) -> Found:
 
 def _checked(found: Found, job: Job, splits: tuple[str, ...]) -> Found:
     """A WebDataset folder with everything that the family needs."""
-    wanted = {"retrieval": ("retrieval",), "compositionality": ("retrieval",)}.get(
-        job.family, ("classification", "multilabel")
-    )
+    wanted = {
+        "retrieval": ("retrieval",), "compositionality": ("retrieval",), "linear-probe": ("classification",)
+    }.get(job.family, ("classification", "multilabel"))  # fmt: skip
     if found.type not in wanted:
         says = (
             f"its dataset_type.txt says {found.type}"
@@ -160,14 +161,14 @@ def _checked(found: Found, job: Job, splits: tuple[str, ...]) -> Found:
             f"needs {' or '.join(wanted)}. Evaluate it with `pgsclip eval "
             f"{'retrieval' if found.type == 'retrieval' else 'zeroshot'}`."
         )
-    needed = ["classnames.txt", "zeroshot_classification_templates.txt"] if "retrieval" not in wanted else []
     for split in splits:
         if split not in found.splits:
             raise MissingSetError(
                 f"The set {found.dataset} in {found.folder} has no {split} split: {split}/nshards.txt is missing."
             )
-        needed += [f"{split}/{number}.tar" for number in range(_shard_count(found.folder, split))]
-    for name in needed:
+    names = ["classnames.txt", "zeroshot_classification_templates.txt"] if "retrieval" not in wanted else []
+    shards = (f"{split}/{n}.tar" for split in splits for n in range(_shard_count(found.folder, split)))
+    for name in chain(names, shards):  # one by one, as nshards.txt may hold any number
         path = found.folder / name
         if not path.is_file() or path.stat().st_size == 0:
             state = "is empty" if path.is_file() else "is missing"
@@ -175,13 +176,40 @@ def _checked(found: Found, job: Job, splits: tuple[str, ...]) -> Found:
                 f"The set {found.dataset} in {found.folder} is not whole: {name} {state}. "
                 f"Get it again from huggingface.co/datasets/{hub_name(found.dataset)}."
             )
+    if "retrieval" not in wanted:
+        _check_prompts(found)
     type_ = "selection" if job.family == "compositionality" else found.type
     return Found(found.dataset, found.folder, found.kind, type_, found.splits, found.shards, found.bytes)
 
 
+def _check_prompts(found: Found) -> None:
+    """Names and templates that make a prompt; clip-benchmark fills a template with `format(c=name)`."""
+    for path in (found.folder / "classnames.txt", found.folder / "zeroshot_classification_templates.txt"):
+        lines = _text(path).splitlines()
+        if not any(map(str.strip, lines)):
+            raise MissingSetError(f"{path} holds only blank lines.")
+    for line in filter(str.strip, lines):
+        try:
+            filled = line.format(c="\0")
+        except (LookupError, ValueError, AttributeError):
+            filled = ""
+        if "\0" not in filled:
+            raise MissingSetError(
+                f"{path} has the template {line!r}; expected one a line with {{c}} where the name of the class goes, "
+                f"such as 'a photo of a {{c}}.'."
+            )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise MissingSetError(f"{path} is not text in UTF-8. Get it again.") from None
+
+
 def _shard_count(folder: Path, split: str) -> int:
     path = folder / split / "nshards.txt"
-    text = path.read_text(encoding="utf-8").strip()
+    text = _text(path).strip()
     if not text.isdigit() or int(text) == 0:
         raise MissingSetError(f"{path} holds {text!r}; expected the number of shards, such as 1.")
     return int(text)

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from webdataset.autodecode import Decoder
 from webdataset.cache import StreamingOpen
+from webdataset.compat import check_empty
 
 from pgsclip.errors import DataError
 from pgsclip.evaluation.layouts import Found, MissingSetError
@@ -80,6 +81,8 @@ def open_set(
         dataset.pipeline[opener] = _open_files
         decoder = next(i for i, step in enumerate(dataset.pipeline) if _is_decoder(step))
         dataset.pipeline.insert(decoder, stage.before)
+        if check_empty in dataset.pipeline:  # it would refuse a worker whose shards are empty when others' are not
+            dataset.pipeline.remove(check_empty)
         dataset.pipeline.append(stage.after)
         count = _workers(workers, found.shards if split == "test" else _shards(found, split), found.bytes)
     else:

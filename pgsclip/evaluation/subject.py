@@ -101,6 +101,7 @@ def open_subject(given: str, device: torch.device, *, download: bool = False, pr
     """
     source = find_source(given)
     model = _build(source, download)
+    _refuse_nonfinite(model, given)
     return as_subject(given, source, model, device, precision)
 
 
@@ -131,6 +132,20 @@ def as_subject(name: str, source: Source, model: nn.Module, device: torch.device
     transform: Callable[[Any], Tensor] = image_transform_v2(cfg, is_train=False)
     encoder = Encoder(features, load_tokenizer(source.architecture), device)
     return Subject(name, source.architecture, weights, encoder, transform, source.run)
+
+
+def _refuse_nonfinite(model: nn.Module, given: str) -> None:
+    """NaN compares with nothing, so that every metric would come out as some number all the same."""
+    names = [name for name, tensor in model.state_dict().items() if not _finite(tensor)]
+    if names:
+        raise ModelError(
+            f"The weights of {given} are not finite: NaN or infinite in {len(names)} of its tensors, such as "
+            f"{names[0]}. A training that diverged leaves such a file; take an earlier checkpoint."
+        )
+
+
+def _finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 
 def weights_hash(model: nn.Module) -> str:

@@ -37,7 +37,7 @@ class TextTower(nn.Module):
         self.can_cut = (
             self._drives
             and tower.attn_mask is not None
-            and self._pool in ("argmax", "eos")
+            and self._ends_at_the_largest_id()
             and getattr(tower, "cls_emb", None) is None
             and not getattr(tower, "use_pad_mask", False)
         )
@@ -59,6 +59,11 @@ class TextTower(nn.Module):
             for group, (_, length) in zip(rows, groups, strict=True)
         ]
         return in_batch_order(parts, rows)
+
+    def _ends_at_the_largest_id(self) -> bool:
+        """The loader measures captions by it; XLM's tokenizer, of open_clip's worldwide models, ends them with id 2."""
+        last = getattr(getattr(self.tower, "token_embedding", None), "num_embeddings", 0) - 1
+        return self._pool == "argmax" or (self._pool == "eos" and self._end == last)
 
     def borrowed_parameters(self) -> list[nn.Parameter]:
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""

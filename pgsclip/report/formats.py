@@ -14,9 +14,10 @@ _SPECIAL = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": "\\textasciiti
 def markdown(tables: Sequence[Table]) -> str:
     """Each table under its title, a set to a line so that it stays readable in a terminal."""
     parts = []
-    for table in (one for one in tables if one.columns):
-        lines = [f"## {table.title}", "", f"| | {' | '.join(row.name for row in table.rows)} |"]
-        lines.append(f"|---{'|---:' * len(table.rows)}|")
+    for table in tables:
+        lines = [f"## {table.title}"]
+        if table.columns:
+            lines += ["", f"| | {' | '.join(row.name for row in table.rows)} |", f"|---{'|---:' * len(table.rows)}|"]
         for index, column in enumerate(table.columns):
             cells = " | ".join(row.cells[index].text() for row in table.rows)
             label = f"**{column.label}**" if column.average else column.label
@@ -45,7 +46,7 @@ def as_csv(tables: Sequence[Table]) -> str:
 def latex(tables: Sequence[Table]) -> str:
     """Rows to paste into a tabular, the column names in a comment above."""
     parts = []
-    for table in tables:
+    for table in (one for one in tables if one.columns):
         lines = [f"% {table.title}", f"% {' & '.join(column.label for column in table.columns)}"]
         for row in table.rows:
             cells = " & ".join(_latex_cell(cell) for cell in row.cells)

@@ -86,8 +86,9 @@ def _commands(subjects: Sequence[Subject]) -> list[str]:
 
 def _table(table: Table) -> str:
     """Sets down, models across; on a phone each set is a block of its own, so that nothing is out of sight."""
+    notes = "".join(f'<p class="small">{escape(note)}</p>' for note in dict.fromkeys(table.notes))
     if not table.columns:
-        return ""
+        return f"<h3>{escape(table.title)}</h3>{notes}"
     head = "".join(f'<th class="{row.kind}">{escape(row.name)}</th>' for row in table.rows)
     lines = []
     for index, column in enumerate(table.columns):
@@ -95,7 +96,6 @@ def _table(table: Table) -> str:
         cells = "".join(_cell(row.cells[index], row, row.cells[index].value == best) for row in table.rows)
         kind = ' class="average"' if column.average else ""
         lines.append(f"<tr{kind}><th>{escape(column.label)}</th>{cells}</tr>")
-    notes = "".join(f'<p class="small">{escape(note)}</p>' for note in dict.fromkeys(table.notes))
     return (
         f'<h3>{escape(table.title)}</h3><div class="wide"><table><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>{notes}"

@@ -19,7 +19,7 @@ th,td{padding:4px 10px;border-bottom:1px solid var(--line);text-align:right;font
 thead th{vertical-align:bottom;white-space:normal;min-width:62px;max-width:130px;overflow-wrap:anywhere;font-weight:600}
 tbody th,thead th:first-child{position:sticky;left:0;background:var(--paper);text-align:left}
 td small{display:block}
-.average th,.average td{font-weight:600;border-top:2px solid var(--line)}
+.average th,.average td{border-top:2px solid var(--line)}
 .ours,.difference{background:var(--ours)}
 .best{font-weight:700}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,360px),1fr));gap:18px}

@@ -473,9 +473,40 @@ def broken_image(folder: Path) -> None:
         add(tar, "s0.cls", b"0")
 
 
+def too_few_names(folder: Path) -> None:
+    (folder / "wds_shapes/classnames.txt").write_text("red\ngreen\n")
+
+
+def blank_names(folder: Path) -> None:
+    (folder / "wds_shapes/classnames.txt").write_text(" \n\n")
+
+
+def nameless_template(folder: Path) -> None:
+    (folder / "wds_shapes/zeroshot_classification_templates.txt").write_text("a {c}\na {name}\n")
+
+
+def no_text(folder: Path) -> None:
+    (folder / "wds_shapes/classnames.txt").write_bytes(b"\xff\xfe\x00")
+
+
+def countless_shards(folder: Path) -> None:
+    (folder / "wds_shapes/test/nshards.txt").write_text("9" * 18)
+
+
+def no_samples(folder: Path) -> None:
+    for number in range(2):
+        tarfile.open(folder / f"wds_shapes/test/{number}.tar", "w").close()
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
+        (too_few_names, "has labels for classes 0 to 5, and its classnames.txt names 2, counted from 0."),
+        (blank_names, "classnames.txt holds only blank lines."),
+        (nameless_template, "has the template 'a {name}'; expected one a line with {c} where the name of the class"),
+        (no_text, "classnames.txt is not text in UTF-8."),
+        (countless_shards, "is not whole: test/2.tar is missing."),
+        (no_samples, "holds no sample in its test split."),
         (damage_tar, "The test split of the set shapes in "),
         (empty_shard, "is not whole: test/1.tar is empty."),
         (no_classes, "is not whole: classnames.txt is missing."),
@@ -491,6 +522,51 @@ def test_damaged_sets_are_sentences(
     said = cli("eval", "zeroshot", f"{model}:{weights}", "--data-root", "sets", "--datasets", "shapes")
     assert said.code == 2
     assert words in said.err
+
+
+def test_captions_that_are_all_empty_are_a_sentence(cli: Cli, model: str, weights: Path, tmp_path: Path) -> None:
+    write_split(tmp_path / "sets/wds_mute/test", [[(picture(n, 0), "txt", b"") for n in range(3)]])
+    (tmp_path / "sets/wds_mute/dataset_type.txt").write_text("retrieval")
+    said = cli("eval", "retrieval", f"{model}:{weights}", "--data-root", "sets", "--datasets", "mute")
+    assert said.code == 2
+    assert "The set mute in sets/wds_mute has images but not one caption." in said.err
+
+
+def write_karpathy(root: Path) -> None:
+    """Flickr8k and COCO captions where and as clip-benchmark's own annotation files describe them."""
+    captions = [[f"{CLASSES[n % 6]}, thing {k}" for k in range(2 + n % 2)] for n in range(13)]
+    (root / "flickr8k").mkdir(parents=True)
+    lines = [f"{n}_x.jpg,{text}" for n, texts in enumerate(captions) for text in texts]
+    (root / "flickr8k/flickr8k_test_karpathy.txt").write_text("\n".join(["image,caption", *lines]))
+    (root / "mscoco_captions/val2014").mkdir(parents=True)
+    for n in range(13):
+        picture(n, n % 6).save(root / f"flickr8k/{n}_x.jpg")
+        picture(n, n % 6).save(root / f"mscoco_captions/val2014/{n}.jpg")
+    texts = [(n, text) for n, texts in enumerate(captions) for text in texts]
+    annotations = {
+        "images": [{"id": n, "file_name": f"{n}.jpg"} for n in range(13)],
+        "annotations": [{"id": i, "image_id": n, "caption": text} for i, (n, text) in enumerate(texts)],
+    }
+    (root / "mscoco_captions/coco_test_karpathy.json").write_text(json.dumps(annotations))
+
+
+def test_flickr_and_coco_in_karpathy_s_form_equal_clip_benchmark(
+    cli: Cli, theirs: Theirs, model: str, weights: Path, tmp_path: Path
+) -> None:
+    write_karpathy(tmp_path / "sets")
+    names = ("flickr8k", "mscoco_captions")
+    said = cli("eval", "retrieval", f"{model}:{weights}", "--data-root", "sets", "--datasets", ",".join(names))
+    assert said.code == 0, said.err
+    for name in names:
+        data = build_dataset(
+            name, root=f"sets/{name}", transform=theirs.transform, split="test", task="zeroshot_retrieval"
+        )
+        loader = DataLoader(data, batch_size=5, collate_fn=image_captions_collate_fn)
+        expected = zeroshot_retrieval.evaluate(
+            theirs.model, loader, theirs.tokenizer, "cpu", amp=False, recall_k_list=[1, 5, 10]
+        )
+        assert results()["retrieval", name]["metrics"] == pytest.approx(expected, abs=1e-6)
+        assert results()["retrieval", name]["samples"] == 13
 
 
 def test_annotations_of_no_bytes_are_told_from_missing_ones(

@@ -367,6 +367,40 @@ def test_read_all_gives_every_usable_pair_once_without_chance(
     assert all(map(same, batches, again))
 
 
+def test_a_part_of_the_caption_is_drawn_anew_each_epoch_and_again_after_a_stop(
+    write_tar: WriteTar, photo: Photo, to_tensor: ToTensor, tokenize: Tokenize
+) -> None:
+    members = [(f"{n}.{kind}", data) for n in range(4) for kind, data in (("png", photo(n)), ("txt", f"{n}1, {n}2"))]
+    url = write_tar("a.tar", members)
+
+    def words(share: float, done: int = 0, start: tuple[Position, ...] = ()) -> list[Batch]:
+        config = DataConfig(workers=0, caption_parts=share)
+        there = open_stream(
+            open_source(url, config),
+            config=config,
+            look=lambda picture, _: to_tensor(picture),
+            tokenizer=tokenizer,
+            seed=3,
+        )
+        return take(there.batches(batch_size=4, rank=0, world=1, start=start, batches_done=done), 12 - done)
+
+    def tokenizer(captions: list[str]) -> Tensor:
+        said.append(captions)
+        return tokenize([caption[0] for caption in captions])
+
+    said: list[list[str]] = []
+    words(0.0)
+    assert {caption for batch in said for caption in batch} == {f"{n}1, {n}2" for n in range(4)}
+    said = []
+    whole, first = words(0.75), said
+    assert {caption for batch in first for caption in batch} == {
+        text for n in range(4) for text in (f"{n}1", f"{n}2", f"{n}1, {n}2")
+    }
+    said = []
+    words(0.75, 5, (whole[4].position,))
+    assert said == first[5:]
+
+
 def test_pipes_feed_real_processes(write_shards: WriteShards, stream: Callable[..., Stream]) -> None:
     urls = [f"pipe:cat '{url}'" for url in write_shards([2, 2])]
     batches = take(stream(ShardSource(urls, 4), 2).batches(batch_size=1, rank=0, world=1), 4)

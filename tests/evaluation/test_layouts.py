@@ -83,6 +83,16 @@ def test_what_is_not_there_is_a_sentence(root: Path, job: Job, words: str) -> No
         locate(job, root)
 
 
+def test_a_linear_probe_wants_one_class_an_image(root: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(root / "wds_demo-shapes", tmp_path / "wds_many")
+    (tmp_path / "wds_many/dataset_type.txt").write_text("multilabel\n")
+    assert locate(Job("zeroshot", "many"), tmp_path).type == "multilabel"
+    with pytest.raises(MissingSetError, match=r"says multilabel, and linear-probe needs classification\. Evaluate it"):
+        locate(Job("linear-probe", "many"), tmp_path)
+
+
 def test_images_that_are_gone_are_told_from_annotations(tmp_path: Path) -> None:
     (tmp_path / "flickr8k").mkdir()
     (tmp_path / "sugar_crepe").mkdir()

@@ -89,6 +89,17 @@ def test_weights_of_another_model_and_pickles_with_code_are_sentences(name: str,
         open_subject(f"{name}:{tmp_path}/w.pt", CPU)
 
 
+def test_weights_that_are_not_finite_are_a_sentence(name: str, tmp_path: Path) -> None:
+    for bad in (float("nan"), float("inf")):
+        state = build(name).state_dict()
+        state["visual.proj"][0, 0] = bad
+        save_file(state, tmp_path / "w.safetensors")
+        with pytest.raises(
+            ModelError, match=r"not finite: NaN or infinite in 1 of its tensors, such as visual\.proj\."
+        ):
+            open_subject(f"{name}:{tmp_path}/w.safetensors", CPU)
+
+
 def test_the_untrained_model_is_the_same_each_time_and_moves_no_chance() -> None:
     state = torch.random.get_rng_state()
     assert untrained("pgsclip-smoke", CPU).weights == untrained("pgsclip-smoke", CPU).weights

@@ -20,6 +20,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 UNCUT: dict[str, dict[str, Any]] = {
     "sees both ways": {"text": {"no_causal_mask": True}},
+    "ends at an id that is not the largest": {"custom": True, "text": {"pool_type": "eos", "eos_id": 2}},
     "pooled at the last place": {"custom": True, "text": {"pool_type": "last"}},
     "class token at the end": {"custom": True, "text": {"embed_cls": True, "pool_type": "last"}},
 }

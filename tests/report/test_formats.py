@@ -22,6 +22,12 @@ def test_markdown_has_a_set_a_line() -> None:
     )
 
 
+def test_a_table_of_which_nothing_is_known_says_so() -> None:
+    nothing = TABLE._replace(columns=[], rows=[Row("CLIP", "paper", [])], notes=["Not known for any row: pets."])
+    assert markdown([nothing]) == "## A title\n\nNot known for any row: pets.\n"
+    assert latex([nothing, TABLE]) == latex([TABLE])
+
+
 def test_csv_has_a_number_a_line() -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv([TABLE]))))
     assert [(row["row"], row["set"], row["percent"], row["low"]) for row in rows] == [
