@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import subprocess
 import sys
 from collections.abc import Sequence
 from multiprocessing.queues import SimpleQueue
@@ -25,6 +24,7 @@ import torch
 from rich.console import Console
 from unseen import unseen_shards
 
+from pgsclip.cli.report import compare
 from pgsclip.config.files import write_atomically
 from pgsclip.errors import PgsclipError
 from pgsclip.report.compare import with_cost
@@ -157,10 +157,9 @@ def write_tables(out: Path, full: Sequence[Sequence[Run]], shorter: dict[str, in
     samples = [run for runs in full for run in runs]
     flops = [run._replace(steps=shorter.get(run.variant)) for run in samples]
     for name, runs in {"samples": samples, "flops": flops}.items():
-        folders = [str(out / run.name) for run in runs if is_finished(out / run.name)]
-        if len(folders) > 1:
-            page = str(out / f"equal-{name}.html")
-            subprocess.run([sys.executable, "-m", "pgsclip", "compare", "--over-seeds", *folders, "--out", page], check=True)
+        folders = [out / run.name for run in runs if is_finished(out / run.name)]
+        if len({folder.name.rpartition("-seed")[0] for folder in folders}) > 1:
+            compare(folders, over_seeds=True, out=out / f"equal-{name}.html")
 
 
 def _arguments() -> argparse.Namespace:

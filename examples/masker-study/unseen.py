@@ -29,9 +29,7 @@ def unseen_shards(spec: str, eval_root: Path, folder: Path) -> str:
     known = {_digest(content) for tar in eval_root.rglob("*.tar") for name, content in _members(tar) if _is_image(name)}
     folder.mkdir(parents=True, exist_ok=True)
     copies = [folder / f"{number:05d}.tar" for number in range(len(shards))]
-    left_out = sum(
-        _copy(shard, copy, known) for shard, copy in zip(shards, copies, strict=True) if not copy.is_file()
-    )
+    left_out = sum(_copy(shard, copy, known) for shard, copy in zip(shards, copies, strict=True) if not copy.is_file())
     if left_out:
         print(f"{left_out} training pairs are left out, as their images are in the evaluation sets.")
     return "::".join(map(str, copies))
