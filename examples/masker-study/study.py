@@ -1,4 +1,4 @@
-"""Does a masker train better? Seven ways to show patches and a smaller image, at equal samples and at equal FLOPs.
+"""Does a masker train better? Every patch, six kinds of masks and a smaller image, at equal samples and equal FLOPs.
 
     python examples/masker-study/study.py --train 'clipart/train-{00000..00006}.tar::emoji/train-00000.tar' --eval wds
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import NamedTuple
@@ -91,36 +91,43 @@ def main() -> None:
 
 
 def train_all(study: Study, runs: Sequence[Run], jobs: int) -> None:
-    """Train what is not finished, `jobs` runs at a time; leaves the program with 75 when somebody stops it."""
+    """Train what is not finished, `jobs` runs at a time; ends the program when one is stopped or fails."""
     waiting = [run for run in runs if not is_finished(study.out / run.name)]
+    if jobs == 1:
+        train_in_turn(study, waiting)
+        return
     context = multiprocessing.get_context("spawn")
     queue: SimpleQueue[Run | None] = context.SimpleQueue()
-    lanes = [context.Process(target=lane, args=(study, queue)) for _ in range(min(jobs, len(waiting)))]
-    for lane_ in lanes:
-        lane_.start()
+    lanes = [context.Process(target=train_from, args=(study, queue)) for _ in range(min(jobs, len(waiting)))]
+    for one in lanes:
+        one.start()
     for run in [*waiting, *[None] * len(lanes)]:
         queue.put(run)
     try:
-        for lane_ in lanes:
-            lane_.join()
+        for one in lanes:
+            one.join()
     except KeyboardInterrupt:
-        for lane_ in lanes:
-            lane_.terminate()  # SIGTERM, on which a run saves itself
-            lane_.join()
-    codes = [lane_.exitcode for lane_ in lanes]
-    if any(codes):
-        sys.exit(f"The study stopped (exit codes {codes}); its runs say why in {study.out / 'logs'}. Repeat to go on.")
+        for one in lanes:
+            one.terminate()  # SIGTERM, on which a run saves itself
+            one.join()
+    if any(one.exitcode for one in lanes):
+        sys.exit("The study stopped. Repeat the command to go on.")
 
 
-def lane(study: Study, queue: SimpleQueue[Run | None]) -> None:
-    """One process: runs from the queue, one after the other, on one thread."""
+def train_from(study: Study, queue: SimpleQueue[Run | None]) -> None:
+    """One process: the runs of a queue on one thread, until there is a None."""
     torch.set_num_threads(1)
-    while (run := queue.get()) is not None:
-        try:
+    train_in_turn(study, iter(queue.get, None))
+
+
+def train_in_turn(study: Study, runs: Iterable[Run]) -> None:
+    """Runs one after the other; leaves with the exit code of pgsclip where one does not end."""
+    try:
+        for run in runs:
             train_one(study, run)
-        except PgsclipError as error:
-            print(error, file=sys.stderr)
-            sys.exit(error.exit_code)
+    except PgsclipError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 def train_one(study: Study, run: Run) -> None:

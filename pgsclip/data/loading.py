@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -23,6 +22,7 @@ from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Batch, Fault, Position
 from pgsclip.data.source import Raw, Slot, Source
 from pgsclip.data.spec import open_source
+from pgsclip.data.upright import upright_rgb
 from pgsclip.data.watch import Reading, calm_worker, in_time, named_when_late
 from pgsclip.errors import DataError, PgsclipError
 
@@ -235,7 +235,7 @@ class _Collector:
                 warnings.simplefilter("ignore")
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 with raw.picture() as picture:
-                    image = _upright_rgb(picture)
+                    image = upright_rgb(picture)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             return Fault("image too large", raw.shard, raw.key, str(error))
         except FileNotFoundError as error:
@@ -247,16 +247,6 @@ class _Collector:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(self.seed, "augment", epoch, raw.shard, raw.key))
             return self.transform(image)
-
-
-def _upright_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):  # 16 bits: convert() would clip them at 255, and the picture would be white
-        picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
-    image = picture.convert("RGB")
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # a damaged tag does not make a damaged picture
-        return image
 
 
 def _shuffled(source: Source, slot: Slot, size: int, skip: int) -> Iterator[Raw | Fault]:
