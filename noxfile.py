@@ -75,7 +75,7 @@ def docs(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Everything under tests/, on two processes."""
     _needs_install(session)
-    session.run(PYTHON, "-m", "pytest", *(session.posargs or ["-n", "2"]), external=True)
+    session.run(PYTHON, "-m", "pytest", *(session.posargs or ["-n", "2", "--dist", "loadgroup"]), external=True)
 
 
 def _plugins() -> list[Path]:

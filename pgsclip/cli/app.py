@@ -11,14 +11,16 @@ from typing import Annotated
 import typer
 
 from pgsclip import __version__
+from pgsclip.cli.arguments import refuse_swallowed_options, spell_out_resume
 from pgsclip.cli.bench import bench
 from pgsclip.cli.data import data
 from pgsclip.cli.evaluate import evaluation
 from pgsclip.cli.listings import maskers, recipes
 from pgsclip.cli.report import compare, report
+from pgsclip.cli.status import status
 from pgsclip.cli.train import train
 from pgsclip.cli.viz_mask import viz_mask
-from pgsclip.errors import PgsclipError
+from pgsclip.errors import PgsclipError, UnfinishedError
 
 _INTERRUPTED = 130
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
@@ -32,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train)
+app.command("status")(status)
 app.command("viz-mask")(viz_mask)
 app.command("report")(report)
 app.command("compare")(compare)
@@ -64,7 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=_spell_out_resume(given), prog_name="pgsclip")
+        words = spell_out_resume(given)
+        refuse_swallowed_options(words, app)
+        app(args=words, prog_name="pgsclip")
+    except UnfinishedError as error:
+        sys.stderr.write(f"pgsclip: {error}\n")
+        # torchrun starts again what does not end with 0, and so would undo the stop; `pgsclip status` still knows.
+        raise SystemExit(0 if "TORCHELASTIC_RUN_ID" in os.environ else error.exit_code) from None
     except PgsclipError as error:
         sys.stderr.write(f"pgsclip: {error}\n")
         raise SystemExit(error.exit_code) from None
@@ -80,12 +89,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if stop.code == _INTERRUPTED:  # Typer turns Ctrl-C into this code and says nothing
             sys.stderr.write("pgsclip: stopped by the keyboard.\n")
         raise
-
-
-def _spell_out_resume(arguments: list[str]) -> list[str]:
-    """`--resume` may stand alone; Typer knows no option whose value may be left out."""
-    spelled = []
-    for number, word in enumerate(arguments):
-        alone = word == "--resume" and arguments[number + 1 : number + 2] != ["auto"]
-        spelled.append("--resume=always" if alone else word)
-    return spelled

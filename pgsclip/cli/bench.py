@@ -26,8 +26,12 @@ def step(
     batch_size: Annotated[int, typer.Option(min=2, help="Pairs per step.")] = 16,
     masker: Annotated[list[str] | None, typer.Option(help="Repeatable; none, random and pgs when not given.")] = None,
     ratio: Annotated[str, typer.Option(metavar="R|LO:HI", help="Share of patches to hide.")] = "0.5",
+    caption_tokens: Annotated[
+        int | None, typer.Option(min=3, help="Mean length of the captions; as long as possible when not given.")
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; all variants take turns in each.")] = 5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or auto, for all variants.")] = "fp32",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
 ) -> None:
     """Seconds of one training step with each masker, beside open_clip's own step without and with patch dropout."""
@@ -51,13 +55,17 @@ def step(
             chosen,
             batch_size=batch_size,
             repeats=repeats,
+            precision=precision,
+            caption_tokens=caption_tokens,
             device=open_device(device, World()),
             progress=status.update,
         )
     width = max(len(cost.name) for cost in costs)
-    typer.echo(f"{'variant':{width}}  seconds  of open_clip's  kept")
+    typer.echo(f"{'variant':{width}}  seconds  of open_clip's  kept  of its arithmetic")
     for cost in costs:
-        typer.echo(f"{cost.name:{width}}  {cost.seconds:7.3f}  {cost.ratio:13.3f}  {cost.kept:4.0%}")
+        typer.echo(
+            f"{cost.name:{width}}  {cost.seconds:7.3f}  {cost.ratio:13.3f}  {cost.kept:4.0%}  {cost.times_floor:17.2f}"
+        )
     if json_file:
         _write(json_file, as_json(costs))
 
@@ -84,6 +92,32 @@ def loss(
                 f"{cost.loss:6}  {cost.batch:6}  {cost.seconds:8.2f}  {_ratio(cost.seconds, cost.open_clip_seconds)}"
                 f"  {cost.peak_mib:9.0f}  {_ratio(cost.peak_mib, cost.open_clip_peak_mib)}"
             )
+    if json_file:
+        _write(json_file, as_json(costs))
+
+
+@bench.command("data")
+def data(
+    spec: Annotated[str, typer.Option("--data", help="As for train; drawn JPEGs of 500 pixels for generated.")] = (
+        "generated"
+    ),
+    image_size: Annotated[int, typer.Option(min=1, help="Side of the tensors in pixels.")] = 224,
+    count: Annotated[int, typer.Option(min=1, help="Images.")] = 200,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; both take turns in each.")] = 5,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
+) -> None:
+    """Microseconds per image on one core, from bytes to training tensor, beside open_clip's transform."""
+    from rich.console import Console
+
+    from pgsclip.data.bench import as_json, bench_data
+
+    with Console(stderr=True).status("measuring"):
+        costs = bench_data(spec, image_size=image_size, count=count, repeats=repeats)
+    typer.echo("from bytes to tensor  microseconds  images/s and core  times open_clip's speed")
+    for cost in costs:
+        typer.echo(
+            f"{cost.name:20}  {cost.microseconds:12.0f}  {cost.images_per_second:17.0f}  {cost.times_open_clip:23.2f}"
+        )
     if json_file:
         _write(json_file, as_json(costs))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,23 +69,25 @@ def train(
         "seed": seed,
         "engine.name": engine,
     }
-    from rich.console import Console
+    from pgsclip.training.stop import StopRequest, parse_duration
 
-    from pgsclip.training.configure import configure, parse_resume
-    from pgsclip.training.stop import parse_duration
+    stop = StopRequest(None if stop_after is None else parse_duration(stop_after))
+    with nullcontext() if dry_run else stop:  # a signal during the imports that follow, which take seconds, counts too
+        from rich.console import Console
 
-    seconds = None if stop_after is None else parse_duration(stop_after)
-    if epochs is not None and steps is None:  # what is typed counts, also where the recipe has steps
-        settings = ["optim.steps=null", *(settings or [])]
-    request = configure(recipe, options, settings or [], resume=parse_resume(resume), stop_after=seconds)
-    if dry_run:
-        _print_plan(request.config)
-        return
-    from pgsclip.training.run import train as train_run
+        from pgsclip.training.configure import configure, parse_resume
 
-    if request.config.masker.name == "none" and ratio not in (None, "0"):
-        typer.echo(f"The masker none shows every patch; --ratio {ratio} has no effect.", err=True)
-    outcome = train_run(request, Console())
+        if epochs is not None and steps is None:  # what is typed counts, also where the recipe has steps
+            settings = ["optim.steps=null", *(settings or [])]
+        request = configure(recipe, options, settings or [], resume=parse_resume(resume))
+        if dry_run:
+            _print_plan(request.config)
+            return
+        from pgsclip.training.run import train as train_run
+
+        if request.config.masker.name == "none" and ratio not in (None, "0"):
+            typer.echo(f"The masker none shows every patch; --ratio {ratio} has no effect.", err=True)
+        outcome = train_run(request, Console(), stop)
     if outcome.led_by_us:
         typer.echo(_closing(request.config, outcome))
 

@@ -108,7 +108,7 @@ def _sentence(detail: ErrorDetails, origins: dict[str, str]) -> str:
         return f"{where} is unknown.{hint} Allowed here: {', '.join(keys)}."
     message = detail["msg"].removeprefix("Value error, ")
     given = "" if detail["type"] == "value_error" else f" (given: {detail['input']!r})"
-    return f"{where}: {message}{given}."
+    return f"{where}: {message}{given}{'' if message.endswith('?') and not given else '.'}"
 
 
 def _is_union_branch(part: int | str) -> bool:

@@ -7,9 +7,8 @@ far its worker has come; so a stream that starts again from those positions goes
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -17,17 +16,16 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from pgsclip.chance import derive
 from pgsclip.config.schema import DataConfig
-from pgsclip.data.batch import Batch, Fault, Position
-from pgsclip.data.source import Raw, Slot, Source
+from pgsclip.data.batch import Batch, Position
+from pgsclip.data.collect import Collector, Look, Tokenizer
+from pgsclip.data.shuffle import shuffled
+from pgsclip.data.source import Slot, Source
 from pgsclip.data.spec import open_source
 from pgsclip.data.upright import upright_rgb
 from pgsclip.data.watch import Reading, calm_worker, in_time, named_when_late
 from pgsclip.errors import DataError, PgsclipError
 
-Transform = Callable[[Image.Image], Tensor]
-Tokenizer = Callable[[list[str]], Tensor]
 _MOST_WORKERS = 4
 
 
@@ -36,7 +34,7 @@ class Stream:
     """Training pairs without end."""
 
     source: Source
-    transform: Transform
+    look: Look
     tokenizer: Tokenizer
     seed: int
     shuffle: int
@@ -92,29 +90,11 @@ class Stream:
             yield item
 
 
-def open_data(
-    spec: str,
-    *,
-    config: DataConfig,
-    transform: Transform,
-    tokenizer: Tokenizer,
-    seed: int,
-    world: int = 1,
-) -> Stream:
-    """Open training data.
-
-    Raises:
-        DataError: nothing there, or fewer shards than loader workers.
-    """
-    source = open_source(spec, config)
-    return open_stream(source, config=config, transform=transform, tokenizer=tokenizer, seed=seed, world=world)
-
-
 def open_stream(
     source: Source,
     *,
     config: DataConfig,
-    transform: Transform,
+    look: Look,
     tokenizer: Tokenizer,
     seed: int,
     world: int = 1,
@@ -125,15 +105,15 @@ def open_stream(
         DataError: fewer shards than loader workers.
     """
     workers = _workers(source, config, world)
-    return Stream(source, transform, tokenizer, seed, config.shuffle, workers, config.stall_seconds)
+    return Stream(source, look, tokenizer, seed, config.shuffle, workers, config.stall_seconds)
 
 
 def read_all(
-    spec: str, config: DataConfig, transform: Transform, tokenizer: Tokenizer, batch_size: int
+    spec: str, config: DataConfig, transform: Callable[[Image.Image], Tensor], tokenizer: Tokenizer, batch_size: int
 ) -> Iterator[Batch]:
     """Every usable pair once, in order, in this process; the last batch may be short. For evaluation."""
     source = open_source(spec, config)
-    collector = _Collector(transform, tokenizer, seed=0, augment=False)
+    collector = Collector(lambda picture, _: transform(upright_rgb(picture)), tokenizer, seed=0)
     for item in source.read_all():
         collector.take(item, epoch=0)
         if len(collector.images) == batch_size:
@@ -175,7 +155,7 @@ class _Feed(IterableDataset[Batch]):
 
     def _batches(self, worker: int, streams: int) -> Iterator[Batch]:
         stream = self._stream
-        collector = _Collector(stream.transform, stream.tokenizer, stream.seed, augment=True)
+        collector = Collector(stream.look, stream.tokenizer, stream.seed)
         position = self._start.get(worker, Position(worker, 0, 0))
         epoch, skip = position.epoch, position.taken
         while True:
@@ -183,7 +163,7 @@ class _Feed(IterableDataset[Batch]):
             slot = Slot(self._rank * streams + worker, self._world * streams, epoch, stream.seed, note)
             usable = False
             taken = skip
-            for item in _shuffled(stream.source, slot, stream.shuffle, skip):
+            for item in shuffled(stream.source, slot, stream.shuffle, skip):
                 taken += 1
                 usable |= collector.take(item, epoch)
                 if len(collector.images) == self._batch_size:
@@ -191,86 +171,6 @@ class _Feed(IterableDataset[Batch]):
             if not usable and skip == 0:
                 raise DataError(_nothing_usable(stream, collector))
             epoch, skip = epoch + 1, 0
-
-
-@dataclass
-class _Collector:
-    """Decodes items until a batch is full; remembers what could not be used."""
-
-    transform: Transform
-    tokenizer: Tokenizer
-    seed: int
-    augment: bool
-    images: list[Tensor] = field(default_factory=list)
-    captions: list[str] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-    read: int = 0
-
-    def take(self, item: Raw | Fault, epoch: int) -> bool:
-        """Add one item; False when it cannot be used."""
-        self.read += 1
-        decoded = item if isinstance(item, Fault) else self._decode(item, epoch)
-        if isinstance(decoded, Fault):
-            self.faults.append(decoded)
-            return False
-        assert isinstance(item, Raw)
-        self.images.append(decoded)
-        self.captions.append(item.caption)
-        self.keys.append(item.key)
-        return True
-
-    def batch(self, position: Position) -> Batch:
-        """What was collected, and a fresh start."""
-        texts = self.tokenizer(self.captions)
-        # the end-of-text token has the largest id, and nothing after it is ever looked at
-        lengths = texts.argmax(dim=1) + 1
-        done = Batch(torch.stack(self.images), texts, lengths, self.keys, position, self.faults, self.read)
-        self.images, self.captions, self.keys, self.faults, self.read = [], [], [], [], 0
-        return done
-
-    def _decode(self, raw: Raw, epoch: int) -> Tensor | Fault:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                with raw.picture() as picture:
-                    image = upright_rgb(picture)
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            return Fault("image too large", raw.shard, raw.key, str(error))
-        except FileNotFoundError as error:
-            return Fault("missing image", raw.shard, raw.key, str(error))
-        except Exception as error:  # decoders of damaged files raise anything
-            return Fault("corrupt image", raw.shard, raw.key, f"{type(error).__name__}: {error}")
-        if not self.augment:
-            return self.transform(image)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.seed, "augment", epoch, raw.shard, raw.key))
-            return self.transform(image)
-
-
-def _shuffled(source: Source, slot: Slot, size: int, skip: int) -> Iterator[Raw | Fault]:
-    """One pass in random order without its first `skip` items; a buffer of `size` where the source has none."""
-    if source.shuffled:
-        yield from source.read(slot, skip)
-        return
-    for number, item in enumerate(_buffered(source.read(slot), slot, size)):
-        if number >= skip:
-            yield item
-
-
-def _buffered(items: Iterator[Raw | Fault], slot: Slot, size: int) -> Iterator[Raw | Fault]:
-    chance = slot.chance()
-    buffer: list[Raw | Fault] = []
-    for item in items:
-        if len(buffer) < size:
-            buffer.append(item)
-            continue
-        place = chance.randrange(size)
-        buffer[place], item = item, buffer[place]
-        yield item
-    chance.shuffle(buffer)
-    yield from buffer
 
 
 def _workers(source: Source, config: DataConfig, world: int) -> int:
@@ -291,7 +191,7 @@ def _workers(source: Source, config: DataConfig, world: int) -> int:
     return config.workers
 
 
-def _nothing_usable(stream: Stream, collector: _Collector) -> str:
+def _nothing_usable(stream: Stream, collector: Collector) -> str:
     causes = sorted({fault.cause for fault in collector.faults})
     example = collector.faults[0] if collector.faults else None
     detail = f": {', '.join(causes)}, for example {example.shard} {example.key}".rstrip() if example else ""

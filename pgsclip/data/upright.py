@@ -1,21 +1,28 @@
-"""Any picture as the tower and a person see it: upright, in RGB, eight bits a channel."""
+"""From an opened image file to an upright RGB picture, whatever its mode, depth and orientation."""
 
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
+
+_TURNED_SIDEWAYS = range(5, 9)
+
+
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Width and height that `upright_rgb` will give, known before anything is decoded."""
+    try:
+        sideways = "exif" in picture.info and picture.getexif().get(ExifTags.Base.Orientation) in _TURNED_SIDEWAYS
+    except Exception:  # a damaged tag does not make a damaged picture
+        sideways = False
+    return picture.size[::-1] if sideways else picture.size
 
 
 def upright_rgb(picture: Image.Image) -> Image.Image:
-    """Turned as the camera's tag says, in RGB; 16 bits keep their grey values.
-
-    Raises:
-        Exception: whatever Pillow raises while it decodes a damaged file.
-    """
+    """Decode, and turn as the camera was held."""
     if picture.mode.startswith("I"):  # 16 bits: convert() would clip them at 255, and the picture would be white
         picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
     image = picture.convert("RGB")
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # a damaged tag does not make a damaged picture
+    except Exception:  # as above
         return image

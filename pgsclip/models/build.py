@@ -44,18 +44,10 @@ class BuiltModel:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
-    def preprocess_train(self, crop_scale: tuple[float, float]) -> Transform:
-        """PIL image → random crop of that share of the area, normalised (3, H, W)."""
-        augment = open_clip.AugmentationCfg(scale=crop_scale)
-        return self._transform(is_train=True, aug_cfg=augment)
-
     def preprocess_eval(self) -> Transform:
         """PIL image → resized, centre crop, normalised (3, H, W)."""
-        return self._transform(is_train=False)
-
-    def _transform(self, **options: Any) -> Transform:
         size = self.image_tower.image_size
-        transform: Transform = open_clip.image_transform(size, mean=self.mean, std=self.std, **options)
+        transform: Transform = open_clip.image_transform(size, is_train=False, mean=self.mean, std=self.std)
         return transform
 
 

@@ -17,11 +17,17 @@ from pgsclip.errors import ModelError
 _PREFIXES = ("module.", "_orig_mod.")
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
+_ADVICE = "Set model.name to the architecture that they were trained with."
+
+
+def load_weights(model: nn.Module, path: Path, advice: str = _ADVICE) -> None:
     """Load a .safetensors file, or a .pt written by open_clip, into a model of the same architecture.
 
     The names of DDP and torch.compile are stripped and position embeddings of another size are resized, as open_clip
     does it.
+
+    Args:
+        advice: what to do about weights of another architecture.
 
     Raises:
         ModelError: no such file, not a file of tensors, or weights of another architecture.
@@ -42,10 +48,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
             for what, names in (("missing", missing), ("not of this model", extra), ("of another shape", sorted(wrong)))
             if names
         ]
-        raise ModelError(
-            f"The weights in {path} do not fit this model: {', '.join(parts)}. "
-            f"Set model.name to the architecture that they were trained with."
-        )
+        raise ModelError(f"The weights in {path} do not fit this model: {', '.join(parts)}. {advice}")
     model.load_state_dict(state)
 
 

@@ -11,16 +11,22 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from statistics import median
+from typing import NamedTuple
 
 import open_clip
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from pgsclip.config.ratio import Ratio
 from pgsclip.config.schema import MaskerConfig, ModelConfig, RunConfig
-from pgsclip.models.build import build_model
+from pgsclip.models.build import BuiltModel, build_model
+from pgsclip.models.flops import count_flops
+from pgsclip.models.rate import matrix_rate, wait_for
 from pgsclip.training.build import build_task
 from pgsclip.training.distributed import World
+from pgsclip.training.engines.base import autocast_dtype
+from pgsclip.training.plan import patch_count
 from pgsclip.training.seeding import step_generator
 from pgsclip.training.task import View
 
@@ -33,6 +39,13 @@ class Cost:
     seconds: float
     ratio: float
     kept: float
+    floor_seconds: float
+    """What its matrix products take at the rate at which this machine multiplies large matrices."""
+
+    @property
+    def times_floor(self) -> float:
+        """How far the step is from its arithmetic; the inverse is the model FLOPs utilisation."""
+        return self.seconds / self.floor_seconds
 
 
 def bench_step(
@@ -42,83 +55,119 @@ def bench_step(
     batch_size: int,
     repeats: int,
     device: torch.device,
+    precision: str = "fp32",
+    caption_tokens: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Cost]:
-    """Time forward, backward and AdamW on random pixels and full-length random captions, the same for all variants.
+    """Time forward, backward and AdamW on random pixels and random captions, the same for all variants.
 
     Args:
         model: an open_clip model name.
         maskers: (name, ratio) of each of our variants.
         batch_size: pairs per step.
         repeats: timed rounds; one more round warms up.
+        precision: as `engine.precision`, for all variants.
+        caption_tokens: mean length of the captions; all as long as the model can read when None.
     """
     built = build_model(ModelConfig(name=model), seed=0, loss_has_bias=False)
+    dtype = autocast_dtype(precision, device)
     torch.manual_seed(0)
-    steps = {"open_clip, no mask": _open_clip_step(model, 0.0, device)}
-    fixed = sorted({ratio.high for _, ratio in maskers if ratio.high > 0 and not ratio.is_range})
-    for share in fixed:
-        steps[f"open_clip, patch_dropout {share:g}"] = _open_clip_step(model, share, device)
+    shares = sorted({0.0, *(ratio.high for _, ratio in maskers if not ratio.is_range)})
+    theirs = {share: f"open_clip, patch_dropout {share:g}" if share else "open_clip, no mask" for share in shares}
+    steps = {name: _open_clip_step(model, share, device, dtype) for share, name in theirs.items()}
     kept: dict[str, float] = dict.fromkeys(steps, 0.0)
     for name, ratio in maskers:
-        steps[f"{name} {ratio}"] = _our_step(name, ratio, model, device)
+        steps[f"{name} {ratio}"] = _our_step(name, ratio, model, device, dtype)
     height, width = built.image_tower.image_size
     images = torch.randn(batch_size, 3, height, width, device=device)
-    texts = _captions(batch_size, built.context_length, built.vocab_size, device)
+    texts = random_captions(batch_size, built.context_length, built.vocab_size, caption_tokens)
+    batch = _Pairs(images, texts.to(device), texts.argmax(dim=1) + 1)
     times: dict[str, list[float]] = {name: [] for name in steps}
     for round_number in range(repeats + 1):
         turn = round_number % len(steps)
         for name in [*list(steps)[turn:], *list(steps)[:turn]]:
             progress(f"round {round_number} of {repeats}: {name}")
-            _wait(device)
+            wait_for(device)
             began = time.perf_counter()
-            kept[name] = steps[name](images, texts)
-            _wait(device)
+            kept[name] = steps[name](batch)
+            wait_for(device)
             if round_number:
                 times[name].append(time.perf_counter() - began)
-    floor = median(times["open_clip, no mask"])
-    return [Cost(name, median(took), median(took) / floor, kept[name]) for name, took in times.items()]
+    unmasked = median(times[theirs[0.0]])
+    rate = matrix_rate(device, dtype or torch.float32)
+    return [
+        Cost(
+            name,
+            seconds=median(took),
+            ratio=median(took) / unmasked,
+            kept=kept[name],
+            floor_seconds=_flops(built, kept[name], batch, whole_texts=name in theirs.values()) / rate,
+        )
+        for name, took in times.items()
+    ]
 
 
 def as_json(costs: list[Cost]) -> list[dict[str, object]]:
     """For `--json`."""
-    return [asdict(cost) for cost in costs]
+    return [{**asdict(cost), "times_floor": cost.times_floor} for cost in costs]
 
 
-Step = Callable[[Tensor, Tensor], float]
+class _Pairs(NamedTuple):
+    """One batch for all variants."""
+
+    images: Tensor
+    texts: Tensor
+    lengths: Tensor
+    """On the CPU, as the loader gives them."""
 
 
-def _open_clip_step(name: str, dropout: float, device: torch.device) -> Step:
+_Step = Callable[[_Pairs], float]
+"""Trains on a batch and gives the share of patches kept."""
+
+
+def _open_clip_step(name: str, dropout: float, device: torch.device, dtype: torch.dtype | None) -> _Step:
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)  # open_clip reports every model that it builds
     try:
         model = open_clip.create_model(name, force_patch_dropout=dropout).to(device).train()
     finally:
         logging.root.setLevel(level)
-    optimizer = torch.optim.AdamW(model.parameters())
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     loss_of = open_clip.ClipLoss()
 
-    def step(images: Tensor, texts: Tensor) -> float:
-        image_features, text_features, scale = model(images, texts)
-        _update(optimizer, loss_of(image_features, text_features, scale))
+    def step(batch: _Pairs) -> float:
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            image_features, text_features, scale = model(batch.images, batch.texts)
+            loss = loss_of(image_features, text_features, scale)
+        _update(optimizer, loss)
         return 1 - dropout
 
     return step
 
 
-def _our_step(name: str, ratio: Ratio, model: str, device: torch.device) -> Step:
+def _our_step(name: str, ratio: Ratio, model: str, device: torch.device, dtype: torch.dtype | None) -> _Step:
     config = RunConfig(model=ModelConfig(name=model), masker=MaskerConfig(name=name, ratio=ratio))
     _, task = build_task(config, World())
     task.to(device).train()
-    optimizer = torch.optim.AdamW(task.parameters())
+    optimizer = torch.optim.AdamW(task.parameters(), fused=True)
     rounds = iter(range(10**9))
 
-    def step(images: Tensor, texts: Tensor) -> float:
+    def step(batch: _Pairs) -> float:
         view = View(0.5, step_generator(0, 0, next(rounds), device))
-        loss, report = task(images, texts, None, view)
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            loss, report = task(batch.images, batch.texts, batch.lengths, view)
         _update(optimizer, loss)
         return float(report.kept)
 
     return step
+
+
+def _flops(built: BuiltModel, kept: float, batch: _Pairs, *, whole_texts: bool) -> float:
+    """Forward and backward of the batch, the backward pass as two forward passes."""
+    patches = round(kept * patch_count(built))
+    tokens = batch.texts.shape[1] if whole_texts else round(float(batch.lengths.float().mean()))
+    each = count_flops(built, kept_patches=patches, text_length=tokens)
+    return 3.0 * len(batch.images) * (each.image + each.text)
 
 
 def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -127,13 +176,16 @@ def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
 
 
-def _captions(batch: int, context: int, vocabulary: int, device: torch.device) -> Tensor:
-    """Random ids whose largest, the end of text, stands last."""
-    texts = torch.randint(1, vocabulary - 2, (batch, context), device=device)
-    texts[:, -1] = vocabulary - 1
+def random_captions(batch: int, context: int, vocabulary: int, mean: int | None) -> Int64[Tensor, "B T"]:
+    """Random ids that end in the end of text, the largest id.
+
+    Lengths with a mean are spread as those of alt texts are: many short ones and a long tail (log-normal, sigma 0.5).
+    """
+    lengths = torch.full((batch,), context)
+    if mean is not None:
+        spread = (0.5 * torch.special.ndtri((torch.arange(batch) + 0.5) / batch)).exp()
+        lengths = (mean * spread / spread.mean()).round().long().clamp(3, context)
+    texts = torch.randint(1, vocabulary - 2, (batch, context))
+    texts[torch.arange(context) >= lengths[:, None]] = 0
+    texts[torch.arange(batch), lengths - 1] = vocabulary - 1
     return texts
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

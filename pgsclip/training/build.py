@@ -1,4 +1,4 @@
-"""From the config of a run to the parts that it needs: device, task, training stream, held-out sets."""
+"""From the config of a run to the parts that it needs: device, task, engine, training stream, held-out sets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from rich.console import Console
 from torch import Tensor
 
 from pgsclip import plugins
-from pgsclip.config.schema import RunConfig
+from pgsclip.config.schema import EngineConfig, OptimConfig, RunConfig
+from pgsclip.data.crops import TrainCrop
 from pgsclip.data.loading import Stream, open_stream
 from pgsclip.data.source import Source
 from pgsclip.data.spec import find_held_out, open_source
@@ -23,7 +24,8 @@ from pgsclip.masking.text.build import build_text_masker
 from pgsclip.masking.text.contract import TextMasker
 from pgsclip.models.build import BuiltModel, build_model
 from pgsclip.training.distributed import World, barrier
-from pgsclip.training.engines.base import pick_device
+from pgsclip.training.engines.base import Engine, pick_device
+from pgsclip.training.engines.torch_engine import TorchEngine
 from pgsclip.training.task import Task
 
 
@@ -66,6 +68,21 @@ def build_task(config: RunConfig, world: World, *, count_words: bool = True) -> 
     return built, Task(built, masker, loss, config, _text_masker(config, built, world, count_words))
 
 
+def build_engine(
+    task: Task, name: str, config: EngineConfig, optim: OptimConfig, world: World, device: torch.device, batch: int
+) -> Engine:
+    """The engine called `name`; deepspeed is imported only when it is the one.
+
+    Args:
+        batch: pairs per step over all processes.
+    """
+    if name == "deepspeed":
+        from pgsclip.training.engines.deepspeed_engine import DeepSpeedEngine
+
+        return DeepSpeedEngine(task, config, optim, world, device, batch)
+    return TorchEngine(task, config, optim, world, device)
+
+
 def _text_masker(config: RunConfig, built: BuiltModel, world: World, count_words: bool = True) -> TextMasker | None:
     """The masker of captions; the leading process counts words first, the others find its file."""
     if config.text.masker == "none":
@@ -98,7 +115,7 @@ def open_training_data(config: RunConfig, built: BuiltModel, source: Source, wor
     return open_stream(
         source,
         config=config.data,
-        transform=built.preprocess_train(config.data.crop_scale),
+        look=TrainCrop(built.image_tower.image_size, config.data.crop_scale, built.mean, built.std),
         tokenizer=built.tokenizer,
         seed=config.seed,
         world=world.size,
@@ -121,13 +138,18 @@ def pairs_per_batch(config: RunConfig, world: World) -> int:
     return config.data.batch_size // shares
 
 
+def held_out_spec(config: RunConfig) -> str | None:
+    """The held-out pairs of a run, None where there are none."""
+    return find_held_out(config.data.spec) if config.evaluate.data == "auto" else config.evaluate.data
+
+
 def open_held_out(config: RunConfig, built: BuiltModel) -> list[HeldOut]:
     """What this run is evaluated on; `auto` is what belongs to its training data, if anything does.
 
     Raises:
         DataError: it is not there. Said before the run starts, not when it ends.
     """
-    spec = find_held_out(config.data.spec) if config.evaluate.data == "auto" else config.evaluate.data
+    spec = held_out_spec(config)
     sets = held_out_sets(spec, config.data, built.preprocess_eval(), built.tokenizer, config.evaluate.batch_size)
     if config.evaluate.suite is not None:
         root, size = Path(config.evaluate.data_root), config.evaluate.batch_size

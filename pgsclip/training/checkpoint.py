@@ -2,7 +2,8 @@
 
 One form for every engine, ZeRO stage and number of processes, and nothing in it is a pickle: weights and Adam's memory
 as safetensors, the rest as JSON. So a run of two processes goes on with one or four, and a file from elsewhere can do
-no more than not load.
+no more than not load. Lengths and checksums are written beside them; one that lost a byte since is set aside, and the
+run goes on from the one before.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ from torch import Tensor
 from pgsclip.data.batch import Position
 from pgsclip.errors import RunError
 from pgsclip.models.weights import save_state_dict
-from pgsclip.training.distributed import World, agree, barrier
+from pgsclip.training.distributed import World, agree, barrier, collect
 from pgsclip.training.engines.base import MOMENTS, Engine, OptimizerState
+from pgsclip.training.seal import flaw, seal
 
 WEIGHTS = "open_clip_model.safetensors"
 _MOMENTS = "optimizer.safetensors"
 _STATE = "state.json"
-_FILES = "files.json"
 _PREFIX = "step-"
+_DAMAGED = ".damaged"
 _NAME = re.compile(rf"{_PREFIX}\d{{8,}}")
 
 
@@ -69,6 +71,42 @@ class Stored:
         return self.path / WEIGHTS
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The checkpoint that a run goes on from, and what was passed over."""
+
+    path: Path | None
+    damaged: dict[Path, str] = field(default_factory=dict)
+    """Newer ones, newest first, and what is wrong with each."""
+    refusal: str = ""
+    """Why they could not be set aside."""
+
+    @property
+    def finding(self) -> str | None:
+        """A sentence about the damaged ones, None when there are none."""
+        if self.path is None or not self.damaged:
+            return None
+        again = _step(next(iter(self.damaged))) - _step(self.path)
+        return (
+            f"Damaged, and set aside as ...{_DAMAGED}: {self._named()}. The run goes on from {self.path.name}, which "
+            f"is whole, and does {again} step{'s' if again != 1 else ''} again."
+        )
+
+    def or_error(self, folder: Path) -> Choice:
+        """This choice, unless there is no whole checkpoint among several."""
+        if self.refusal:
+            raise RunError(f"A damaged checkpoint cannot be set aside ({self.refusal}); move it away, then --resume.")
+        if self.path is None and self.damaged:
+            raise RunError(
+                f"No checkpoint in {folder} is whole: {self._named()}. Put back a copy, or start again in another "
+                f"--out; where {WEIGHTS} of one is whole, with --set model.pretrained=FILE."
+            )
+        return self
+
+    def _named(self) -> str:
+        return "; ".join(f"{folder.name} ({wrong})" for folder, wrong in self.damaged.items())
+
+
 class CheckpointFolder:
     """`checkpoints/step-00000100/`: weights that open_clip reads, Adam's memory, and where every rank stood."""
 
@@ -92,8 +130,37 @@ class CheckpointFolder:
         return final
 
     def last(self) -> Path | None:
-        """The newest complete checkpoint, or None."""
+        """The newest complete checkpoint by the lengths of its files, or None."""
         return next((folder for folder in reversed(self._folders()) if _is_complete(folder)), None)
+
+    def choose(self) -> Choice:
+        """What to go on from: the newest checkpoint whose bytes are all as they were written. Called by all ranks.
+
+        Newer ones that are damaged are renamed to `….damaged`, so that nothing takes them for good ever after.
+
+        Raises:
+            RunError: on all ranks, when there are checkpoints and all of them are damaged.
+        """
+        return collect(self._choose() if self._world.leads else Choice(None))[0].or_error(self.path)
+
+    def _choose(self) -> Choice:
+        damaged: dict[Path, str] = {}
+        chosen = None
+        for folder in reversed(self._folders()):
+            wrong = flaw(folder, thorough=True)
+            if wrong is None:
+                chosen = folder
+                break
+            damaged[folder] = wrong
+        if chosen is not None:
+            try:
+                for folder in damaged:
+                    aside = folder.with_name(f"{folder.name}{_DAMAGED}")
+                    shutil.rmtree(aside, ignore_errors=True)
+                    folder.rename(aside)
+            except OSError as error:
+                return Choice(None, damaged, f"{error.strerror}: {error.filename}")
+        return Choice(chosen, damaged)
 
     def last_or_error(self) -> Path:
         """The newest complete checkpoint.
@@ -116,10 +183,10 @@ class CheckpointFolder:
             _write_json(folder / _STATE, state)
 
     def _publish(self, temporary: Path, final: Path) -> None:
-        files = sorted(file for file in temporary.iterdir() if file.is_file())
-        _write_json(temporary / _FILES, {file.name: file.stat().st_size for file in files})
-        for file in (*files, temporary / _FILES):
+        seal(temporary)
+        for file in sorted(temporary.iterdir()):
             _flush(file)
+        _flush(temporary)
         if final.exists():  # a resumed run may come by the same step again
             shutil.rmtree(final)
         temporary.rename(final)
@@ -183,11 +250,11 @@ def read_checkpoint(folder: Path) -> Stored:
 
 def _is_complete(folder: Path) -> bool:
     """Whether every file that was written is there in its full length."""
-    try:
-        files = json.loads((folder / _FILES).read_text(encoding="utf-8"))
-        return all((folder / name).stat().st_size == size for name, size in files.items())
-    except (OSError, ValueError, AttributeError):
-        return False
+    return flaw(folder, thorough=False) is None
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix(_PREFIX))
 
 
 def _read_progress(path: Path) -> Progress:

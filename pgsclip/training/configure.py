@@ -7,13 +7,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pgsclip.config.recipes import load_recipe
+from pgsclip.config.recipes import dotted, load_recipe
 from pgsclip.config.resolve import resolve
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ConfigError, RunError
 from pgsclip.training.run_folder import default_path
 
 SMOKE = "smoke"
+_APART = {"out", "recipe", "checkpoint", "log", "evaluate"}
 
 
 class Request(NamedTuple):
@@ -25,8 +26,8 @@ class Request(NamedTuple):
     """Whether there is a run to go on with."""
     may_start: bool = True
     """Whether to start from the beginning where that run has no checkpoint yet."""
-    stop_after: float | None = None
-    """Seconds after which the run saves itself and ends."""
+    changed: tuple[str, ...] = ()
+    """Settings that are not as the run had them so far: `loss.name (clip, now siglip)`."""
 
 
 class Resume(StrEnum):
@@ -57,7 +58,6 @@ def configure(
     settings: Sequence[str],
     *,
     resume: Resume = Resume.NEVER,
-    stop_after: float | None = None,
 ) -> Request:
     """Resolve a command to a config and a run folder.
 
@@ -73,7 +73,7 @@ def configure(
     path = Path(config.out) if config.out else default_path(config, resume=resume is not Resume.NEVER)
     stored = path / "config.yaml"
     if resume is Resume.NEVER or (resume is Resume.AUTO and not stored.is_file()):
-        return Request(config, path, resume=False, stop_after=stop_after)
+        return Request(config, path, resume=False)
     if not stored.is_file():
         raise RunError(
             f"There is no run to resume in {path} (no config.yaml). "
@@ -81,4 +81,13 @@ def configure(
         )
     name = load_recipe(str(stored)).settings.get("recipe")
     config = resolve(str(stored), options, settings).model_copy(update={"recipe": name})
-    return Request(config, path, resume=True, may_start=resume is Resume.AUTO, stop_after=stop_after)
+    changed = _differences(resolve(str(stored), {}), config)
+    return Request(config, path, resume=True, may_start=resume is Resume.AUTO, changed=changed)
+
+
+def _differences(before: RunConfig, now: RunConfig) -> tuple[str, ...]:
+    """Of settings that a training depends on; how often it is logged or where it lies does not matter to it."""
+    old, new = (dotted(config.model_dump(mode="json", exclude=_APART)) for config in (before, now))
+    return tuple(
+        f"{key} ({old.get(key)}, now {new.get(key)})" for key in {**old, **new} if old.get(key) != new.get(key)
+    )

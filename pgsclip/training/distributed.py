@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -153,6 +153,22 @@ def collect(value: T) -> list[T]:
     found: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(found, value)
     return found
+
+
+def together(act: Callable[[], None]) -> None:
+    """Do something on all ranks; if it fails on one, it fails on all with the same sentence, and none waits for it.
+
+    Raises:
+        PgsclipError, OSError: as `act` raised it on the first rank where it failed.
+    """
+    failure: PgsclipError | OSError | None = None
+    try:
+        act()
+    except (PgsclipError, OSError) as error:
+        failure = error
+    found = next((one for one in collect(failure) if one is not None), None)
+    if found is not None:
+        raise found
 
 
 class Vote:

@@ -68,7 +68,7 @@ class Loop:
         """
         self._positions.update({position.worker: position for position in self.done.positions})
         meter, vote = Meter(self.engine.device), Vote()
-        if self.done.step >= self.phase.end:  # a finished run that goes on: there is only its result to tell
+        if self._owes_results():
             self._evaluate()
         for step in range(self.done.step, self.phase.end):
             batches, waited = self._fetch()
@@ -80,16 +80,19 @@ class Loop:
             meter.add(step + 1, loss, report, left_out=left_out, keys=keys, samples=samples, waited=waited)
             stop = vote.cast(self.stop.reason is not None)
             log, save = self._is_due(self.config.log.every_steps), self._is_due(self.config.checkpoint.every_steps)
-            if log or save or stop or (self.engine.device.type == "cpu" and self.world.size == 1):
+            evaluate = self._is_due(self.config.evaluate.every_steps)
+            if log or save or stop or evaluate or (self.engine.device.type == "cpu" and self.world.size == 1):
                 self._judge(meter)
             if log:
                 self._log(meter, lr)
-            if save or stop or (log and self._is_time_to_save()):
+            if save or stop or evaluate or (log and self._is_time_to_save()):
                 self._save()  # before evaluation, so that whatever goes wrong there costs no training
             if stop and self.done.step < self.total:
                 raise UnfinishedError(self._farewell())
-            if self._is_due(self.config.evaluate.every_steps):
+            if evaluate:
                 self._evaluate()
+                if self.done.step < self.total and agree(self.stop.reason is not None):  # it may have taken long
+                    raise UnfinishedError(self._farewell())
         vote.close()
         return self.done
 
@@ -118,7 +121,7 @@ class Loop:
     def _advance(self, step: int, batches: list[Batch]) -> None:
         for batch in batches:
             self._positions[batch.position.worker] = batch.position
-        samples = (step + 1) * self.config.data.batch_size
+        samples = self.done.samples + self.config.data.batch_size
         self.done = replace(
             self.done,
             step=step + 1,
@@ -150,9 +153,15 @@ class Loop:
             self.folder.add_row(row)
             FaultLedger.joined(ledgers).write(self.folder.faults)
 
+    def _owes_results(self) -> bool:
+        """Whether an evaluation comes first: that of a finished run, or one that was broken off."""
+        finished = self.done.step >= self.phase.end  # there is only its result to tell
+        due = self.done.step > self.phase.first and self._is_due(self.config.evaluate.every_steps)
+        return finished or (due and not collect(self.folder.has_results(self.done.step))[0])
+
     def _evaluate(self) -> None:
         results = self.evaluate()
-        if self.world.leads and results:
+        if self.world.leads and results and not self.folder.has_results(self.done.step):
             self.folder.add_row({"step": self.done.step, **{f"eval/{name}": value for name, value in results.items()}})
         if results:
             figures = "  ".join(f"{name} {value:.4f}" for name, value in results.items())

@@ -37,8 +37,6 @@ class Meter:
         self._unjudged.append((step, left_out | ~torch.isfinite(loss.detach()), keys))
         self._loss = loss.detach()
         self._report = report
-        self._kept += report.kept
-        self._steps += 1
         self._samples += samples
         self._waited += waited
 
@@ -52,7 +50,10 @@ class Meter:
         return {step: keys for (step, _, keys), bad in zip(judged, flags, strict=True) if bad}, len(judged)
 
     def row(self) -> dict[str, float]:
-        """The figures of a log row; averages since the last one, loss and accuracy of the last step."""
+        """The figures of a log row: what the clock tells since the last one, all else of the last step.
+
+        So a run that was broken off between two rows writes the second one as if it had not been.
+        """
         elapsed = time.perf_counter() - self._since
         row = {
             "loss": float(self._loss.item()),
@@ -61,7 +62,7 @@ class Meter:
             "alike": float(self._report.alike.item()),
             "samples_per_s": self._samples / elapsed,
             "data_wait": self._waited / elapsed,
-            "kept": self._kept / self._steps,
+            "kept": self._report.kept,
             "memory_gib": memory_gib(self._device),
         }
         self._clear()
@@ -69,8 +70,8 @@ class Meter:
 
     def _clear(self) -> None:
         self._since = time.perf_counter()
-        self._steps = self._samples = 0
-        self._waited = self._kept = 0.0
+        self._samples = 0
+        self._waited = 0.0
 
 
 def memory_gib(device: torch.device) -> float:

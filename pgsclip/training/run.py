@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from rich.console import Console
+from torch import nn
 
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Position
@@ -22,17 +23,26 @@ from pgsclip.errors import RunError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut
 from pgsclip.models.weights import load_weights
-from pgsclip.training.build import build_task, open_device, open_held_out, open_training_data, pairs_per_batch
+from pgsclip.training.build import (
+    build_engine,
+    build_task,
+    held_out_spec,
+    open_device,
+    open_held_out,
+    open_training_data,
+    pairs_per_batch,
+)
 from pgsclip.training.checkpoint import CheckpointFolder, Progress, Stored, read_checkpoint
 from pgsclip.training.configure import Request
 from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
-from pgsclip.training.distributed import World, join, leave, peers, read_world
-from pgsclip.training.engines.base import Engine, build_engine, pick_engine
+from pgsclip.training.distributed import World, collect, join, leave, peers, read_world, together
+from pgsclip.training.engines.base import Engine, pick_engine
 from pgsclip.training.loop import Loop
 from pgsclip.training.mask_pictures import check_mask_images
 from pgsclip.training.phases import Phase, plan_phases
 from pgsclip.training.run_folder import RunFolder
+from pgsclip.training.run_state import Claim, claimed
 from pgsclip.training.stop import StopRequest
 
 
@@ -49,8 +59,11 @@ class Outcome:
     """Whether this process is the one that speaks."""
 
 
-def train(request: Request, console: Console) -> Outcome:
+def train(request: Request, console: Console, stop: StopRequest | None = None) -> Outcome:
     """Run to the end.
+
+    Args:
+        stop: who may ask the run to stop, if the caller listens already; signals, else.
 
     Raises:
         PgsclipError: any mistake of configuration, data or numbers, as a sentence. UnfinishedError: asked to stop.
@@ -59,10 +72,18 @@ def train(request: Request, console: Console) -> Outcome:
     world = read_world()
     device = open_device(config.engine.device, world)
     check_mask_images(config)
-    with StopRequest(request.stop_after) as stop, _joined(world, device, config), peers():
+    with ExitStack() as around:
+        stop = stop or around.enter_context(StopRequest())
+        around.enter_context(_joined(world, device, config))
+        claim = around.enter_context(claimed(request.path, world.leads))
+        around.enter_context(peers())
+        request = collect(request)[0]  # another machine may see later than the leader what is in the folder
+        config = request.config
         folder = RunFolder(request.path)
+        if request.resume:
+            together(claim.take)
         checkpoints = CheckpointFolder(folder.checkpoints, world, config.checkpoint.keep)
-        stored = _stored(request, checkpoints)
+        stored, finding = _stored(request, checkpoints)
         source = open_source(config.data.spec, config.data)
         phases = plan_phases(config, source.size)
         if stored is not None and stored.ranks[0].step > phases[-1].end:
@@ -71,9 +92,12 @@ def train(request: Request, console: Console) -> Outcome:
                 f"{phases[-1].end}; give more --steps or --epochs, or leave both out."
             )
         with Display(phases[-1].end, console=console, silent=not world.leads) as display:
-            run = _Run(request, world, device, source, folder, checkpoints, phases, display, stop)
+            for sentence in (finding, _warning(request, stored)):
+                if sentence:
+                    display.say(sentence)
+            run = _Run(request, world, device, source, folder, claim, checkpoints, phases, display, stop)
             for phase in phases:
-                if stored is None or stored.ranks[0].step < phase.end or phase is phases[-1]:
+                if stored is None or phase is phases[-1] or run.has_work(phase, stored):
                     findings = run.train(phase, stored)
                     stored = read_checkpoint(checkpoints.last_or_error())
     return Outcome(request.path, checkpoints.last_or_error(), phases[-1].end, findings, world.leads)
@@ -88,11 +112,32 @@ class _Run:
     device: torch.device
     source: Source
     folder: RunFolder
+    claim: Claim
     checkpoints: CheckpointFolder
     phases: list[Phase]
     display: Display
     stop: StopRequest
     _opened: bool = False
+
+    def has_work(self, phase: Phase, stored: Stored) -> bool:
+        """Whether a phase has steps to do, or was broken off at its end before its evaluation was written down."""
+        config = phase.config
+        evaluated = held_out_spec(config) is not None or config.evaluate.suite is not None
+        step = stored.ranks[0].step
+        owes = step == phase.end and evaluated and not collect(self.folder.has_results(step))[0]
+        return step < phase.end or owes
+
+    def _load(self, model: nn.Module, stored: Stored) -> None:
+        changed = "; ".join(self.request.changed)
+        load_weights(
+            model,
+            stored.weights,
+            advice=f"This run goes on with other settings than it had: {changed}. Take back those that change the "
+            f"model, or start a run of its own in another --out."
+            if changed
+            else f"They were written by another version of the model; {self.request.path / 'environment.json'} names "
+            f"the packages of the run.",
+        )
 
     def train(self, phase: Phase, stored: Stored | None) -> list[str]:
         """One phase, from its start or from a checkpoint within it; what the last evaluation found."""
@@ -101,14 +146,16 @@ class _Run:
         stream = open_training_data(config, built, self.source, world)
         evaluation = Evaluation(open_held_out(config, built))
         if stored is not None:
-            load_weights(built.model, stored.weights)
+            self._load(built.model, stored)
         name = pick_engine(config.engine, world, self.device)
         shapes = {name: p.shape for name, p in built.model.named_parameters()}
         engine = build_engine(task, name, config.engine, config.optim, world, self.device, config.data.batch_size)
         if stored is not None:
             engine.restore(stored.optimizer.fitting(shapes))
         start = self._start(stored, stream)
-        self._open_folder(start)
+        if not self._opened:
+            together(lambda: self._open_folder(start))
+            self._opened = True
         self.display.say(_introduction(self.request, self.phases, phase, stream, f"{name} engine", self.device, start))
         evaluation.encoder = Encoder(engine.features, built.tokenizer, self.device)
         self._loop(phase, engine, stream, start, evaluation).run()
@@ -173,13 +220,14 @@ class _Run:
         )
 
     def _open_folder(self, start: Progress) -> None:
-        if self.world.leads and not self._opened:
-            if self.request.resume:
-                self.folder.describe(self.request.config)
-                self.folder.forget_rows_after(start.step)
-            else:
-                self.folder.create(self.request.config)
-        self._opened = True
+        if not self.world.leads:
+            return
+        if self.request.resume:
+            self.folder.describe(self.request.config)
+            self.folder.forget_rows_after(start.step)
+        else:
+            self.folder.create(self.request.config)
+            self.claim.take()
 
 
 @dataclass
@@ -211,12 +259,21 @@ def _joined(world: World, device: torch.device, config: RunConfig) -> Iterator[N
         leave()
 
 
-def _stored(request: Request, checkpoints: CheckpointFolder) -> Stored | None:
-    """The checkpoint to go on from, if that is asked for."""
-    last = checkpoints.last() if request.resume else None
-    if last is None and request.resume and not request.may_start:
+def _stored(request: Request, checkpoints: CheckpointFolder) -> tuple[Stored | None, str | None]:
+    """The checkpoint to go on from, if that is asked for, and what there is to say about newer ones."""
+    if not request.resume:
+        return None, None
+    choice = checkpoints.choose()
+    if choice.path is None and not request.may_start:
         raise RunError(f"{request.path} has no complete checkpoint to resume from; start again in another --out.")
-    return None if last is None else read_checkpoint(last)
+    return None if choice.path is None else read_checkpoint(choice.path), choice.finding
+
+
+def _warning(request: Request, stored: Stored | None) -> str | None:
+    """That the run is not the same any more."""
+    if stored is None or not request.changed:
+        return None
+    return f"Changed since the last start of this run, and used from here on: {'; '.join(request.changed)}."
 
 
 def _introduction(

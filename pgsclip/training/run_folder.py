@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -37,18 +39,25 @@ class RunFolder:
         Raises:
             RunError: when the folder already holds something; nothing is touched.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and not self._is_free():
             raise RunError(
                 f"The run folder {self.path} already exists and is not overwritten. "
                 f"Give another --out, go on with --resume, or delete it yourself."
             )
         try:
-            self.checkpoints.mkdir(parents=True)
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(
                 f"The run folder {self.path} cannot be made: {error.strerror}. Give another --out."
             ) from None
         self.describe(config)
+
+    def _is_free(self) -> bool:
+        """Whether nothing is here, or no more than a run leaves that was killed before its config was written."""
+        if not self.path.is_dir():
+            return False
+        names = {entry.name for entry in self.path.iterdir()}
+        return not names or (names <= {self.checkpoints.name, ".config.yaml.tmp"} and not any(self.path.glob("*/*")))
 
     def describe(self, config: RunConfig) -> None:
         """Write the resolved config and the environment of this start."""
@@ -60,6 +69,10 @@ class RunFolder:
         with self._metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
+    def has_results(self, step: int) -> bool:
+        """Whether the evaluation after a step is in metrics.jsonl."""
+        return any(row.get("step") == step and any(key.startswith("eval/") for key in row) for row, _ in self._rows())
+
     def keep_batches(self, rank: int, steps: Mapping[int, Sequence[str]]) -> None:
         """Write down which samples this rank saw in steps that went wrong: `nonfinite/step-…-rank-….json`."""
         for step, keys in steps.items():
@@ -69,17 +82,16 @@ class RunFolder:
 
     def forget_rows_after(self, step: int) -> None:
         """Drop the rows of steps that a resumed run will do again, and a last line cut short by a crash."""
-        if not self._metrics.exists():
-            return
-        kept = []
-        for line in self._metrics.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if row.get("step", 0) <= step:
-                kept.append(line + "\n")
-        write_atomically(self._metrics, "".join(kept))
+        if self._metrics.exists():
+            write_atomically(self._metrics, "".join(f"{line}\n" for row, line in self._rows() if row["step"] <= step))
+
+    def _rows(self) -> list[tuple[dict[str, Any], str]]:
+        """The rows of metrics.jsonl and the lines that hold them; what a crash cut short is no row."""
+        found = []
+        for line in self._metrics.read_text(encoding="utf-8").splitlines() if self._metrics.exists() else []:
+            with contextlib.suppress(json.JSONDecodeError):
+                found.append((json.loads(line), line))
+        return [(row, line) for row, line in found if isinstance(row, dict) and isinstance(row.get("step"), int)]
 
 
 def default_path(config: RunConfig, *, resume: bool) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import threading
@@ -11,16 +12,23 @@ from types import FrameType, TracebackType
 from pgsclip.errors import ConfigError
 
 _SIGNALS = {signal.SIGINT: "the keyboard", signal.SIGTERM: "SIGTERM"}
+_ECHO_SECONDS = 5.0
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM is remembered instead of ending the process; a second one ends it."""
+    """While entered, the first SIGINT or SIGTERM is remembered instead of ending the process; a second one ends it.
+
+    Launchers pass on a signal that the whole group of processes got already (Ctrl-C, scancel): where there is one, what
+    follows within five seconds is the same request.
+    """
 
     def __init__(self, after_seconds: float | None = None) -> None:
         self._deadline = None if after_seconds is None else time.monotonic() + after_seconds
         self._signal: str | None = None
         self._before: dict[int, object] = {}
+        self._launched = "LOCAL_RANK" in os.environ  # by torchrun or DeepSpeed's launcher
+        self._deaf_until = 0.0
 
     @property
     def reason(self) -> str | None:
@@ -45,7 +53,20 @@ class StopRequest:
         self._before = {}
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        self._signal = _SIGNALS[signal.Signals(number)]
+        now = time.monotonic()
+        if self._signal is None:
+            self._signal = _SIGNALS[signal.Signals(number)]
+            if self._launched:
+                self._deaf_until = now + _ECHO_SECONDS
+                return
+        elif now < self._deaf_until:
+            return
+        else:
+            self._restore()
+            os.kill(os.getpid(), number)
+        self._restore()
+
+    def _restore(self) -> None:
         for other, handler in self._before.items():
             signal.signal(other, handler)  # type: ignore[arg-type]
 

@@ -13,7 +13,7 @@ import pytest
 
 from pgsclip import __version__
 from pgsclip.cli import app as room
-from pgsclip.errors import PgsclipError
+from pgsclip.errors import PgsclipError, UnfinishedError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "help.txt"
 Process = Callable[..., subprocess.CompletedProcess[str]]
@@ -56,7 +56,7 @@ def test_version_is_printed_without_a_command(cli: Callable[..., Any]) -> None:
 
 def test_without_a_command_the_commands_are_listed(cli: Callable[..., Any]) -> None:
     said = cli()
-    for name in ("train", "eval", "report", "compare", "viz-mask", "maskers", "recipes", "data", "bench"):
+    for name in ("train", "eval", "report", "compare", "viz-mask", "maskers", "recipes", "data", "bench", "status"):
         assert name in said.out + said.err
 
 
@@ -67,6 +67,21 @@ def test_unknown_commands_and_options_are_named(cli: Callable[..., Any]) -> None
     assert "--batchsize" in said.err
 
 
+@pytest.mark.parametrize(("launcher", "code"), [(None, 75), ("TORCHELASTIC_RUN_ID", 0)])
+def test_a_run_that_was_asked_to_stop_is_not_started_again_by_torchrun(
+    monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Any], launcher: str | None, code: int
+) -> None:
+    def stop(**_: object) -> None:
+        raise UnfinishedError("Stopped by SIGTERM.")
+
+    monkeypatch.setattr(room, "app", stop)
+    monkeypatch.setattr(room, "refuse_swallowed_options", lambda *_: None)
+    if launcher:
+        monkeypatch.setenv(launcher, "mine")
+    said = cli("train")
+    assert (said.code, said.err) == (code, "pgsclip: Stopped by SIGTERM.\n")
+
+
 def test_our_errors_become_one_sentence_and_their_exit_code(
     monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Any]
 ) -> None:
@@ -74,6 +89,7 @@ def test_our_errors_become_one_sentence_and_their_exit_code(
         raise PgsclipError("It is so.")
 
     monkeypatch.setattr(room, "app", fail)
+    monkeypatch.setattr(room, "refuse_swallowed_options", lambda *_: None)
     said = cli("train")
     assert (said.code, said.out, said.err) == (2, "", "pgsclip: It is so.\n")
 

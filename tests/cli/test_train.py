@@ -17,6 +17,8 @@ import yaml
 from safetensors import safe_open
 
 from pgsclip.config.resolve import check, to_yaml
+from pgsclip.training.configure import configure
+from pgsclip.training.loop import Loop
 
 Train = Callable[..., Any]
 
@@ -59,10 +61,12 @@ def test_a_run_folder_describes_itself_and_its_weights_are_open_clip_s(train: Tr
     said = train("--masker", "random", "--seed", "7")
     assert (said.code, said.err) == (0, "")
     assert sorted(p.name for p in Path("run").iterdir()) == [
+        ".lock",
         "checkpoints",
         "config.yaml",
         "environment.json",
         "metrics.jsonl",
+        "status.json",
     ]
     config = check(yaml.safe_load(Path("run/config.yaml").read_text()))
     assert (config.seed, config.masker.name, config.model.name, config.recipe) == (7, "random", model, "smoke")
@@ -126,7 +130,7 @@ MISTAKES = {
     "empty recipe": (["--recipe", ""], r"There is no recipe ''\. Shipped recipes: "),
     "ratio 1": (["--ratio", "1"], r"--ratio: masker\.ratio: '1' is outside \[0, 1\)"),
     "ratio below 0": (["--ratio", "-0.1"], r"'-0\.1' is outside \[0, 1\)"),
-    "ratio backwards": (["--ratio", "0.5:0.3"], r"runs backwards; did you mean 0\.3:0\.5\?"),
+    "ratio backwards": (["--ratio", "0.5:0.3"], r"runs backwards; did you mean 0\.3:0\.5\?$"),
     "range": (["--masker", "random", "--ratio", "0.3:0.5"], r"'random' does not choose a ratio per image"),
     "steps 0": (["--steps", "0"], r"--steps: optim\.steps: Input should be greater than 0 \(given: 0\)"),
     "steps below 0": (["--steps", "-3"], r"greater than 0 \(given: -3\)"),
@@ -261,3 +265,43 @@ def test_a_full_disk_is_a_sentence(train: Train, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("pgsclip.training.run_folder.write_atomically", full)
     said = train("--masker", "random")
     assert (said.code, said.err.splitlines()[0][:52]) == (2, "pgsclip: No space left on device: run/config.yaml. M")
+
+
+def test_a_signal_before_the_first_step_counts(
+    train: Train, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While torch is still being imported, and nothing but the command line has begun."""
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setattr("pgsclip.training.configure.configure", _after(configure, signal.SIGTERM))
+    said = train("--masker", "random")
+    assert said.code == 75
+    assert "Stopped by SIGTERM after step 1 of 3; everything up to there is saved in run." in said.err
+    assert Path("run/checkpoints/step-00000001").is_dir()
+    assert cli("status", "run").code == 75
+
+
+def test_a_second_ctrl_c_ends_the_run_at_once(
+    train: Train, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setattr(Loop, "_fetch", _after(Loop._fetch, signal.SIGINT, signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where pytest runs in the background
+    try:
+        said = train("--masker", "random")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (said.code, said.err) == (130, "pgsclip: stopped by the keyboard.\n")
+    assert not list(Path("run/checkpoints").iterdir())
+    said = cli("status", "run")
+    assert said.code == 2
+    assert "failed at" in said.out
+    assert "KeyboardInterrupt" in said.out
+
+
+def _after(real: Callable[..., Any], *signals: signal.Signals) -> Callable[..., Any]:
+    def act(*given: Any, **more: Any) -> Any:
+        for number in signals:
+            os.kill(os.getpid(), number)
+        return real(*given, **more)
+
+    return act

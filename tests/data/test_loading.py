@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import gc
-import io
 import json
-import random
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -20,13 +18,15 @@ from PIL import Image
 from torch import Tensor
 
 from pgsclip.config.schema import DataConfig
-from pgsclip.data.batch import Batch, Fault, Position
+from pgsclip.data.batch import Batch, Position
+from pgsclip.data.collect import Look
 from pgsclip.data.faults import FaultLedger
 from pgsclip.data.files import FileSource
 from pgsclip.data.generated import GeneratedSource
-from pgsclip.data.loading import Stream, _Feed, open_data, read_all
+from pgsclip.data.loading import Stream, _Feed, open_stream, read_all
 from pgsclip.data.shards import ShardSource
 from pgsclip.data.source import Raw, Slot, Source
+from pgsclip.data.spec import open_source
 from pgsclip.data.watch import Reading
 from pgsclip.errors import DataError
 
@@ -45,13 +45,12 @@ pytestmark = [
 
 
 @pytest.fixture
-def noisy(to_tensor: ToTensor) -> ToTensor:
-    """An augmentation that draws from torch, as torchvision's do."""
-    return lambda image: to_tensor(image) + torch.rand(3, 4, 4)
+def noisy(to_tensor: ToTensor) -> Look:
+    return lambda picture, chance: to_tensor(picture.convert("RGB")) + chance.random()
 
 
 @pytest.fixture
-def stream(noisy: ToTensor, tokenize: Tokenize) -> Callable[..., Stream]:
+def stream(noisy: Look, tokenize: Tokenize) -> Callable[..., Stream]:
     def make(source: Source, workers: int = 0, shuffle: int = 5, seed: int = 1) -> Stream:
         return Stream(source, noisy, tokenize, seed, shuffle, workers)
 
@@ -239,120 +238,13 @@ def test_lengths_are_right_for_open_clips_tokenizer_and_captions_of_any_length(t
         def _pair(self, index: int) -> Raw:
             return Raw("", str(index), captions[index], lambda: Image.new("RGB", (8, 8)))
 
-    there = Stream(Pictures("", pairs, ""), to_tensor, tokenizer, 0, 1, 0)
+    there = Stream(Pictures("", pairs, ""), lambda picture, _: to_tensor(picture), tokenizer, 0, 1, 0)
     (batch,) = take(there.batches(batch_size=4, rank=0, world=1), 1)
     for key, text, length in zip(batch.keys, batch.texts, batch.lengths, strict=True):
         assert torch.equal(text, texts[int(key)])
         assert text[length - 1] == tokenizer.eot_token_id
         assert (text[length:] == 0).all()
     assert batch.lengths.max() == 77
-
-
-def picture(mode: str, kind: str, **options: object) -> bytes:
-    content = io.BytesIO()
-    ramp = np.linspace(0, 255, 64, dtype=np.uint8).reshape(8, 8)
-    colour = Image.fromarray(np.stack([ramp, ramp.T, 255 - ramp], axis=-1)).resize((32, 32), Image.Resampling.NEAREST)
-    if mode == "I;16":
-        image = Image.fromarray(np.array(colour.convert("L")).astype(np.uint16) * 257)
-    elif mode == "RGBA":
-        image = colour.copy()
-        image.putalpha(colour.convert("L"))
-    else:
-        image = colour.convert(mode)
-    image.save(content, kind, **options)
-    return content.getvalue()
-
-
-def decoded(content: bytes) -> Tensor | Fault:
-    """The one picture of a stream, as it reaches the model."""
-
-    class One(FileSource):
-        def _pair(self, index: int) -> Raw:
-            return Raw("a.tar", "key", "text", lambda: Image.open(io.BytesIO(content)))
-
-    there = Stream(
-        One("", [(Path("a"), "text")], "one"),
-        lambda image: torch.from_numpy(np.array(image)),
-        lambda captions: torch.ones(len(captions), 3, dtype=torch.int64),
-        *(0, 1, 0),
-    )
-    try:
-        (batch,) = take(there.batches(batch_size=1, rank=0, world=1), 1)
-    except DataError as error:
-        cause = str(error).partition("gave no usable pair: ")[2].partition(",")[0]
-        return Fault(cause, "a.tar", "key")
-    return batch.images[0]
-
-
-@pytest.mark.parametrize(
-    ("mode", "kind", "tolerance"),
-    [
-        *[("RGB", "png", 0), ("RGBA", "png", 0), ("P", "png", 60), ("CMYK", "jpeg", 40), ("RGB", "webp", 40)],
-        *[("L", "png", 0), ("LA", "png", 0), ("I;16", "png", 1), ("RGB", "jpeg", 40)],
-    ],
-)
-def test_pictures_of_every_mode_become_colour(mode: str, kind: str, tolerance: int) -> None:
-    found = decoded(picture(mode, kind))
-    assert isinstance(found, Tensor)
-    assert found.shape == (32, 32, 3)
-    grey = mode in ("L", "1", "LA", "I;16")
-    expected = Image.open(io.BytesIO(picture("RGB", "png")))
-    wanted = np.array(expected.convert("L").convert("RGB") if grey else expected).astype(int)
-    assert np.abs(found.numpy().astype(int) - wanted).max() <= tolerance
-
-
-def test_palette_with_transparent_colours_gives_no_warning() -> None:
-    assert isinstance(decoded(picture("P", "png", transparency=b"\x00\x10\x20")), Tensor)
-
-
-@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
-def test_pictures_stand_upright(kind: str) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: rows are columns
-    turned, plain = decoded(picture("RGB", kind, exif=exif)), decoded(picture("RGB", kind))
-    assert isinstance(turned, Tensor)
-    assert isinstance(plain, Tensor)
-    assert torch.equal(turned, plain.rot90(-1))
-
-
-def test_a_damaged_orientation_does_not_cost_the_picture() -> None:
-    assert isinstance(decoded(picture("RGB", "jpeg", exif=b"Exif\x00\x00MM\x00\x2a\xff\xff\xff\xff")), Tensor)
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
-@pytest.mark.parametrize("kind", ["jpeg", "webp"])
-def test_truncated_pictures_are_faults_and_never_half_grey(kind: str, share: float) -> None:
-    content = picture("RGB", kind)
-    assert decoded(content[: int(len(content) * share)]) == Fault("corrupt image", "a.tar", "key")
-
-
-def test_truncated_png_is_a_fault() -> None:
-    content = picture("RGB", "png")
-    assert decoded(content[: len(content) // 2]) == Fault("corrupt image", "a.tar", "key")
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"<html>not found</html>", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n" + b"\0" * 40]
-)
-def test_what_is_no_picture_is_a_fault(content: bytes) -> None:
-    assert decoded(content) == Fault("corrupt image", "a.tar", "key")
-
-
-@pytest.mark.parametrize("pixels", [500, 700])
-def test_decompression_bombs_are_refused(monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
-    # Pillow warns above its limit and raises above twice of it: 1024 pixels are both
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pixels)
-    assert decoded(picture("RGB", "png")) == Fault("image too large", "a.tar", "key")
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32), st.sampled_from(["jpeg", "png", "webp"]))
-def test_no_damage_of_a_picture_raises(seed: int, kind: str) -> None:
-    chance, content = random.Random(seed), bytearray(picture("RGB", kind))
-    for _ in range(chance.randint(1, 8)):
-        content[chance.randrange(len(content))] = chance.randrange(256)
-    found = decoded(bytes(content))
-    assert isinstance(found, Tensor) or found.cause in ("corrupt image", "image too large")
 
 
 def test_files_that_are_gone_or_damaged_are_faults_by_name(
@@ -436,14 +328,16 @@ def test_batch_larger_than_the_data_takes_several_passes(
     assert sorted(batch.keys[:3]) == sorted(batch.keys[3:6]) == ["00000", "00001", "00002"]
 
 
-def test_open_data_fits_the_workers_to_the_shards(
-    write_shards: WriteShards, to_tensor: ToTensor, tokenize: Tokenize, monkeypatch: pytest.MonkeyPatch
+def test_there_are_as_many_workers_as_the_shards_allow(
+    write_shards: WriteShards, noisy: Look, tokenize: Tokenize, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = "::".join(write_shards([1, 1, 1, 1, 1]))
 
     def opened(workers: int | str, world: int = 1, spec: str = spec) -> Stream:
         config = DataConfig.model_validate({"workers": workers, "shuffle": 3})
-        return open_data(spec, config=config, transform=to_tensor, tokenizer=tokenize, seed=0, world=world)
+        return open_stream(
+            open_source(spec, config), config=config, look=noisy, tokenizer=tokenize, seed=0, world=world
+        )
 
     monkeypatch.setattr("os.cpu_count", lambda: 64)
     assert [opened("auto", world).workers for world in (1, 2, 3, 5)] == [4, 2, 1, 1]

@@ -4,30 +4,40 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from pgsclip.data.upright import upright_rgb
-
-GREY = np.linspace(0, 255, 64, dtype=np.uint8).reshape(8, 8)
+from pgsclip.data.upright import upright_rgb, upright_size
 
 
-def stored(image: Image.Image, kind: str = "png", **options: object) -> Image.Image:
+def opened(size: tuple[int, int], kind: str, exif: bytes | Image.Exif) -> Image.Image:
     content = io.BytesIO()
-    image.save(content, kind, **options)
-    return Image.open(content)
+    Image.new("RGB", size).save(content, kind, exif=exif)
+    return Image.open(io.BytesIO(content.getvalue()))
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 9))
+def test_the_size_is_known_before_a_jpeg_is_decoded(width: int, height: int, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = opened((width, height), "jpeg", exif)
+    assert upright_size(picture) == upright_rgb(picture).size
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # the loader looks away too
+@pytest.mark.parametrize("exif", [b"", b"Exif\x00\x00MM\x00\x2a\xff\xff\xff\xff", b"Exif\x00\x00"])
+def test_a_damaged_tag_turns_nothing(exif: bytes) -> None:
+    picture = opened((20, 30), "jpeg", exif)
+    assert upright_size(picture) == (20, 30)
+    assert upright_rgb(picture).size == (20, 30)
 
 
 @pytest.mark.parametrize("kind", ["png", "tiff"])
 def test_sixteen_bits_keep_their_grey(kind: str) -> None:
-    deep = stored(Image.fromarray(GREY.astype(np.uint16) * 257), kind)
-    assert deep.mode.startswith("I")
-    found = upright_rgb(deep)
-    assert found.mode == "RGB"
-    assert np.array_equal(np.asarray(found)[..., 1], GREY)
-
-
-def test_a_photograph_that_a_camera_turned_stands_upright() -> None:
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    photograph = stored(Image.fromarray(GREY).convert("RGB"), exif=turned)
-    assert np.array_equal(np.asarray(upright_rgb(photograph))[..., 0], np.rot90(GREY, -1))
+    grey = np.linspace(0, 255, 64, dtype=np.uint8).reshape(8, 8)
+    content = io.BytesIO()
+    Image.fromarray(grey.astype(np.uint16) * 257).save(content, kind)
+    picture = Image.open(content)
+    assert picture.mode.startswith("I")
+    assert np.array_equal(np.asarray(upright_rgb(picture))[..., 1], grey)

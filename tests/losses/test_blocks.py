@@ -46,7 +46,8 @@ def check(ours: Loss, theirs: Loss, given: tuple[Tensor, ...], *, has_bias: bool
     for found, wanted in list(zip(single, double, strict=True))[: 4 if has_bias else 3]:
         assert found.grad is not None
         assert wanted.grad is not None
-        error = (found.grad.double() - wanted.grad).norm() / wanted.grad.norm().clamp(min=1e-3)
+        # Features at right angles cancel to gradients near zero, whose last digits are float32's own.
+        error = (found.grad.double() - wanted.grad).norm() / wanted.grad.norm().clamp(min=0.01)
         assert error < 1e-5
 
 

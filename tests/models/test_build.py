@@ -73,17 +73,9 @@ def test_a_loss_with_a_bias_starts_as_siglip(known: Any) -> None:
 def test_images_are_resized_cropped_and_normalised(smoke: BuiltModel) -> None:
     grey = Image.new("RGB", (100, 80), (128, 128, 128))
     expected = (128 / 255 - torch.tensor(open_clip.OPENAI_DATASET_MEAN)) / torch.tensor(open_clip.OPENAI_DATASET_STD)
-    for transform in (smoke.preprocess_eval(), smoke.preprocess_train((0.9, 1.0))):
-        pixels = transform(grey)
-        assert pixels.shape == (3, 64, 64)
-        torch.testing.assert_close(pixels.mean(dim=(1, 2)), expected, atol=1e-5, rtol=1e-5)
-
-
-def test_the_crop_covers_the_share_that_is_asked_for(smoke: BuiltModel) -> None:
-    ramp = Image.linear_gradient("L").convert("RGB")
-    whole = smoke.preprocess_train((1.0, 1.0))(ramp)
-    part = smoke.preprocess_train((0.04, 0.05))(ramp)
-    assert part.std() < 0.5 * whole.std()
+    pixels = smoke.preprocess_eval()(grey)
+    assert pixels.shape == (3, 64, 64)
+    torch.testing.assert_close(pixels.mean(dim=(1, 2)), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_another_image_size_reaches_tower_and_transform(known: Any) -> None:

@@ -49,6 +49,7 @@ def survive(out: Path, words: list[str], *, kills: int, longest: float, seed: in
             process.send_signal(signal.SIGTERM if term else signal.SIGKILL)
             code = process.wait()
             moments.append(moment)
+            assert not term or code in (UNFINISHED, 0, -signal.SIGTERM), (out / "broken.log").read_text()
             if term and code == UNFINISHED:
                 assert _last_checkpoint(broken) >= done
             lost.append(max(0, done - _last_checkpoint(broken)))

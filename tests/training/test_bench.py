@@ -8,7 +8,7 @@ import torch
 
 from pgsclip.config.ratio import Ratio
 from pgsclip.errors import MaskerError, ModelError
-from pgsclip.training.bench import Cost, as_json, bench_step
+from pgsclip.training.bench import Cost, as_json, bench_step, random_captions
 
 CPU = torch.device("cpu")
 
@@ -31,6 +31,13 @@ def test_variants_stand_beside_open_clip_s_own_step(costs: tuple[list[Cost], lis
     assert all(cost.ratio == pytest.approx(cost.seconds / costs[0][0].seconds) for cost in costs[0])
 
 
+def test_the_floor_counts_the_arithmetic_of_what_is_seen(costs: tuple[list[Cost], list[str]]) -> None:
+    floor = {cost.name: cost.floor_seconds for cost in costs[0]}
+    assert floor["open_clip, no mask"] == floor["none 0"]
+    assert floor["open_clip, patch_dropout 0.5"] == floor["random 0.5"] < 0.8 * floor["none 0"]
+    assert all(cost.times_floor == cost.seconds / cost.floor_seconds for cost in costs[0])
+
+
 def test_variants_take_turns(costs: tuple[list[Cost], list[str]]) -> None:
     assert [line.split(":")[0] for line in costs[1]] == ["round 0 of 1"] * 5 + ["round 1 of 1"] * 5
     first, second = ([line.split(": ")[1] for line in costs[1][start : start + 5]] for start in (0, 5))
@@ -38,7 +45,9 @@ def test_variants_take_turns(costs: tuple[list[Cost], list[str]]) -> None:
 
 
 def test_json_carries_the_same_figures(costs: tuple[list[Cost], list[str]], tmp_path: Path) -> None:
-    assert json.loads(json.dumps(as_json(costs[0])))[0].keys() == {"name", "seconds", "ratio", "kept"}
+    assert json.loads(json.dumps(as_json(costs[0])))[0].keys() == {
+        *("name", "seconds", "ratio", "kept", "floor_seconds", "times_floor")
+    }
 
 
 def test_mistakes() -> None:
@@ -46,3 +55,16 @@ def test_mistakes() -> None:
         bench_step("ViT-B-17", [], batch_size=2, repeats=1, device=CPU)
     with pytest.raises(MaskerError, match="does not choose a ratio per image"):
         bench_step("pgsclip-smoke", [("random", Ratio(0.3, 0.5))], batch_size=2, repeats=1, device=CPU)
+
+
+def test_captions_have_the_mean_length_that_is_asked_for_and_end_in_the_largest_id() -> None:
+    texts = random_captions(400, 77, 1000, 20)
+    lengths = texts.argmax(dim=1) + 1
+    assert abs(lengths.double().mean() - 20) < 0.5
+    assert lengths.min() < 8
+    assert lengths.max() > 50
+    assert texts.amax(dim=1).eq(999).all()
+    for row, length in zip(texts, lengths, strict=True):
+        assert row[:length].gt(0).all()
+        assert row[length:].eq(0).all()
+    assert random_captions(3, 8, 50, None).argmax(dim=1).tolist() == [7, 7, 7]

@@ -97,8 +97,11 @@ def test_every_cause_is_counted_once_and_the_run_goes_on(
     steps = usable // 10 + 1  # a little into the second pass, so that the first is over
     settings = [*SETTINGS, f"data.spec={spec}", f"data.workers={workers}", f"optim.steps={steps}", "data.bad_share=1"]
     train(configure("smoke", {"out": str(tmp_path / "run")}, settings), Console(file=io.StringIO()))
-    found = json.loads((tmp_path / "run" / "faults.json").read_text())["by_cause"]
-    assert found == causes
+    found = json.loads((tmp_path / "run" / "faults.json").read_text())
+    assert found["by_cause"] == causes
+    where = {"corrupt.tar": 2, "captions.tar": 3, "huge.tar": 1, "truncated.tar": 1, "text.tar": 1, "vanishing.tar": 1}
+    pipe = spec.partition("::")[2]
+    assert found["by_shard"] == {**{str(tmp_path / "data" / name): count for name, count in where.items()}, pipe: 1}
 
 
 def test_above_the_threshold_it_stops_with_the_worst_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,21 +154,32 @@ def test_one_that_is_not_whole_does_not_count_and_the_one_before_does(tmp_path: 
     assert folder.last() == before
 
 
-def test_damaged_and_foreign_folders_push_no_good_one_out(tmp_path: Path) -> None:
+def test_damaged_folders_push_no_good_one_out(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, keep=2)
+    for step in (6, 7):
+        folder.save(OneNumber(step), Progress(step))
+    (folder.path / "step-00000007" / "rank-00000.json").unlink()
+    folder.save(OneNumber(8), Progress(8))
+    assert names(folder.path) == ["step-00000006", "step-00000008"], "two whole ones, and what is damaged goes"
+
+
+def test_a_run_that_went_back_leaves_what_is_ahead_of_it_alone(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, keep=1)
-    good = folder.save(OneNumber(1), Progress(6))
-    damaged = folder.save(OneNumber(2), Progress(8))
-    folder = folder_of(tmp_path, keep=1)
-    good = folder.save(OneNumber(1), Progress(6))
-    (damaged / "rank-00000.json").unlink()
-    (folder.path / "step-best").mkdir()
-    (folder.path / ".step-00000005.tmp").mkdir()
-    assert folder.last() == good
-    newer = folder.save(OneNumber(3), Progress(7))
-    assert folder.last() == newer
-    assert names(folder.path) == ["step-00000007", "step-00000008", "step-best"]
+    folder.save(OneNumber(2), Progress(8))
+    (folder.path / "step-00000008" / "rank-00000.json").unlink()
+    folder.save(OneNumber(3), Progress(7))
+    assert names(folder.path) == ["step-00000007", "step-00000008"]
     folder.save(OneNumber(3), Progress(9))
-    assert names(folder.path) == ["step-00000009", "step-best"]
+    assert names(folder.path) == ["step-00000009"]
+
+
+def test_foreign_folders_stay_and_half_written_ones_go(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, keep=1)
+    for name in ("step-00000001-copy", "step-best", ".step-00000005.tmp"):
+        (folder.path / name).mkdir(parents=True)
+    newest = folder.save(OneNumber(1), Progress(6))
+    assert folder.last() == newest
+    assert names(folder.path) == ["step-00000001-copy", "step-00000006", "step-best"]
 
 
 @pytest.mark.parametrize("file", ["optimizer.safetensors", "rank-00000.json", "state.json"])
@@ -215,3 +226,87 @@ def test_only_the_leader_makes_and_renames(tmp_path: Path) -> None:
     assert names(leader.path) == [temporary.name]
     assert names(temporary) == ["rank-00001.json"]
     assert json.loads((temporary / "rank-00001.json").read_text())["positions"] == [[0, 1, 30], [1, 0, 26]]
+
+
+@pytest.mark.parametrize("file", ALL_FILES)
+@pytest.mark.parametrize("harm", ["gone", "shorter", "other bytes"])
+def test_damage_of_any_kind_is_passed_over_on_resume_by_name_and_set_aside(
+    tmp_path: Path, file: str, harm: str
+) -> None:
+    folder = folder_of(tmp_path)
+    before = folder.save(OneNumber(1), Progress(3))
+    after = folder.save(OneNumber(2), Progress(7))
+    content = (after / file).read_bytes()
+    if harm == "gone":
+        (after / file).unlink()
+    else:
+        changed = bytes([content[-3] ^ 4]) + content[-2:] if harm == "other bytes" else b""
+        (after / file).write_bytes(content[:-3] + changed)
+    choice = folder.choose()
+    assert choice.path == before
+    assert choice.finding is not None
+    for words in ("step-00000007 (", file, "goes on from step-00000003", "does 4 steps again", ".damaged"):
+        assert words in choice.finding
+    assert names(folder.path) == ["step-00000003", "step-00000007.damaged"]
+    assert folder.last() == before
+    assert (folder.choose().path, folder.choose().finding) == (before, None)
+    assert folder.save(OneNumber(2), Progress(7)) == folder.last()
+
+
+def test_when_none_is_left_the_ways_out_are_named_and_nothing_is_moved(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    assert folder.choose().path is None
+    for saved in [folder.save(OneNumber(1), Progress(step)) for step in (3, 7)]:
+        (saved / "optimizer.safetensors").write_bytes(b"short")
+    with pytest.raises(RunError, match=r"No checkpoint in .* is whole: step-00000007 \(optimizer.safetensors has 5 by"):
+        folder.choose()
+    with pytest.raises(RunError, match=r"step-00000003 .* Put back a copy, or start again in .* model.pretrained=FILE"):
+        folder.choose()
+    assert names(folder.path) == ["step-00000003", "step-00000007"]
+
+
+class Killed(BaseException):
+    """Nothing catches it and nothing cleans up after it, as after SIGKILL."""
+
+
+def test_a_kill_at_any_moment_of_a_save_leaves_a_whole_checkpoint_and_the_next_save_sweeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before its first, second, ... change of a file or folder, until it comes through."""
+    ended: list[str] = []
+    for number in range(100):
+        folder = folder_of(tmp_path / str(number), keep=1)
+        before = folder.save(OneNumber(1), Progress(1))
+        left = [number]
+
+        def or_die(real: Any, left: list[int] = left) -> Any:
+            def act(*given: Any, **more: Any) -> Any:
+                if left[0] == 0:
+                    raise Killed
+                left[0] -= 1
+                return real(*given, **more)
+
+            return act
+
+        with monkeypatch.context() as patch:
+            for owner, name in (
+                *((checkpoint, one) for one in ("save_file", "save_state_dict", "seal", "_flush", "_write_json")),
+                *((Path, one) for one in ("rename", "mkdir")),
+                (checkpoint.shutil, "rmtree"),
+            ):
+                patch.setattr(owner, name, or_die(getattr(owner, name)))
+            try:
+                after = folder.save(OneNumber(2), Progress(2))
+            except Killed:
+                after = folder.path / "step-00000002"
+        chosen = folder.choose()
+        assert chosen.finding is None
+        assert chosen.path in (before, after)
+        ended.append(chosen.path.name if chosen.path else "")
+        folder.save(OneNumber(3), Progress(3))
+        assert names(folder.path) == ["step-00000003"]
+        if left[0]:
+            break
+    assert ended == sorted(ended)
+    assert 10 < len(ended) < 40
+    assert {*ended} == {before.name, after.name}

@@ -47,6 +47,14 @@ def test_resume_takes_the_config_of_the_run_with_new_options_on_top() -> None:
     assert request.resume
 
 
+def test_what_is_not_as_the_run_had_it_is_named_but_not_what_does_not_matter_to_it() -> None:
+    store("mine", "masker.name=random")
+    same = configure(None, {"out": "mine"}, ["log.every_steps=3", "checkpoint.keep=9"], resume=Resume.ALWAYS)
+    assert same.changed == ()
+    other = configure(None, {"out": "mine", "seed": 4}, ["loss.name=siglip"], resume=Resume.ALWAYS)
+    assert sorted(other.changed) == ["loss.name (clip, now siglip)", "seed (0, now 4)"]
+
+
 @pytest.mark.parametrize("recipe", ["clipart", None])
 def test_a_resumed_run_keeps_the_name_of_its_recipe(recipe: str | None) -> None:
     store("mine", recipe=recipe)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -127,6 +128,24 @@ def test_alone_a_vote_is_its_own_answer_and_collecting_gives_one() -> None:
     assert not vote.cast(False)
     assert not vote.close()
     assert collect({"a": 1}) == [{"a": 1}]
+
+
+def test_what_fails_on_one_rank_fails_on_all_with_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    room.together(lambda: None)
+    with pytest.raises(OSError, match="full"):
+        room.together(_raise(OSError(28, "full")))
+    monkeypatch.setattr(room, "collect", lambda value: [value, DataError("on the second"), ConfigError("on the third")])
+    with pytest.raises(DataError, match="on the second"):
+        room.together(lambda: None)
+    with pytest.raises(ConfigError, match="here"):
+        room.together(_raise(ConfigError("here")))
+
+
+def _raise(error: Exception) -> Callable[[], None]:
+    def act() -> None:
+        raise error
+
+    return act
 
 
 def test_only_lost_peers_become_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

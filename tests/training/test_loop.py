@@ -246,6 +246,33 @@ def test_whoever_asks_to_stop_finds_everything_saved(tmp_path: Path) -> None:
     assert "evaluate" not in notes.told
 
 
+def test_whoever_asks_while_it_is_evaluated_waits_for_no_further_step(tmp_path: Path) -> None:
+    notes = Notes()
+    made = loop(tmp_path, notes, "evaluate.every_steps=4", total=9)
+
+    def asked() -> dict[str, float]:
+        made.stop._signal = "SIGTERM"
+        return notes.evaluate()
+
+    made.evaluate = asked
+    with pytest.raises(UnfinishedError, match=r"by SIGTERM after step 4 of 9; everything"):
+        made.run()
+    assert [one for one in notes.told if " " in one or one == "evaluate"] == ["save 4", "evaluate"]
+
+
+@pytest.mark.parametrize(("step", "told"), [(3, ["save 4"]), (4, ["evaluate", "save 6"])])
+def test_an_evaluation_that_was_broken_off_comes_first(tmp_path: Path, step: int, told: list[str]) -> None:
+    notes = Notes()
+    loop(tmp_path, notes, "evaluate.every_steps=4", done=step).run()
+    assert [one for one in notes.told if "save" in one or one == "evaluate"][: len(told)] == told
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "eval/set/acc1" in row] == [4, 6]
+    again = Notes()
+    loop(tmp_path, again, "evaluate.every_steps=4", done=4).run()
+    assert again.told.count("evaluate") == 1  # the one after the last step; that after the fourth is written down
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) > len(rows)
+
+
 def test_a_request_that_comes_with_the_last_step_changes_nothing(tmp_path: Path) -> None:
     notes = Notes()
     made = loop(tmp_path, notes, total=1)

@@ -25,7 +25,7 @@ def add(
     meter.add(step, torch.tensor(loss), report(kept), left_out=left_out, keys=keys, samples=8, waited=waited)
 
 
-def test_loss_is_of_the_last_step_and_shares_are_averages_since_the_last_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_the_clock_tells_is_an_average_since_the_last_row(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     meter = Meter(CPU)
@@ -39,7 +39,7 @@ def test_loss_is_of_the_last_step_and_shares_are_averages_since_the_last_row(mon
         "acc1": 0.25,
         "temperature": 14.0,
         "alike": 0.3,
-        "kept": 0.625,
+        "kept": 0.75,
         "samples_per_s": 4.0,
         "data_wait": 0.25,
     }

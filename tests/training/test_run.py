@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import shutil
 import tarfile
 from pathlib import Path
@@ -19,11 +20,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pgsclip.data.generated import scene
-from pgsclip.errors import ConfigError, DataError, RunError, TrainingError
+from pgsclip.errors import ConfigError, DataError, ModelError, RunError, TrainingError
 from pgsclip.losses.contrastive import ClipLoss
 from pgsclip.training import build as room
 from pgsclip.training.configure import Resume, configure
 from pgsclip.training.run import Outcome, train
+from pgsclip.training.run_state import read_state
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "loss_curve.json"
 MODEL = {
@@ -274,3 +276,111 @@ def test_other_readers_go_on_nearby_and_the_log_says_so(tmp_path: Path) -> None:
     assert "was written by 1 x 2 data readers and now there are 1 x 1: weights and optimiser go on exactly" in (
         " ".join(said.getvalue().split())
     )
+
+
+def untimed(run: Path) -> list[dict[str, float]]:
+    clocks = {"samples_per_s", "data_wait", "memory_gib"}
+    return [{key: value for key, value in row.items() if key not in clocks} for row in rows(run)]
+
+
+def cut_back(run: Path, step: int) -> None:
+    """As if the run had been killed right after its checkpoint at a step, before an evaluation was written down."""
+    for later in (run / "checkpoints").glob("step-*"):
+        if int(later.name[5:]) > step:
+            shutil.rmtree(later)
+    lines = [
+        line
+        for line, row in zip((run / "metrics.jsonl").read_text().splitlines(), rows(run), strict=True)
+        if row["step"] < step or (row["step"] == step and "loss" in row)
+    ]
+    (run / "metrics.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before_and_no_more(tmp_path: Path) -> None:
+    settings = ("checkpoint.every_steps=2", "masker.name=pgs", "masker.ratio='0.3:0.5'", "log.every_steps=3")
+    go(tmp_path / "whole", *settings)
+    shutil.copytree(tmp_path / "whole", tmp_path / "broken")
+    for name in ("step-00000006", "step-00000004"):
+        harmed = tmp_path / "broken/checkpoints" / name / "optimizer.safetensors"
+        content = harmed.read_bytes()
+        harmed.write_bytes(content[:-9] + bytes([content[-9] ^ 64]) + content[-8:])
+    said = io.StringIO()
+    request = configure(None, {"out": str(tmp_path / "broken")}, [], resume=Resume.AUTO)
+    outcome = train(request, Console(file=said, width=10_000))
+    assert (
+        "step-00000006 (the bytes of optimizer.safetensors are not those that were written); step-00000004 (the bytes "
+        "of optimizer.safetensors are not those that were written). The run goes on from step-00000002, which is "
+        "whole, and does 4 steps again." in said.getvalue()
+    )
+    assert untimed(tmp_path / "broken") == untimed(tmp_path / "whole")
+    ours, theirs = (load_file(run / "checkpoints/step-00000006" / "optimizer.safetensors")
+                    for run in (tmp_path / "broken", tmp_path / "whole"))  # fmt: skip
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert outcome.checkpoint.name == "step-00000006"
+
+
+def test_auto_does_not_start_over_where_every_checkpoint_is_damaged(tmp_path: Path) -> None:
+    outcome = go(tmp_path / "run")
+    (outcome.checkpoint / "open_clip_model.safetensors").write_bytes(b"")
+    request = configure(None, {"out": str(tmp_path / "run")}, [], resume=Resume.AUTO)
+    with pytest.raises(RunError, match=r"is whole: step-00000006 \(open_clip_model.safetensors has 0 bytes instead of"):
+        train(request, Console(file=io.StringIO()))
+    assert len(rows(tmp_path / "run")) == 6
+    assert read_state(tmp_path / "run").state == "failed"
+
+
+@pytest.mark.parametrize("step", [2, 4, 6])
+def test_evaluations_are_neither_lost_nor_written_twice(tmp_path: Path, step: int) -> None:
+    """Killed between a checkpoint and its evaluation: within a phase, at the border of phases, at the end."""
+    shard(tmp_path / "train-0.tar", 16)
+    shard(tmp_path / "val-0.tar", 6)
+    settings = (f"data.spec={tmp_path}/train-0.tar", "data.samples=null", "evaluate.data=auto", "optim.steps=4",
+                "evaluate.every_steps=2", "phases=[{steps: 2, lr: 1e-3}]")  # fmt: skip
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    go(whole, *settings)
+    assert [row["step"] for row in rows(whole) if "loss" not in row] == [2, 4, 6]
+    shutil.copytree(whole, broken)
+    cut_back(broken, step)
+    for _ in range(2):  # and once more when it is finished
+        go(broken, resume=True)
+        assert untimed(broken) == untimed(whole)
+
+
+def test_a_setting_that_changes_the_model_is_named_when_the_run_is_to_go_on(tmp_path: Path) -> None:
+    go(tmp_path / "run")
+    with pytest.raises(
+        ModelError, match=r"1 missing \(such as logit_bias\). This run goes on with other settings than i"
+    ):
+        go(tmp_path / "run", "loss.name=siglip", "optim.steps=8", resume=True)
+    with pytest.raises(
+        ModelError, match=r"loss.name \(clip, now siglip\)\. Take back those that change the model, or s"
+    ):
+        go(tmp_path / "run", "loss.name=siglip", resume=True)
+    assert go(tmp_path / "run", "optim.steps=8", resume=True).steps == 8
+
+
+def test_what_was_changed_is_said_when_the_run_goes_on(tmp_path: Path) -> None:
+    go(tmp_path / "run", "masker.ratio=0.5")
+    said = io.StringIO()
+    request = configure(None, {"out": str(tmp_path / "run"), "optim.steps": 7}, ["seed=5"], resume=Resume.ALWAYS)
+    train(request, Console(file=said, width=10_000))
+    assert "Changed since the last start of this run, and used from here on: " in said.getvalue()
+    assert "seed (0, now 5)" in said.getvalue()
+    assert "optim.steps (6, now 7)" in said.getvalue()
+
+
+def test_a_disk_that_is_full_costs_the_steps_since_the_last_checkpoint(tmp_path: Path) -> None:
+    settings = ("checkpoint.every_steps=2", "optim.steps=4")
+    go(tmp_path / "whole", *settings)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))  # rows fit, weights do not
+    try:
+        with pytest.raises(RunError, match=r"cannot be written .*File too large.* There is none before it; make room"):
+            go(tmp_path / "run", *settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert read_state(tmp_path / "run").state == "failed"
+    request = configure(None, {"out": str(tmp_path / "run")}, [], resume=Resume.AUTO)
+    train(request, Console(file=io.StringIO()))
+    assert untimed(tmp_path / "run") == untimed(tmp_path / "whole")
+    assert read_state(tmp_path / "run").state == "finished"

@@ -20,6 +20,17 @@ def test_a_new_folder_describes_its_run(tmp_path: Path) -> None:
     assert environment["command"].startswith("pgsclip")
 
 
+def test_a_start_that_was_killed_at_once_does_not_block_the_next(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / ".config.yaml.tmp").write_text("half")
+    RunFolder(tmp_path).create(resolve("smoke", {}))
+    assert (tmp_path / "config.yaml").is_file()
+    other = tmp_path / "other"
+    (other / "checkpoints" / "step-00000001").mkdir(parents=True)
+    with pytest.raises(RunError, match="already exists and is not overwritten"):
+        RunFolder(other).create(resolve("smoke", {}))
+
+
 def test_an_existing_folder_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "note").write_text("mine")
     with pytest.raises(
@@ -74,3 +85,15 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         write_atomically(path, "new \ud800")
     assert path.read_text() == "old"
+
+
+def test_whether_an_evaluation_was_written_down(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert not folder.has_results(4)
+    folder.add_row({"step": 4, "loss": 1.0})
+    assert not folder.has_results(4)
+    folder.add_row({"step": 4, "eval/set/acc1": 0.5})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "eval/set/ac')
+    assert folder.has_results(4)
+    assert not folder.has_results(5)

@@ -14,7 +14,10 @@ from pgsclip.training.stop import StopRequest, parse_duration
 @pytest.mark.parametrize(
     ("number", "reason"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "the keyboard")], ids=["SIGTERM", "SIGINT"]
 )
-def test_the_first_signal_is_a_request_and_the_second_is_not(number: signal.Signals, reason: str) -> None:
+def test_the_first_signal_is_a_request_and_the_second_is_not(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, reason: str
+) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
     struck: list[int] = []
     before = {one: signal.signal(one, lambda n, _: struck.append(n)) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -27,6 +30,26 @@ def test_the_first_signal_is_a_request_and_the_second_is_not(number: signal.Sign
             assert struck == [number]
         os.kill(os.getpid(), signal.SIGTERM)
         assert struck == [number, signal.SIGTERM]
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def test_what_a_launcher_passes_on_at_once_is_the_same_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    now = [50.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    struck: list[int] = []
+    before = {one: signal.signal(one, lambda n, _: struck.append(n)) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            now[0] = 54.9
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert (stop.reason, struck) == ("the keyboard", [])
+            now[0] = 55.1
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert (stop.reason, struck) == ("the keyboard", [signal.SIGTERM])
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)

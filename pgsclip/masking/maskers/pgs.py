@@ -95,8 +95,8 @@ class PgsMasker:
         embeddings = patches if self.params.features else None
         if self.params.transport:
             cosines = blended_similarity(pixels, embeddings, progress)
-            balanced = balanced_similarity(cosines, self.params.temperature, self.params.iterations)
-            rows, cosines = take_rows(balanced, candidates), take_rows(cosines, candidates)
+            rows = balanced_similarity(cosines, self.params.temperature, self.params.iterations, candidates)
+            cosines = take_rows(cosines, candidates)
         else:
             rows = cosines = blended_similarity(pixels, embeddings, progress, candidates)
         plain, similarity = (to_unit_range(self._grown(parts)) for parts in (cosines, rows))

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from pgsclip.config.schema import EngineConfig, OptimConfig
+from pgsclip.config.schema import EngineConfig
 from pgsclip.training.distributed import World
 from pgsclip.training.task import Features, Pull, StepReport, Task, View
 
@@ -103,20 +103,3 @@ def pick_engine(config: EngineConfig, world: World, device: torch.device) -> str
     if config.name != "auto":
         return config.name
     return "deepspeed" if device.type == "cuda" or world.size > 1 else "torch"
-
-
-def build_engine(
-    task: Task, name: str, config: EngineConfig, optim: OptimConfig, world: World, device: torch.device, batch: int
-) -> Engine:
-    """The engine called `name`; deepspeed is imported only when it is the one.
-
-    Args:
-        batch: pairs per step over all processes.
-    """
-    if name == "deepspeed":
-        from pgsclip.training.engines.deepspeed_engine import DeepSpeedEngine
-
-        return DeepSpeedEngine(task, config, optim, world, device, batch)
-    from pgsclip.training.engines.torch_engine import TorchEngine
-
-    return TorchEngine(task, config, optim, world, device)

@@ -32,10 +32,11 @@ from pgsclip.models.build import BuiltModel, adapt
 from pgsclip.models.text_tower import TextTower
 from pgsclip.models.weights import load_weights
 from pgsclip.training.accumulation import Part, backward
+from pgsclip.training.build import build_engine
 from pgsclip.training.checkpoint import CheckpointFolder, Progress, Stored, read_checkpoint
 from pgsclip.training.distributed import World, join, leave
 from pgsclip.training.engines import deepspeed_engine
-from pgsclip.training.engines.base import Engine, build_engine
+from pgsclip.training.engines.base import Engine
 from pgsclip.training.seeding import step_generator
 from pgsclip.training.task import Task, View
 

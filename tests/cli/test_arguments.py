@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgsclip.cli.app import app
+from pgsclip.cli.arguments import refuse_swallowed_options, spell_out_resume
+from pgsclip.errors import ConfigError
+
+
+def test_resume_may_stand_alone_anywhere() -> None:
+    assert spell_out_resume(["--resume", "auto", "--out", "a"]) == ["--resume", "auto", "--out", "a"]
+    assert spell_out_resume(["--resume", "--out", "a"]) == ["--resume=always", "--out", "a"]
+    assert spell_out_resume(["--resume"]) == ["--resume=always"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--out", "--resume"], "--out needs a value, and the option --resume stands in its place; write --out VALUE"),
+        (["--ratio", "--set=a=1"], "--ratio needs a value, and the option --set stands in its place; write --ratio R|"),
+        (["--dry-run", "--steps", "--dry-run"], "--steps needs a value, and the option --dry-run stands"),
+    ],
+)
+def test_an_option_is_not_the_value_of_another(cli: Callable[..., Any], words: list[str], sentence: str) -> None:
+    said = cli("train", *words)
+    assert said.code == 2
+    assert said.err.startswith(f"pgsclip: {sentence}")
+    assert not list(Path.cwd().iterdir())
+
+
+def test_resume_takes_no_option_for_its_value(cli: Callable[..., Any]) -> None:
+    said = cli("train", "--resume", "--steps", "3", "--out", "nothing")
+    assert said.err.startswith("pgsclip: There is no run to resume in nothing")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--dry-run", "--steps", "3"],
+        ["train", "--out", "--odd", "--resume=always", "--set", "a=1"],
+        ["data", "--help"],
+        ["eval", "zeroshot", "--", "--data-root", "--device"],
+        [],
+    ],
+)
+def test_all_else_is_typer_s_to_judge(words: list[str]) -> None:
+    refuse_swallowed_options(words, app)
+
+
+def test_commands_within_commands_are_looked_into() -> None:
+    with pytest.raises(ConfigError, match="--batch needs a value, and the option --repeats stands in its place"):
+        refuse_swallowed_options(["bench", "loss", "--batch", "--repeats"], app)
