@@ -44,9 +44,7 @@ def test_runs_that_differ_only_in_their_seed_are_one_group(subjects: list[Subjec
 
 
 def test_a_seed_twice_and_a_single_group_are_sentences(subjects: list[Subject]) -> None:
-    with pytest.raises(
-        RunError, match=r"none-0.5-seed0 and .*none-0.5-seed0 are one run: .* seed 0\. Leave"
-    ):
+    with pytest.raises(RunError, match=r"none-0.5-seed0 and .*none-0.5-seed0 are one run: .* seed 0\. Leave"):
         groups_of([subjects[0], subjects[3], subjects[0]])
     with pytest.raises(RunError, match=r"All 3 runs have one config but for their seed.*leave --over-seeds out"):
         groups_of(subjects[:3])
