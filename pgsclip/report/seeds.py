@@ -130,10 +130,10 @@ def _cost_table(subjects: Sequence[Subject], groups: Sequence[Group], costs: Seq
 
 def _sets(lines: Sequence[Line]) -> list[Column]:
     """Each set's mean over its metrics, and the mean over sets."""
-    by_set: dict[str, list[Float[np.ndarray, " R"]]] = {}
+    by_set: dict[tuple[str, str], list[Float[np.ndarray, " R"]]] = {}
     for line in lines:
-        by_set.setdefault(f"{line.family} {line.dataset}", []).append(_numbers(line.values))
-    columns = [Column(_short(name.split()[1]), np.mean(values, axis=0)) for name, values in by_set.items()]
+        by_set.setdefault((line.family, line.dataset), []).append(_numbers(line.values))
+    columns = [Column(_short(dataset), np.mean(values, axis=0)) for (_, dataset), values in by_set.items()]
     return [*columns, Column("mean", np.mean([column.values for column in columns], axis=0))] if columns else []
 
 
