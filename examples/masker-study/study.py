@@ -85,8 +85,8 @@ def main() -> None:
         study = Study(given.out, data, given.eval, suite, given.set)
         train_all(study, full[0], given.jobs)
         shorter = steps_at_equal_flops(given.out, full[0])
-        for seed, runs in enumerate(full):
-            train_all(study, [*runs, *(Run(variant, seed, steps) for variant, steps in shorter.items())], given.jobs)
+        short = [[Run(variant, seed, steps) for variant, steps in shorter.items()] for seed in range(given.seeds)]
+        train_all(study, [run for seed in range(given.seeds) for run in full[seed] + short[seed]], given.jobs)
     write_tables(given.out, full, steps_at_equal_flops(given.out, full[0]))
 
 
