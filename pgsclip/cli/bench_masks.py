@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:  # torch stays out of --help
     from pgsclip.config.ratio import Ratio
+    from pgsclip.mask_quality.bench import Row
+    from pgsclip.mask_quality.examples import Example
     from pgsclip.masking.handle import MaskerHandle
 
 
@@ -37,15 +40,9 @@ def bench_masks(
 
     `pgsclip bench masks --images photos/ --masker pgs --masker 'pgs edges=false' --ratios 0.5`
     """
-    import json
-
     from rich.console import Console
 
-    from pgsclip.config.files import write_atomically
-    from pgsclip.errors import RunError
-    from pgsclip.mask_quality.bench import as_json
     from pgsclip.mask_quality.bench import bench_masks as measure
-    from pgsclip.mask_quality.examples import folder_examples, generated_examples
     from pgsclip.mask_quality.plot import plot
     from pgsclip.mask_quality.table import lines, lines_by_group
     from pgsclip.masking.handle import parsed_masker
@@ -55,32 +52,48 @@ def bench_masks(
     handles = [parsed_masker(text) for text in masker] if masker else _all_maskers(shares)
     console = Console(stderr=True)
     with console.status("reading the pictures") as status:
-        if images == "generated":
-            examples = generated_examples(count, image_size)
-        else:
-            examples = folder_examples(Path(images), count, image_size)
+        examples = _examples(images, count, image_size)
         typer.echo(f"{len(examples)} pictures, {views} views each; intervals are 95 %, over pictures")
-        told: set[str] = set()
-
-        def progress(where: str) -> None:
-            """A line that moves on a terminal; elsewhere one plain line for each batch of pictures."""
-            status.update(where)
-            batch = where.partition(":")[0]
-            if not console.is_terminal and batch not in told:
-                told.add(batch)
-                typer.echo(batch, err=True)
-
+        progress = status.update if console.is_terminal else _said_once()
         rows = measure(examples, handles, shares, patch_size=patch_size, views=views, seed=seed, progress=progress)
     for line in [*lines(rows), "", *lines_by_group(rows)]:
         typer.echo(line)
     if json_file:
-        report = {"images": images, "count": len(examples), "views": views, "seed": seed, "rows": as_json(rows)}
-        try:
-            write_atomically(json_file, json.dumps(report, indent=2) + "\n")
-        except OSError as error:
-            raise RunError(f"The figures cannot be written to {json_file}: {error.strerror}.") from None
+        _write(json_file, rows, images=images, count=len(examples), views=views, seed=seed)
     if plot_file:
         save_picture(plot(rows), plot_file, "--plot", "plot")
+
+
+def _examples(images: str, count: int, side: int) -> list[Example]:
+    from pgsclip.mask_quality.examples import folder_examples, generated_examples
+
+    return generated_examples(count, side) if images == "generated" else folder_examples(Path(images), count, side)
+
+
+def _said_once() -> Callable[[str], None]:
+    """Where no line can move: one plain line for each batch of pictures."""
+    told: set[str] = set()
+
+    def say(where: str) -> None:
+        batch = where.partition(":")[0]
+        if batch not in told:
+            told.add(batch)
+            typer.echo(batch, err=True)
+
+    return say
+
+
+def _write(path: Path, rows: list[Row], **about: Any) -> None:
+    import json
+
+    from pgsclip.config.files import write_atomically
+    from pgsclip.errors import RunError
+    from pgsclip.mask_quality.bench import as_json
+
+    try:
+        write_atomically(path, json.dumps({**about, "rows": as_json(rows)}, indent=2) + "\n")
+    except OSError as error:
+        raise RunError(f"The figures cannot be written to {path}: {error.strerror}.") from None
 
 
 def _ratios(given: str) -> list[Ratio]:

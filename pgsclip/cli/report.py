@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from pgsclip.report.compare import Cost
     from pgsclip.report.page import Panel
     from pgsclip.report.runs import Subject
 
@@ -52,14 +53,15 @@ def report(
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Two or more run folders.")],
-    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("compare.html"),
+    over_seeds: Annotated[
+        bool, typer.Option("--over-seeds", help="Runs that differ only in their seed are one: means with intervals.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="The page to write; with --over-seeds a .md beside it.")] = Path(
+        "compare.html"
+    ),
 ) -> None:
     """Runs at equal samples, equal FLOPs and equal time, and their final metrics with the paired difference."""
-    from rich.console import Console
-    from rich.table import Table
-
     from pgsclip.errors import RunError
-    from pgsclip.report.compare import compare_page, describe, final_lines
     from pgsclip.report.cost import cost_of
     from pgsclip.report.runs import open_subject
 
@@ -69,16 +71,46 @@ def compare(
         if not (path / "config.yaml").is_file():
             raise RunError(f"{path} is not a run folder: it has no config.yaml. Give the --out of `pgsclip train`.")
     found = [one for path in runs for one in open_subject(path)]
+    costs = [cost_of(one.config) for one in found]
+    show = _compare_over_seeds if over_seeds else _compare
+    show(found, costs, out)
+    typer.echo(str(out))
+
+
+def _compare(found: list[Subject], costs: list[Cost], out: Path) -> None:
+    from pgsclip.report.compare import compare_page, describe, final_lines
+
     lines = final_lines(found)
-    _write({out: compare_page(found, [cost_of(one.config) for one in found], lines)})
-    table = Table("", *(one.name for one in found), box=None)
+    _write({out: compare_page(found, costs, lines)})
+    rows = []
     for line in lines:
-        cells = []
+        cells = [f"{line.family} {line.dataset} {line.metric}"]
         for value, difference in zip(line.values, line.differences, strict=True):
             cells.append("–" if value is None else f"{value:.1f}" + (f"  {describe(difference)}" if difference else ""))
-        table.add_row(f"{line.family} {line.dataset} {line.metric}", *cells)
+        rows.append(cells)
+    _print_table("", ["", *(one.name for one in found)], rows)
+
+
+def _compare_over_seeds(found: list[Subject], costs: list[Cost], out: Path) -> None:
+    from pgsclip.report.seeds import NOTE, groups_of, seed_tables
+    from pgsclip.report.seeds_page import seeds_markdown, seeds_page
+
+    groups = groups_of(found)
+    tables = seed_tables(found, groups, costs)
+    _write({out: seeds_page(found, groups, costs, tables), out.with_suffix(".md"): seeds_markdown(tables)})
+    for table in tables:
+        _print_table(table.title, table.head, table.rows)
+    typer.echo(NOTE)
+
+
+def _print_table(title: str, head: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*head, title=title or None, title_justify="left", box=None)
+    for row in rows:
+        table.add_row(*row)
     Console(width=200 if not Console().is_terminal else None).print(table)
-    typer.echo(str(out))
 
 
 def _write(files: dict[Path, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,9 @@ import typer
 if TYPE_CHECKING:  # torch stays out of --help
     from pgsclip.viz.explain import Column
     from pgsclip.viz.pictures import Picture
+    from pgsclip.viz.sheet import Panel
 
+_MOVING = ".gif"
 _DEFAULT = (("random", "0.5"), ("cluster", "0.5"), ("pgs", "0.5"), ("pgs", "0.3:0.5"), ("salient", "0.5"))
 
 
@@ -63,45 +66,54 @@ def viz_mask(
     """
     from rich.console import Console
 
-    from pgsclip.errors import ConfigError, ImageError
-    from pgsclip.viz.explain import row_of_panels
-    from pgsclip.viz.over_progress import frames, strips
+    from pgsclip.viz.over_progress import frames
     from pgsclip.viz.preview import show
     from pgsclip.viz.saving import save_picture
     from pgsclip.viz.sheet import compose, enlarged
-    from pgsclip.viz.survival import row_of_survival
 
-    if out.resolve() in {path.resolve() for path in images}:
-        raise ImageError(f"The sheet would overwrite the image {out}. Give another --out.")
-    if sum((explain, seeds is not None, over_progress)) > 1:
-        raise ConfigError("--explain, --seeds and --over-progress draw different sheets; give one of them.")
-    moving = over_progress and out.suffix.lower() == ".gif"
-    if out.suffix.lower() == ".gif" and not over_progress:
-        raise ConfigError(f"Only --over-progress moves; give a .png for {out}.")
+    _check(images, out, explain=explain, seeds=seeds, over_progress=over_progress)
     columns = _columns(masker, ratio)
     pictures = _pictures(images, image_size, patch_size, checkpoint, model, columns)
     if over_progress and checkpoint is None:
         typer.echo("without --checkpoint raw pixels stand in for embeddings, so masks hardly change", err=True)
     with Console(stderr=True).status("drawing"):
-        if moving:
+        if out.suffix.lower() == _MOVING:
             sheet, *others = frames(pictures, columns, seed=seed)
             save_picture(sheet, out, format="GIF", save_all=True, append_images=others, duration=150, loop=0)
         else:
-            if over_progress:
-                rows = [row for picture in pictures for row in strips(picture, columns, seed=seed)]
-            elif seeds is not None:
-                rows = [
-                    row_of_survival(picture, columns, seeds=seeds, seed=seed, progress=progress) for picture in pictures
-                ]
-            else:
-                rows = [
-                    row_of_panels(picture, columns, explain=explain, seed=seed, progress=progress)
-                    for picture in pictures
-                ]
+            draw = _rows(columns, seed, progress, explain=explain, seeds=seeds, over_progress=over_progress)
+            rows = [row for picture in pictures for row in draw(picture)]
             sheet = compose(enlarged(rows) if checkpoint else rows)
             save_picture(sheet, out)
     show(sheet, Console())
     typer.echo(f"{out}  ({sheet.width} x {sheet.height} pixels)")
+
+
+def _check(images: list[Path], out: Path, *, explain: bool, seeds: int | None, over_progress: bool) -> None:
+    """Whether the options go together, before anything is drawn."""
+    from pgsclip.errors import ConfigError, ImageError
+
+    if out.resolve() in {path.resolve() for path in images}:
+        raise ImageError(f"The sheet would overwrite the image {out}. Give another --out.")
+    if sum((explain, seeds is not None, over_progress)) > 1:
+        raise ConfigError("--explain, --seeds and --over-progress draw different sheets; give one of them.")
+    if out.suffix.lower() == _MOVING and not over_progress:
+        raise ConfigError(f"Only --over-progress moves; give a .png for {out}.")
+
+
+def _rows(
+    columns: list[Column], seed: int, progress: float, *, explain: bool, seeds: int | None, over_progress: bool
+) -> Callable[[Picture], list[list[Panel]]]:
+    """What draws the rows of a sheet that belong to one picture."""
+    from pgsclip.viz.explain import row_of_panels
+    from pgsclip.viz.over_progress import strips
+    from pgsclip.viz.survival import row_of_survival
+
+    if over_progress:
+        return lambda picture: strips(picture, columns, seed=seed)
+    if seeds is not None:
+        return lambda picture: [row_of_survival(picture, columns, seeds=seeds, seed=seed, progress=progress)]
+    return lambda picture: [row_of_panels(picture, columns, explain=explain, seed=seed, progress=progress)]
 
 
 def _pictures(

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from pgsclip.data.hard_scenes import hard_scenes
+from pgsclip.data.upright import upright_rgb
 from pgsclip.errors import ImageError
 from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
 
@@ -99,7 +100,7 @@ def _example(path: Path, folder: Path, side: int) -> Example | None:
             f"The mask {beside} has {known.width} x {known.height} pixels and its image {path} "
             f"{image.width} x {image.height}; make them the same size."
         )
-    colours = image.convert("RGBA").convert("RGB") if image.mode in ("P", "PA", "LA") else image.convert("RGB")
+    colours = upright_rgb(image.convert("RGBA") if image.mode in ("P", "PA", "LA") else image)
     mask = np.asarray(known.resize((side, side), Image.Resampling.BOX)) >= 128
     squeezed = np.asarray(colours.resize((side, side), Image.Resampling.BICUBIC))
     return Example(path.name, path.parent.name, _normalised(squeezed), torch.from_numpy(mask))

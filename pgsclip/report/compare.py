@@ -59,6 +59,12 @@ def with_cost(rows: Sequence[Row], cost: Cost) -> list[Row]:
 def compare_page(subjects: Sequence[Subject], costs: Sequence[Cost], lines: Sequence[Line]) -> str:
     """Curves and table as one page."""
     title = f"pgsclip compare: {', '.join(one.name for one in subjects)}"
+    cards = curve_cards(subjects, costs)
+    return document(title, f"<h1>{escape(title)}</h1>{cards}<h2>Final metrics</h2>{_table(subjects, lines)}")
+
+
+def curve_cards(subjects: Sequence[Subject], costs: Sequence[Cost]) -> str:
+    """Loss and evaluations over samples, FLOPs and time."""
     training = [with_cost(one.training, cost) for one, cost in zip(subjects, costs, strict=True)]
     axes = [("samples", "samples"), ("flops", "FLOPs"), ("seconds", "seconds of training")]
     parts = []
@@ -76,8 +82,7 @@ def compare_page(subjects: Sequence[Subject], costs: Sequence[Cost], lines: Sequ
             ]
             parts.append(curves(series, label, f"{key}, %"))
     cards = "".join(f'<div class="card">{part}</div>' for part in parts if part)
-    body = f'<h1>{escape(title)}</h1><div class="grid">{cards}</div><h2>Final metrics</h2>{_table(subjects, lines)}'
-    return document(title, body)
+    return f'<div class="grid">{cards}</div>'
 
 
 def _placed(subject: Subject, rows: Sequence[Row], x: str) -> list[Row]:

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from pgsclip.data.upright import upright_rgb
 from pgsclip.errors import ImageError
 from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, Grid
 
@@ -37,7 +38,7 @@ def open_picture(path: Path, size: int, patch: int, *, square: bool = False) -> 
     """
     try:
         with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGB")
+            image = upright_rgb(file)
     except FileNotFoundError:
         raise ImageError(f"There is no image {path}.") from None
     except IsADirectoryError:

@@ -54,3 +54,17 @@ def test_a_place_that_cannot_be_written_is_a_sentence(cli: Cli, train: Cli) -> N
     said = cli("report", "run", "--no-masks", "--out", "gone/page.html")
     assert said.code == 2
     assert "The report cannot be written to gone/page.html: No such file or directory. Give another --out." in said.err
+
+
+def test_runs_are_compared_over_their_seeds(cli: Cli, train: Cli) -> None:
+    for masker in ("random", "centered"):
+        for seed in ("0", "1"):
+            train("--masker", masker, "--seed", seed, "--out", f"{masker}-{seed}", "evaluate.data=generated:held-out")
+    said = cli("compare", "--over-seeds", "random-0", "random-1", "centered-0", "centered-1", "--out", "seeds.html")
+    assert said.code == 0, said.err
+    assert "Difference to random, paired by seed" in said.out
+    assert Path("seeds.html").is_file()
+    assert "| centered | 2 | 50.0% |" in Path("seeds.md").read_text()
+    said = cli("compare", "--over-seeds", "random-0", "random-1")
+    assert said.code == 2
+    assert "All 2 runs have one config but for their seed" in said.err

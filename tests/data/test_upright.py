@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,3 +31,13 @@ def test_a_damaged_tag_turns_nothing(exif: bytes) -> None:
     picture = opened((20, 30), "jpeg", exif)
     assert upright_size(picture) == (20, 30)
     assert upright_rgb(picture).size == (20, 30)
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_sixteen_bits_keep_their_grey(kind: str) -> None:
+    grey = np.linspace(0, 255, 64, dtype=np.uint8).reshape(8, 8)
+    content = io.BytesIO()
+    Image.fromarray(grey.astype(np.uint16) * 257).save(content, kind)
+    picture = Image.open(content)
+    assert picture.mode.startswith("I")
+    assert np.array_equal(np.asarray(upright_rgb(picture))[..., 1], grey)

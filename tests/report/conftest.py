@@ -45,10 +45,11 @@ def result() -> Callable[..., Result]:
 def run(tmp_path: Path, result: Callable[..., Result]) -> Callable[..., Path]:
     """`run("a", masker="pgs", ratio=0.5)`: a finished run of three log rows, two evaluations and one result."""
 
-    def make(name: str, masker: str = "random", ratio: object = 0.5, right: int = 40) -> Path:
+    def make(name: str, masker: str = "random", ratio: object = 0.5, right: int = 40, seed: int = 0) -> Path:
         folder = tmp_path / name
         folder.mkdir()
-        config = check({"masker": {"name": masker, "ratio": ratio}, "model": {"name": "pgsclip-smoke"}})
+        settings = {"masker": {"name": masker, "ratio": ratio}, "model": {"name": "pgsclip-smoke"}}
+        config = check({**settings, "seed": seed, "out": name})
         (folder / "config.yaml").write_text(to_yaml(config))
         (folder / "environment.json").write_text(
             json.dumps({"command": f"pgsclip train --out {name}", "packages": {"torch": "2.15"}})

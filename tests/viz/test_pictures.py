@@ -56,6 +56,13 @@ def test_every_colour_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
     assert open_picture(path, 32, 16).image.mode == "RGB"
 
 
+def test_sixteen_bits_keep_their_grey(tmp_path: Path) -> None:
+    grey = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32) * 64
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    shown = np.asarray(open_picture(tmp_path / "a.png", 32, 16).image)
+    assert np.array_equal(shown[..., 0], grey // 257)
+
+
 def test_a_photograph_that_a_camera_turned_stands_upright(tmp_path: Path) -> None:
     turned = Image.Exif()
     turned[0x0112] = 6
