@@ -88,7 +88,7 @@ def _compare(found: list[Subject], costs: list[Cost], out: Path) -> None:
         for value, difference in zip(line.values, line.differences, strict=True):
             cells.append("–" if value is None else f"{value:.1f}" + (f"  {describe(difference)}" if difference else ""))
         rows.append(cells)
-    _print_table("", ["", *(one.name for one in found)], rows)
+    _print_table(["", *(one.name for one in found)], rows)
 
 
 def _compare_over_seeds(found: list[Subject], costs: list[Cost], out: Path) -> None:
@@ -99,15 +99,16 @@ def _compare_over_seeds(found: list[Subject], costs: list[Cost], out: Path) -> N
     tables = seed_tables(found, groups, costs)
     _write({out: seeds_page(found, groups, costs, tables), out.with_suffix(".md"): seeds_markdown(tables)})
     for table in tables:
-        _print_table(table.title, table.head, table.rows)
-    typer.echo(NOTE)
+        typer.echo(f"\n{table.title}")
+        _print_table(table.head, table.rows)
+    typer.echo(f"\n{NOTE}")
 
 
-def _print_table(title: str, head: list[str], rows: list[list[str]]) -> None:
+def _print_table(head: list[str], rows: list[list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*head, title=title or None, title_justify="left", box=None)
+    table = Table(*head, box=None)
     for row in rows:
         table.add_row(*row)
     Console(width=200 if not Console().is_terminal else None).print(table)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,11 @@ def test_a_place_that_cannot_be_written_is_a_sentence(cli: Cli, train: Cli) -> N
 
 
 def test_runs_are_compared_over_their_seeds(cli: Cli, train: Cli) -> None:
-    for masker in ("random", "centered"):
-        for seed in ("0", "1"):
-            train("--masker", masker, "--seed", seed, "--out", f"{masker}-{seed}", "evaluate.data=generated:held-out")
+    train("--masker", "random", "--seed", "0", "--out", "random-0", "evaluate.data=generated:held-out")
+    config = Path("random-0/config.yaml").read_text()
+    for masker, seed in (("random", 1), ("centered", 0), ("centered", 1)):  # as if they had come to the same
+        copied = Path(shutil.copytree("random-0", f"{masker}-{seed}")) / "config.yaml"
+        copied.write_text(config.replace("name: random", f"name: {masker}").replace("seed: 0", f"seed: {seed}"))
     said = cli("compare", "--over-seeds", "random-0", "random-1", "centered-0", "centered-1", "--out", "seeds.html")
     assert said.code == 0, said.err
     assert "Difference to random, paired by seed" in said.out
