@@ -51,9 +51,10 @@ def test_caption_tells_the_truth_about_the_pixels(index: int, side: int) -> None
     assert f"{found.colour} {found.shape}" in found.caption
     rows, columns = np.nonzero(found.mask)
     centre = np.array([rows.min() + rows.max(), columns.min() + columns.max()]) / 2 / side
-    place = min(PLACES, key=lambda name: float(np.abs(centre - PLACES[name]).max()))
+    away = {name: float(np.abs(centre - PLACES[name]).max()) for name in PLACES}
     told = [name for name in PLACES if found.caption.partition(" on a ")[0].endswith(name)]
-    assert told in ([], [place])
+    # between two places a lopsided shape's box may lean to the other one
+    assert all(away[name] < min(away.values()) + 0.04 for name in told)
     radius = max(np.ptp(rows), np.ptp(columns)) / 2 / side
     sizes = [size for size in SIZES if found.caption.startswith(f"a {size} ")]
     # half the side of a square is 0.7 of the radius of its corners

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pgsclip.data.batch import Position
 from pgsclip.errors import ModelError, RunError
+from pgsclip.masking.states import States
 from pgsclip.models.weights import load_weights
 from pgsclip.training import checkpoint
 from pgsclip.training.checkpoint import WEIGHTS, CheckpointFolder, Progress, read_checkpoint
@@ -41,6 +42,10 @@ class OneNumber:
     def step(self, lr: float) -> Any: ...
     def features(self, images: Any, texts: Any) -> Any: ...
     def restore(self, state: OptimizerState) -> None: ...
+    def observe(self, progress: float) -> None: ...
+
+    def states(self) -> States:
+        return {}
 
     def weights(self) -> dict[str, Tensor]:
         return {"number": torch.tensor([self.number])}
