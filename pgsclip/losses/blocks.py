@@ -138,10 +138,10 @@ class _Sigmoid(torch.autograd.Function):
         to_scale, to_bias = torch.zeros_like(scale), torch.zeros_like(bias)
         for place, part, cosines in _Blocks(images, texts, rows):
             logits = cosines * scale + bias
-            matches = logits.diagonal(first + place.start)
-            loss += F.softplus(logits).sum() - matches.sum()  # softplus(-x) = softplus(x) - x
+            logits.diagonal(first + place.start).neg_()  # sigmoid(x) - 1 would lose the digits of a pair that is learnt
+            loss += F.softplus(logits).sum()
             slopes = logits.sigmoid_()
-            slopes.diagonal(first + place.start).sub_(1)
+            slopes.diagonal(first + place.start).neg_()
             to_bias += slopes.sum()
             to_scale += torch.dot(slopes.flatten(), cosines.flatten())
             torch.mm(slopes, texts, out=to_images[place])
