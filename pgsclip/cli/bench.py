@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pgsclip.cli.bench_masks import bench_masks
+from pgsclip.cli.figures import write_figures
 
 bench = typer.Typer(help="What things cost on this machine, side by side in one run.", no_args_is_help=True)
 
@@ -67,7 +68,7 @@ def step(
             f"{cost.name:{width}}  {cost.seconds:7.3f}  {cost.ratio:13.3f}  {cost.kept:4.0%}  {cost.times_floor:17.2f}"
         )
     if json_file:
-        _write(json_file, as_json(costs))
+        write_figures(json_file, as_json(costs))
 
 
 @bench.command("loss")
@@ -93,7 +94,7 @@ def loss(
                 f"  {cost.peak_mib:9.0f}  {_ratio(cost.peak_mib, cost.open_clip_peak_mib)}"
             )
     if json_file:
-        _write(json_file, as_json(costs))
+        write_figures(json_file, as_json(costs))
 
 
 @bench.command("data")
@@ -119,21 +120,10 @@ def data(
             f"{cost.name:20}  {cost.microseconds:12.0f}  {cost.images_per_second:17.0f}  {cost.times_open_clip:23.2f}"
         )
     if json_file:
-        _write(json_file, as_json(costs))
+        write_figures(json_file, as_json(costs))
 
 
 def _ratio(ours: float | None, theirs: float | None) -> str:
     if ours is None or theirs is None:
         return "  does not fit"
     return f"{ours / max(theirs, 1e-9):14.3f}"
-
-
-def _write(path: Path, figures: list[dict[str, object]]) -> None:
-    import json
-
-    from pgsclip.errors import RunError
-
-    try:
-        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"The figures cannot be written to {path}: {error.strerror}.") from None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgsclip.cli.figures import write_figures
+
 if TYPE_CHECKING:  # torch stays out of --help
     from pgsclip.config.ratio import Ratio
-    from pgsclip.mask_quality.bench import Row
     from pgsclip.mask_quality.examples import Example
     from pgsclip.masking.handle import MaskerHandle
 
@@ -42,6 +43,7 @@ def bench_masks(
     """
     from rich.console import Console
 
+    from pgsclip.mask_quality.bench import as_json
     from pgsclip.mask_quality.bench import bench_masks as measure
     from pgsclip.mask_quality.plot import plot
     from pgsclip.mask_quality.table import lines, lines_by_group
@@ -59,7 +61,8 @@ def bench_masks(
     for line in [*lines(rows), "", *lines_by_group(rows)]:
         typer.echo(line)
     if json_file:
-        _write(json_file, rows, images=images, count=len(examples), views=views, seed=seed)
+        about = {"images": images, "count": len(examples), "views": views, "seed": seed}
+        write_figures(json_file, {**about, "rows": as_json(rows)})
     if plot_file:
         save_picture(plot(rows), plot_file, "--plot", "plot")
 
@@ -81,19 +84,6 @@ def _said_once() -> Callable[[str], None]:
             typer.echo(batch, err=True)
 
     return say
-
-
-def _write(path: Path, rows: list[Row], **about: Any) -> None:
-    import json
-
-    from pgsclip.config.files import write_atomically
-    from pgsclip.errors import RunError
-    from pgsclip.mask_quality.bench import as_json
-
-    try:
-        write_atomically(path, json.dumps({**about, "rows": as_json(rows)}, indent=2) + "\n")
-    except OSError as error:
-        raise RunError(f"The figures cannot be written to {path}: {error.strerror}.") from None
 
 
 def _ratios(given: str) -> list[Ratio]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from pgsclip.cli.figures import write_figures
+
 if TYPE_CHECKING:
     import torch
 
@@ -186,8 +188,6 @@ def _jobs(asked: _Asked) -> list[Job]:
 
 def _finish(report: Report, out: Path, json_file: Path | None) -> None:
     from pgsclip.config.averages import averages
-    from pgsclip.config.files import write_atomically
-    from pgsclip.errors import RunError
 
     for name, value in averages(report.results).items():
         typer.echo(f"{name}: {value:.1%}")
@@ -199,13 +199,7 @@ def _finish(report: Report, out: Path, json_file: Path | None) -> None:
         )
     typer.echo(f"Results: {out}")
     if json_file:
-        import json
-
-        content = [result.model_dump(exclude={"outcomes"}) for result in report.results]
-        try:
-            write_atomically(json_file, json.dumps(content, indent=1) + "\n")
-        except OSError as error:
-            raise RunError(f"The figures cannot be written to {json_file}: {error.strerror}.") from None
+        write_figures(json_file, [result.model_dump(exclude={"outcomes"}) for result in report.results])
 
 
 class _Silence:

@@ -1,0 +1,22 @@
+"""Figures of a command in a file for other programs: what `--json` asks for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pgsclip.config.files import write_atomically
+from pgsclip.errors import RunError
+
+
+def write_figures(path: Path, figures: Any) -> None:
+    """Write them as JSON, whole or not at all.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    try:
+        write_atomically(path, json.dumps(figures, indent=2) + "\n")
+    except OSError as error:
+        raise RunError(f"The figures cannot be written to {path}: {error.strerror}.") from None
