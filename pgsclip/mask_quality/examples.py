@@ -15,7 +15,7 @@ from torch import Tensor
 from pgsclip.data.hard_scenes import hard_scenes
 from pgsclip.data.upright import upright_rgb
 from pgsclip.errors import ImageError
-from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
+from pgsclip.masking.pixels import normalised
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 MASK_ENDINGS = ("_mask", "-mask", ".mask")
@@ -41,7 +41,7 @@ def generated_examples(count: int, side: int) -> list[Example]:
     """Hard scenes, all kinds in turn; the same for everybody."""
     found = []
     for number, scene in enumerate(hard_scenes(count, side)):
-        found.append(Example(f"{number:04d}", scene.kind, _normalised(scene.image), torch.from_numpy(scene.mask)))
+        found.append(Example(f"{number:04d}", scene.kind, normalised(scene.image), torch.from_numpy(scene.mask)))
     return found
 
 
@@ -103,7 +103,7 @@ def _example(path: Path, folder: Path, side: int) -> Example | None:
     colours = upright_rgb(image.convert("RGBA") if image.mode in ("P", "PA", "LA") else image)
     mask = np.asarray(known.resize((side, side), Image.Resampling.BOX)) >= 128
     squeezed = np.asarray(colours.resize((side, side), Image.Resampling.BICUBIC))
-    return Example(path.name, path.parent.name, _normalised(squeezed), torch.from_numpy(mask))
+    return Example(path.name, path.parent.name, normalised(squeezed), torch.from_numpy(mask))
 
 
 def _mask_file(path: Path, folder: Path) -> Path | None:
@@ -125,9 +125,3 @@ def _open(path: Path) -> Image.Image:
             return ImageOps.exif_transpose(file)
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
         raise ImageError(f"{path} is not an image that can be read: {error}. JPEG, PNG and WebP are.") from None
-
-
-def _normalised(image: np.ndarray) -> Float[Tensor, "3 H W"]:
-    pixels = torch.from_numpy(image.astype(np.float32) / 255).permute(2, 0, 1)
-    mean, std = (torch.tensor(value).reshape(3, 1, 1) for value in (CLIP_MEAN, CLIP_STD))
-    return (pixels - mean) / std

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from pgsclip.errors import MaskerError
@@ -48,6 +49,13 @@ def patchify(images: Float[Tensor, "B C H W"], grid: Grid) -> Float[Tensor, "B L
     rows, columns, side = grid
     cut = images.reshape(batch, channels, rows, side, columns, side)
     return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, channels * side * side)
+
+
+def normalised(image: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
+    """RGB in CLIP's normalisation."""
+    pixels = torch.from_numpy(image.astype(np.float32) / 255).permute(2, 0, 1)
+    mean, std = (torch.tensor(value).reshape(3, 1, 1) for value in (CLIP_MEAN, CLIP_STD))
+    return (pixels - mean) / std
 
 
 def luminance(images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B H W"]:

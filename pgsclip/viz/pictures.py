@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pgsclip.data.upright import upright_rgb
 from pgsclip.errors import ImageError
-from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, Grid
+from pgsclip.masking import pixels
+from pgsclip.masking.pixels import Grid
 
 
 class Picture(NamedTuple):
@@ -57,6 +57,4 @@ def open_picture(path: Path, size: int, patch: int, *, square: bool = False) -> 
 
 def normalised(image: Image.Image) -> Float[Tensor, "1 3 H W"]:
     """An RGB image in CLIP's normalisation."""
-    pixels = torch.from_numpy(np.asarray(image, np.float32) / 255).permute(2, 0, 1)
-    mean, std = (torch.tensor(value).reshape(3, 1, 1) for value in (CLIP_MEAN, CLIP_STD))
-    return ((pixels - mean) / std).unsqueeze(0)
+    return pixels.normalised(np.asarray(image)).unsqueeze(0)

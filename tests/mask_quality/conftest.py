@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pgsclip.mask_quality.examples import Example, _normalised
+from pgsclip.mask_quality.examples import Example
+from pgsclip.masking.pixels import normalised
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "known_objects.py"
 
@@ -18,6 +19,6 @@ def photographs() -> list[Example]:
     """40 of 224 x 224 pixels: each of eight objects on each of five grounds."""
     found = runpy.run_path(str(EXAMPLE))["photographs"](40)
     return [
-        Example(one.name, one.name.rpartition(" ")[2], _normalised(one.image), torch.from_numpy(one.mask))
+        Example(one.name, one.name.rpartition(" ")[2], normalised(one.image), torch.from_numpy(one.mask))
         for one in found
     ]
