@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, distributions, version
 from typing import Any
 
-from pgsclip.errors import PluginError, did_you_mean
+from pgsclip.errors import PgsclipError, PluginError, did_you_mean
 
 MASKERS = "pgsclip.maskers"
 TEXT_MASKERS = "pgsclip.text_maskers"
@@ -104,6 +105,23 @@ def load(group: str, name: str) -> Any:
             f"of {SWITCH}, or name the class directly, as '{owners[0].target}'."
         )
     return owners[0].load()
+
+
+def give_back(group: str, name: str, plugin: Any, state: Mapping[str, Any], error: type[PgsclipError]) -> None:
+    """Load the state of a checkpoint into the plugin that wrote it.
+
+    Raises:
+        error: it does not fit.
+    """
+    try:
+        plugin.load_state_dict(state)
+    except (RuntimeError, KeyError, ValueError, TypeError) as mistake:
+        reason = " ".join(str(mistake).split())
+        raise error(
+            f"The state of the {described(group, name)} in the checkpoint does not fit: {reason}. It was written by "
+            f"another version, with other parameters, or for another model; go on with those, or start again in "
+            f"another --out."
+        ) from None
 
 
 def described(group: str, name: str) -> str:

@@ -100,20 +100,3 @@ def build_auxiliary(given: PluginConfig, sizes: Sizes, seed: int) -> nn.Module:
         torch.default_generator.manual_seed(derive(seed, "loss", given.name))
         built: nn.Module = kind(params, sizes)
     return built
-
-
-def load_term(name: str, term: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Give a term the state of a checkpoint back.
-
-    Raises:
-        PluginError: it does not fit.
-    """
-    try:
-        term.load_state_dict(state)
-    except (RuntimeError, KeyError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise PluginError(
-            f"The state of the {plugins.described(plugins.LOSSES, name)} in the checkpoint does not fit: {reason}. "
-            f"It was written by another version, with other parameters, or for another model; go on with those, or "
-            f"start again in another --out."
-        ) from None

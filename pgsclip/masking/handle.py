@@ -9,13 +9,14 @@ import torch
 import yaml
 from torch import Tensor
 
+from pgsclip import plugins
 from pgsclip.config.ratio import Ratio
 from pgsclip.errors import MaskerError
 from pgsclip.masking.build import build_masker
 from pgsclip.masking.contract import Masker, MaskerWithModel, MaskScores, Vision
 from pgsclip.masking.maskers.none import KeepAll
 from pgsclip.masking.pixels import Grid, patchify
-from pgsclip.masking.scoring import Scorer, load_state, needs_model
+from pgsclip.masking.scoring import Scorer, needs_model
 from pgsclip.masking.selection import exact, refuse_range, select
 
 
@@ -37,7 +38,7 @@ class MaskerHandle:
         if isinstance(self.masker, MaskerWithModel):
             self.masker.start(vision)
             if state is not None:
-                load_state(self._scorer.name, self.masker, state)
+                plugins.give_back(plugins.MASKERS, self._scorer.name, self.masker, state, MaskerError)
             self._needs_model = False
 
     @property

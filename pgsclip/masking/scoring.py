@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -80,20 +77,3 @@ class Scorer:
 def needs_model(masker: object) -> bool:
     """Whether a masker looks with a model of its own and must be started with a tower."""
     return isinstance(masker, MaskerWithModel)
-
-
-def load_state(name: str, masker: MaskerWithModel, state: Mapping[str, Any]) -> None:
-    """Give a masker the state of a checkpoint back.
-
-    Raises:
-        MaskerError: it does not fit.
-    """
-    try:
-        masker.load_state_dict(state)
-    except (RuntimeError, KeyError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise MaskerError(
-            f"The state of the {plugins.described(plugins.MASKERS, name)} in the checkpoint does not fit: {reason}. "
-            f"It was written by another version, with other parameters, or for another model; go on with those, or "
-            f"start again in another --out."
-        ) from None

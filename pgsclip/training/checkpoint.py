@@ -23,7 +23,7 @@ from torch import Tensor
 
 from pgsclip.data.batch import Position
 from pgsclip.errors import RunError
-from pgsclip.masking.states import States, read_states, write_states
+from pgsclip.models.plugin_states import States, read_states, write_states
 from pgsclip.models.weights import save_state_dict
 from pgsclip.training.distributed import World, agree, barrier, collect
 from pgsclip.training.engines.base import MOMENTS, Engine, OptimizerState

@@ -13,16 +13,17 @@ from torch.nn import functional as F
 
 from pgsclip import plugins
 from pgsclip.config.schema import RunConfig
-from pgsclip.losses.auxiliary import Seen, load_term
+from pgsclip.errors import MaskerError, PluginError
+from pgsclip.losses.auxiliary import Seen
 from pgsclip.losses.contrastive import ContrastiveLoss, acc1
 from pgsclip.masking.contract import Masker, MaskerWithModel
 from pgsclip.masking.groups import sorted_groups
-from pgsclip.masking.scoring import Scorer, load_state
+from pgsclip.masking.scoring import Scorer
 from pgsclip.masking.selection import choose
-from pgsclip.masking.states import States
 from pgsclip.masking.text.contract import TextMasker
 from pgsclip.masking.text.shorten import shorten
 from pgsclip.models.build import BuiltModel
+from pgsclip.models.plugin_states import States
 
 
 class View(NamedTuple):
@@ -219,10 +220,10 @@ class Task(nn.Module):
         found = states.get(plugins.LOSSES, {})
         for name, term in self._terms:
             if name in found:
-                load_term(name, term, found[name])
+                plugins.give_back(plugins.LOSSES, name, term, found[name], PluginError)
         own = states.get(plugins.MASKERS, {}).get(self._scorer.name)
         if own is not None and isinstance(self.masker, MaskerWithModel):
-            load_state(self._scorer.name, self.masker, own)
+            plugins.give_back(plugins.MASKERS, self._scorer.name, self.masker, own, MaskerError)
 
     def borrowed_parameters(self) -> list[nn.Parameter]:
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""

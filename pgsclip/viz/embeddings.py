@@ -16,8 +16,8 @@ from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError
 from pgsclip.masking.handle import MaskerHandle
 from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
-from pgsclip.masking.states import read_states
 from pgsclip.models.build import BuiltModel, build_model
+from pgsclip.models.plugin_states import read_states
 from pgsclip.plugins import MASKERS
 from pgsclip.viz.pictures import Picture
 

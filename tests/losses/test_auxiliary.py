@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from pgsclip import plugins
 from pgsclip.config.params import PluginParams
 from pgsclip.config.schema import PluginConfig
 from pgsclip.errors import PluginError
 from pgsclip.losses import auxiliary
-from pgsclip.losses.auxiliary import Sizes, build_auxiliary, load_term
+from pgsclip.losses.auxiliary import Sizes, build_auxiliary
 from pgsclip.losses.contrastive import ClipLoss
 
 SIZES = Sizes(width=4, vocabulary=10, views=1)
@@ -66,5 +67,6 @@ def test_what_cannot_be_added_says_why(name: str, params: dict[str, Any], words:
 
 
 def test_a_state_that_does_not_fit_says_so() -> None:
+    state = {"head.weight": torch.zeros(3, 3), "head.bias": torch.zeros(2)}
     with pytest.raises(PluginError, match=r"state of the loss 'head' in the checkpoint does not fit: .*head\.weight"):
-        load_term("head", build("head"), {"head.weight": torch.zeros(3, 3), "head.bias": torch.zeros(2)})
+        plugins.give_back(plugins.LOSSES, "head", build("head"), state, PluginError)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pgsclip.errors import RunError
-from pgsclip.masking.states import FILE, read_states, write_states
+from pgsclip.models.plugin_states import FILE, read_states, write_states
 
 
 def test_states_come_back_by_group_plugin_and_key(tmp_path: Path) -> None:

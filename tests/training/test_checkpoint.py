@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pgsclip.data.batch import Position
 from pgsclip.errors import ModelError, RunError
-from pgsclip.masking.states import States
+from pgsclip.models.plugin_states import States
 from pgsclip.models.weights import load_weights
 from pgsclip.training import checkpoint
 from pgsclip.training.checkpoint import WEIGHTS, CheckpointFolder, Progress, read_checkpoint

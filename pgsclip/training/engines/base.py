@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pgsclip.config.schema import EngineConfig
-from pgsclip.masking.states import States
+from pgsclip.models.plugin_states import States
 from pgsclip.training.distributed import World
 from pgsclip.training.task import Features, Pull, StepReport, Task, View
 

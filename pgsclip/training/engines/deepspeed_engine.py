@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
-from pgsclip.masking.states import States
+from pgsclip.models.plugin_states import States
 from pgsclip.training.distributed import World, join
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
 from pgsclip.training.engines.zero_moments import gather, spread

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
-from pgsclip.masking.states import States
+from pgsclip.models.plugin_states import States
 from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
 from pgsclip.training.optimizer import build_optimizer, leave_out_unless_finite
