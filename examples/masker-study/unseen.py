@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
 
+from pgsclip.data.evaluated import digest, evaluation_images, is_image, tar_members
 from pgsclip.data.spec import local_files
 
-IMAGES = (".jpg", ".jpeg", ".png", ".webp")
 SIDE = 64
 """Longest side of the images that are written, in pixels: reading larger ones would cost more than training."""
-Member = tuple[str, bytes]
 
 
 def unseen_shards(spec: str, eval_root: Path, folder: Path) -> str:
@@ -26,7 +23,7 @@ def unseen_shards(spec: str, eval_root: Path, folder: Path) -> str:
     shards = [path for path in local_files(spec) if path.suffix == ".tar"]
     if not shards:
         return spec
-    known = {_digest(content) for tar in eval_root.rglob("*.tar") for name, content in _members(tar) if _is_image(name)}
+    known = {digest(image.content) for image in evaluation_images(eval_root)}
     folder.mkdir(parents=True, exist_ok=True)
     copies = [folder / f"{number:05d}.tar" for number in range(len(shards))]
     left_out = sum(_copy(shard, copy, known) for shard, copy in zip(shards, copies, strict=True) if not copy.is_file())
@@ -35,15 +32,15 @@ def unseen_shards(spec: str, eval_root: Path, folder: Path) -> str:
     return "::".join(map(str, copies))
 
 
-def _copy(shard: Path, copy: Path, known: set[str]) -> int:
+def _copy(shard: Path, copy: Path, known: set[bytes]) -> int:
     """How many pairs were left out."""
-    members = list(_members(shard))
-    seen = {_key(name) for name, content in members if _is_image(name) and _digest(content) in known}
+    members = list(tar_members(shard))
+    seen = {_key(name) for name, content in members if is_image(name) and digest(content) in known}
     written = copy.with_suffix(".tmp")
     with tarfile.open(written, "w") as tar:
         for name, content in members:
             if _key(name) not in seen:
-                smaller = _smaller(content) if _is_image(name) else content
+                smaller = _smaller(content) if is_image(name) else content
                 entry = tarfile.TarInfo(name)
                 entry.size = len(smaller)
                 tar.addfile(entry, io.BytesIO(smaller))
@@ -63,23 +60,7 @@ def _smaller(content: bytes) -> bytes:
     return found.getvalue()
 
 
-def _members(path: Path) -> Iterator[Member]:
-    with tarfile.open(path) as tar:
-        for entry in tar:
-            file = tar.extractfile(entry)
-            if file is not None:
-                yield entry.name, file.read()
-
-
 def _key(name: str) -> str:
     """What joins image and caption: the name up to the first dot of its last part, as webdataset has it."""
     folder, _, last = name.rpartition("/")
     return f"{folder}/{last.partition('.')[0]}"
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(IMAGES)
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from pgsclip.cli.data_check import check
+
 data = typer.Typer(help="What lies on disk.", no_args_is_help=True)
 
 
-@data.callback()
-def _root() -> None:
-    """Data."""
+data.command("check")(check)
 
 
 @data.command("eval-sets")

@@ -6,7 +6,6 @@ An augmentation is a function of (seed, pass, sample), so it is the same whichev
 from __future__ import annotations
 
 import random
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from pgsclip.chance import derive
 from pgsclip.data.batch import Batch, Fault, Position
 from pgsclip.data.captions import part_or_whole
+from pgsclip.data.decoding import decoded
 from pgsclip.data.source import Raw
 
 Look = Callable[[Image.Image, random.Random], Tensor]
@@ -44,12 +44,12 @@ class Collector:
     def take(self, item: Raw | Fault, epoch: int) -> bool:
         """Add one item; False when it cannot be used."""
         self.read += 1
-        decoded = item if isinstance(item, Fault) else self._decode(item, epoch)
-        if isinstance(decoded, Fault):
-            self.faults.append(decoded)
+        image = item if isinstance(item, Fault) else self._decode(item, epoch)
+        if isinstance(image, Fault):
+            self.faults.append(image)
             return False
         assert isinstance(item, Raw)
-        self.images.append(decoded)
+        self.images.append(image)
         self.captions.append(self._caption(item, epoch))
         self.keys.append(item.key)
         return True
@@ -64,22 +64,16 @@ class Collector:
         return done
 
     def _decode(self, raw: Raw, epoch: int) -> Tensor | Fault:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                chance = random.Random(derive(self.seed, "augment", epoch, raw.shard, raw.key))
-                views = []
-                for _ in range(self.views):  # each decodes no more of the file than its own crop needs
-                    with raw.picture() as picture:
-                        views.append(self.look(picture, chance))
-                return views[0] if self.views == 1 else torch.stack(views)
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            return Fault("image too large", raw.shard, raw.key, str(error))
-        except FileNotFoundError as error:
-            return Fault("missing image", raw.shard, raw.key, str(error))
-        except Exception as error:  # decoders of damaged files raise anything
-            return Fault("corrupt image", raw.shard, raw.key, f"{type(error).__name__}: {error}")
+        chance = random.Random(derive(self.seed, "augment", epoch, raw.shard, raw.key))
+
+        def look(open_picture: Callable[[], Image.Image]) -> Tensor:
+            views = []
+            for _ in range(self.views):  # each decodes no more of the file than its own crop needs
+                with open_picture() as picture:
+                    views.append(self.look(picture, chance))
+            return views[0] if self.views == 1 else torch.stack(views)
+
+        return decoded(raw, look)
 
     def _caption(self, raw: Raw, epoch: int) -> str:
         if not self.caption_parts:

@@ -108,7 +108,7 @@ def open_stream(
     Raises:
         DataError: fewer shards than loader workers.
     """
-    workers = _workers(source, config, world)
+    workers = loader_workers(source.size if source.shards is None else source.shards, config, world)
     return Stream(
         source,
         look,
@@ -189,8 +189,12 @@ class _Feed(IterableDataset[Batch]):
             epoch, skip = epoch + 1, 0
 
 
-def _workers(source: Source, config: DataConfig, world: int) -> int:
-    most = source.shards if source.shards is not None else source.size
+def loader_workers(most: int, config: DataConfig, world: int) -> int:
+    """Loader processes per training process, when `most` shards (or pairs that are files) are dealt out to them.
+
+    Raises:
+        DataError: one of them would have none.
+    """
     if most < world:
         raise DataError(
             f"There are {most} shards for {world} training processes; each needs one of its own. "

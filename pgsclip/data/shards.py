@@ -171,18 +171,18 @@ def _damage(message: str) -> str:
 
 def _pair(url: str, sample: dict[str, Any]) -> Raw | Fault:
     key = str(sample["__key__"])
-    image = next((sample[extension] for extension in IMAGES if extension in sample), None)
-    if image is None and not any(extension in sample for extension in _CAPTIONS):
+    kind = next((extension for extension in IMAGES if extension in sample), None)
+    if kind is None and not any(extension in sample for extension in _CAPTIONS):
         others = ", ".join(sorted(name for name in sample if not name.startswith("__")))
         return Fault("no image and no caption", url, key, f"only {others}; a name ends at its first dot")
-    if image is None:
+    if kind is None:
         return Fault("caption without image", url, key)
     caption = _caption(sample)
     if caption is None:
         return Fault("image without caption", url, key)
     if not caption.strip():
         return Fault("empty caption", url, key)
-    return Raw(url, key, caption.strip(), partial(_open, image))
+    return Raw(url, key, caption.strip(), partial(open_bytes, sample[kind]), f"{key}.{kind}")
 
 
 def _caption(sample: dict[str, Any]) -> str | None:
@@ -198,7 +198,8 @@ def _caption(sample: dict[str, Any]) -> str | None:
     return None
 
 
-def _open(content: bytes) -> Image.Image:
+def open_bytes(content: bytes) -> Image.Image:
+    """Of an encoded file; may raise what Pillow raises."""
     return Image.open(io.BytesIO(content))
 
 

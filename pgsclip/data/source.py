@@ -21,6 +21,8 @@ class Raw(NamedTuple):
     caption: str
     picture: Callable[[], Image.Image]
     """Opens the picture; may raise what Pillow raises."""
+    member: str = ""
+    """Name of the picture within its tar; empty where the key is its file already."""
 
 
 @dataclass(frozen=True)

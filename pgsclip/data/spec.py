@@ -24,6 +24,7 @@ _FORMS = (
 )
 _REMOTE = re.compile(r"^(pipe:|[a-z0-9]+://)")
 _HELD_OUT_SCENES = 1000
+_TABLES = (".csv", ".tsv")
 _VALIDATION = "val-*.tar"
 
 
@@ -37,14 +38,27 @@ def open_source(spec: str, config: DataConfig) -> Source:
         return GeneratedSource(size=config.samples) if config.samples else GeneratedSource()
     if spec == _HELD_OUT:
         return GeneratedSource(HELD_OUT, _HELD_OUT_SCENES)
+    shards = shard_urls(spec)
+    if shards:
+        return ShardSource(shards, config.samples)
     path = Path(spec)
-    if path.suffix.lower() in {".csv", ".tsv"} and "::" not in spec:
-        if not path.is_file():
-            raise DataError(f"There is no table {spec}.")
-        return open_table(path, config.image_key, config.caption_key)
-    if path.is_dir() and not any(path.glob("*.tar")):
+    if path.is_dir():
         return open_folder(path)
-    return ShardSource(_tars_in(path) if path.is_dir() else expand(spec), config.samples)
+    if not path.is_file():
+        raise DataError(f"There is no table {spec}.")
+    return open_table(path, config.image_key, config.caption_key)
+
+
+def shard_urls(spec: str) -> list[str]:
+    """The shards that a spec means, in order; none for a table, a folder without tars and generated pairs.
+
+    Raises:
+        DataError: a pattern matches nothing, or names a file that is not there.
+    """
+    path = Path(spec)
+    if spec in (GENERATED, _HELD_OUT) or (path.suffix.lower() in _TABLES and "::" not in spec):
+        return []
+    return _tars_in(path) if path.is_dir() else expand(spec)
 
 
 def expand(spec: str) -> list[str]:

@@ -92,3 +92,17 @@ def tokenize() -> Callable[[list[str]], Tensor]:
         return texts
 
     return convert
+
+
+@pytest.fixture(scope="session")
+def picture() -> Photo:
+    """A coloured picture of its own for every number, which no other is alike to."""
+
+    def make(number: int, kind: str = "jpeg", side: int = 64, **how: int) -> bytes:
+        content = io.BytesIO()
+        cells = np.random.default_rng(number).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+        image = Image.fromarray(cells).resize((64, 64), Image.Resampling.BICUBIC)
+        image.resize((side, side), Image.Resampling.BICUBIC).save(content, kind, **how)
+        return content.getvalue()
+
+    return make

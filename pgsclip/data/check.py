@@ -1,0 +1,185 @@
+"""All that `pgsclip data check` finds in training data: what is there, what is damaged, what comes twice."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pgsclip.config.schema import DataConfig
+from pgsclip.data.alike import LENGTH, Fingerprints, counterparts, fingerprint, groups
+from pgsclip.data.batch import Fault
+from pgsclip.data.census import Census, CountTokens, open_clip_tokens, take_census
+from pgsclip.data.decoding import decoded
+from pgsclip.data.evaluated import digest, evaluation_images
+from pgsclip.data.generated import GeneratedSource
+from pgsclip.data.loading import loader_workers
+from pgsclip.data.shards import open_bytes, read_shard
+from pgsclip.data.source import Raw
+from pgsclip.data.spec import open_source, shard_urls
+from pgsclip.data.upright import upright_rgb
+from pgsclip.data.watch import calm_worker
+from pgsclip.errors import DataError
+
+Progress = Callable[[int, int], None]
+"""Told how much is done, of how much."""
+
+
+class Seen(NamedTuple):
+    """An image that is evaluated on and trained on."""
+
+    evaluated: str
+    trained: tuple[str, ...]
+    """The training images that show it, each `shard: member`."""
+    same_file: bool
+    """Whether one of them is the same to the byte; else they are alike."""
+
+
+@dataclass
+class Overlap:
+    """What one evaluation set shares with the training data."""
+
+    images: int = 0
+    unreadable: int = 0
+    seen: list[Seen] = field(default_factory=list)
+
+
+@dataclass
+class Check:
+    """The whole finding."""
+
+    spec: str
+    shards: int | None
+    """None for a table or a folder of images."""
+    pairs: int = 0
+    fewest: int = 0
+    most: int = 0
+    """Pairs in the smallest and the largest shard."""
+    faults: list[Fault] = field(default_factory=list)
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    formats: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[int] = field(default_factory=Counter)
+    captions: Counter[str] = field(default_factory=Counter)
+    duplicates: list[list[str]] = field(default_factory=list)
+    """Groups of images that are the same or alike, each `shard: member`; the largest first."""
+    overlaps: dict[str, Overlap] = field(default_factory=dict)
+    loaders: str = ""
+    """How many loader processes the shards can feed."""
+    starving: str = ""
+    """The sentence that training would stop with, because a loader process would have no shard."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether all of it can be trained on, and nothing of it is evaluated on."""
+        return not self.faults and not self.starving and not any(one.seen for one in self.overlaps.values())
+
+
+def check_data(
+    spec: str,
+    *,
+    eval_root: Path | None = None,
+    config: DataConfig | None = None,
+    ranks: int = 1,
+    jobs: int | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Check:
+    """Read everything once.
+
+    Args:
+        eval_root: a folder of evaluation sets that training must not have seen.
+        config: its loader workers and the columns of a table.
+        ranks: training processes that will share the shards.
+        jobs: shards that are read at once; one for each core when None.
+
+    Raises:
+        DataError: the spec names nothing, or nothing that lies in files; a set under `eval_root` is unreadable.
+    """
+    config = config or DataConfig()
+    shards = shard_urls(spec)
+    found = Check(spec, len(shards) or None)
+    censuses = list(_censuses(spec, shards, config, jobs, progress))
+    for one in censuses:
+        found.faults += one.faults
+        for mine, other in ((found.sizes, one.sizes), (found.formats, one.formats), (found.tokens, one.tokens)):
+            mine.update(other)  # type: ignore[arg-type]
+        found.captions.update(one.captions)
+    counts = [one.usable for one in censuses]
+    found.pairs, found.fewest, found.most = sum(counts), min(counts), max(counts)
+    names = [f"{one.shard}: {member}" for one in censuses for member in one.members]
+    prints = np.concatenate([one.fingerprints for one in censuses])
+    found.duplicates = [[names[number] for number in group.tolist()] for group in groups(prints)]
+    if eval_root is not None:
+        digests = {content: name for name, content in zip(names, (d for c in censuses for d in c.digests), strict=True)}
+        found.overlaps = _overlaps(eval_root, names, digests, prints)
+    try:
+        workers = loader_workers(len(shards) or found.pairs, config, ranks)
+        found.loaders = (
+            f"{len(shards):,} shards feed up to {len(shards) // ranks:,} loader workers in each of {ranks} training "
+            f"process{'es' if ranks > 1 else ''}; training here takes {workers}"
+            if shards
+            else "files feed any number of loader workers"
+        )
+    except DataError as error:
+        found.starving = str(error)
+    return found
+
+
+def _censuses(
+    spec: str, shards: list[str], config: DataConfig, jobs: int | None, progress: Progress
+) -> Iterator[Census]:
+    if not shards:
+        source = open_source(spec, config)
+        if isinstance(source, GeneratedSource):
+            raise DataError(f"The pairs of {spec!r} are made while training; there is nothing to check.")
+        yield take_census(spec, _counted(source.read_all(), source.size, progress), open_clip_tokens())
+        return
+    at_once = min(jobs or os.cpu_count() or 1, len(shards))
+    if at_once == 1:
+        count_tokens = open_clip_tokens()
+        for number, url in enumerate(shards):
+            yield take_census(url, read_shard(url), count_tokens)
+            progress(number + 1, len(shards))
+        return
+    with ProcessPoolExecutor(at_once, initializer=calm_worker, initargs=(0,)) as pool:
+        look = partial(_look, count_tokens=open_clip_tokens())
+        for number, census in enumerate(pool.map(look, shards)):
+            yield census
+            progress(number + 1, len(shards))
+
+
+def _look(url: str, count_tokens: CountTokens) -> Census:
+    return take_census(url, read_shard(url), count_tokens)
+
+
+def _counted(items: Iterator[Raw | Fault], size: int, progress: Progress) -> Iterator[Raw | Fault]:
+    for number, item in enumerate(items):
+        yield item
+        progress(number + 1, size)
+
+
+def _overlaps(root: Path, names: list[str], digests: dict[bytes, str], prints: Fingerprints) -> dict[str, Overlap]:
+    found: dict[str, Overlap] = {}
+    places, marks = [], []
+    for image in evaluation_images(root):
+        overlap = found.setdefault(image.set, Overlap())
+        overlap.images += 1
+        raw = Raw(image.set, image.place, "", partial(open_bytes, image.content))
+        mark = decoded(raw, lambda open_picture: fingerprint(upright_rgb(open_picture())))
+        if isinstance(mark, Fault):
+            overlap.unreadable += 1
+            continue
+        places.append((image, digest(image.content)))
+        marks.append(mark)
+    near = counterparts(np.stack(marks) if marks else np.zeros((0, LENGTH), np.uint8), prints)
+    for (image, content), numbers in zip([(image._replace(content=b""), d) for image, d in places], near, strict=True):
+        trained = tuple(names[number] for number in numbers.tolist())
+        if trained:
+            found[image.set].seen.append(Seen(image.place, trained, content in digests))
+    return found

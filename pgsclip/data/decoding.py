@@ -1,0 +1,33 @@
+"""From a pair as it lies in the data to its decoded picture, or to the cause why there is none."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import TypeVar
+
+from PIL import Image
+
+from pgsclip.data.batch import Fault
+from pgsclip.data.source import Raw
+
+T = TypeVar("T")
+
+
+def decoded(raw: Raw, use: Callable[[Callable[[], Image.Image]], T]) -> T | Fault:
+    """What `use` makes of a picture; it is given what opens it, and opens it as often as it likes.
+
+    Returns:
+        a Fault, never an exception, for whatever a damaged, missing or monstrous file does to a decoder.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return use(raw.picture)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        return Fault("image too large", raw.shard, raw.key, str(error))
+    except FileNotFoundError as error:
+        return Fault("missing image", raw.shard, raw.key, str(error))
+    except Exception as error:  # decoders of damaged files raise anything
+        return Fault("corrupt image", raw.shard, raw.key, f"{type(error).__name__}: {error}")

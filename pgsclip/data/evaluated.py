@@ -1,0 +1,72 @@
+"""The images of evaluation sets, read from their files: who is trained on them has seen the answers."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pgsclip.data.shards import IMAGES
+from pgsclip.errors import DataError
+
+
+class Evaluated(NamedTuple):
+    """One image that is evaluated on."""
+
+    set: str
+    """The folder under the root, such as `wds_clipart`; a tar that lies in the root itself is its own set."""
+    place: str
+    """Its file below the root, or `tar: member`."""
+    content: bytes
+    """The encoded file."""
+
+
+def evaluation_images(root: Path) -> Iterator[Evaluated]:
+    """Every image below a folder of sets in clip-benchmark's layouts: in tars, and as files (COCO, Flickr).
+
+    Raises:
+        DataError: there is no such folder, or a tar in it cannot be read.
+    """
+    if not root.is_dir():
+        raise DataError(
+            f"There is no folder {root} with evaluation sets. `pgsclip data eval-sets` tells what it holds."
+        )
+    for path in sorted(root.rglob("*")):
+        place = path.relative_to(root)
+        name = place.parts[0].removesuffix(".tar")
+        if path.suffix.lower() == ".tar":
+            for member, content in tar_members(path):
+                if is_image(member):
+                    yield Evaluated(name, f"{place}: {member}", content)
+        elif is_image(path.name) and path.is_file():
+            yield Evaluated(name, str(place), path.read_bytes())
+
+
+def tar_members(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of a tar's files, in order.
+
+    Raises:
+        DataError: it is no tar, or not whole.
+    """
+    try:
+        with tarfile.open(path) as tar:
+            for entry in tar:
+                file = tar.extractfile(entry)
+                if file is not None:
+                    yield entry.name, file.read()
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DataError(
+            f"{path} cannot be read as a tar: {str(error).splitlines()[0].rstrip(':')}. Get it again, or leave it out."
+        ) from None
+
+
+def is_image(name: str) -> bool:
+    """By its ending alone."""
+    return name.lower().rpartition(".")[2] in IMAGES
+
+
+def digest(content: bytes) -> bytes:
+    """Of an encoded file; the same only for the same bytes."""
+    return hashlib.sha256(content).digest()
