@@ -15,6 +15,31 @@ data = typer.Typer(help="What lies on disk.", no_args_is_help=True)
 data.command("check")(check)
 
 
+@data.command("index")
+def index(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="Shards, as for `train --data`.")],
+) -> None:
+    """Count the pairs of shards once and keep the numbers in `sizes.json` beside them, where training looks.
+
+    OpenCLIP's training reads the same file. Shards that change later are counted anew.
+    """
+    from pgsclip.cli.waiting import late_bar
+    from pgsclip.data.index import write_index
+    from pgsclip.data.spec import shard_urls
+    from pgsclip.errors import DataError
+
+    urls = shard_urls(spec)
+    if not urls:
+        raise DataError(f"The data {spec!r} is not in shards, and its pairs need no counting; train on it as it is.")
+    with late_bar("counting") as progress:
+        found = write_index(urls, progress)
+    typer.echo(f"{found.pairs:,} pairs in {found.shards:,} shard{'s' * (found.shards != 1)}")
+    for file in found.files:
+        typer.echo(f"written to {file}")
+    if not found.files:
+        typer.echo(f"These shards are no files here; train with --set data.samples={found.pairs}")
+
+
 @data.command("eval-sets")
 def eval_sets(
     data_root: Annotated[Path, typer.Option(help="Where the sets lie, each as wds_NAME or NAME.")] = Path("data"),

@@ -94,7 +94,7 @@ def count_pairs(url: str) -> int:
     if ":" in url and not path.exists():
         raise DataError(
             f"The pairs of {url} cannot be counted without reading it; "
-            f"say how many there are with --set data.samples=N."
+            f"say how many there are with --set data.samples=N (`pgsclip data index` reads and counts them)."
         )
     names: list[tuple[str, str]] = []
     try:

@@ -12,6 +12,7 @@ from webdataset.gopen import gopen_schemes
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.files import open_folder, open_table
 from pgsclip.data.generated import HELD_OUT, GeneratedSource
+from pgsclip.data.index import count_all
 from pgsclip.data.shards import ShardSource
 from pgsclip.data.source import Source
 from pgsclip.errors import DataError
@@ -40,7 +41,7 @@ def open_source(spec: str, config: DataConfig) -> Source:
         return GeneratedSource(HELD_OUT, _HELD_OUT_SCENES)
     shards = shard_urls(spec)
     if shards:
-        return ShardSource(shards, config.samples)
+        return ShardSource(shards, count_all(shards) if config.samples is None else config.samples)
     path = Path(spec)
     if path.is_dir():
         return open_folder(path)

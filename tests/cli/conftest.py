@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import open_clip
 import pytest
+from PIL import Image
 
 from pgsclip.cli.app import main
 
@@ -83,3 +87,24 @@ def process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return call
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Callable[..., Path]:
+    """(name, numbers, other members …) → a tar of pairs, each with a picture and a caption of its own number."""
+
+    def write(name: str, numbers: range, *others: tuple[str, bytes]) -> Path:
+        members = [*others]
+        for number in numbers:
+            content = io.BytesIO()
+            cells = np.random.default_rng(number).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+            Image.fromarray(cells).resize((64, 48)).save(content, "png")
+            members += [(f"{number}.png", content.getvalue()), (f"{number}.txt", f"number {number}".encode())]
+        with tarfile.open(tmp_path / name, "w") as tar:
+            for member, data in members:
+                entry = tarfile.TarInfo(member)
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
+        return tmp_path / name
+
+    return write
