@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from pgsclip.cli.data_check import check
+from pgsclip.cli.data_make import make
 
 data = typer.Typer(help="What lies on disk.", no_args_is_help=True)
 
 
 data.command("check")(check)
+data.command("make")(make)
 
 
 @data.command("index")

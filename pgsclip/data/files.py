@@ -14,8 +14,8 @@ from pgsclip.data.shards import IMAGES
 from pgsclip.data.source import Raw, Slot
 from pgsclip.errors import DataError, did_you_mean
 
-_IMAGE_NAMES = ("filepath", "image_path", "image", "path", "file", "filename", "file_name")
-_CAPTION_NAMES = ("title", "caption", "text", "description")
+IMAGE_NAMES = ("filepath", "image_path", "image", "path", "file", "filename", "file_name")
+CAPTION_NAMES = ("title", "caption", "text", "description")
 
 
 class FileSource:
@@ -33,14 +33,15 @@ class FileSource:
     def read(self, slot: Slot, skip: int = 0) -> Iterator[Raw | Fault]:
         """One worker's share of one pass."""
         for index in slot.share(self.size)[skip:]:
-            yield self._pair(index)
+            yield self.pair(index)
 
     def read_all(self) -> Iterator[Raw | Fault]:
         """Every pair once, in the order of the table or of the names."""
         for index in range(self.size):
-            yield self._pair(index)
+            yield self.pair(index)
 
-    def _pair(self, index: int) -> Raw | Fault:
+    def pair(self, index: int) -> Raw | Fault:
+        """Number `index` of the table, or of the names in order."""
         path, caption = self._pairs[index]
         if caption is None:
             return Fault("image without caption", self._origin, str(path))
@@ -59,8 +60,8 @@ def open_table(path: Path, image_key: str | None, caption_key: str | None) -> Fi
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
             columns = list(rows.fieldnames or [])
-            image = _column(path, columns, image_key, _IMAGE_NAMES, "image_key")
-            caption = _column(path, columns, caption_key, _CAPTION_NAMES, "caption_key")
+            image = find_column(path, columns, image_key, IMAGE_NAMES, "image_key")
+            caption = find_column(path, columns, caption_key, CAPTION_NAMES, "caption_key")
             pairs = [(path.parent / (row[image] or ""), row[caption]) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"The table {path} cannot be read: {error}.") from None
@@ -92,7 +93,15 @@ def _caption_beside(image: Path) -> str | None:
         return None
 
 
-def _column(path: Path, columns: list[str], wanted: str | None, names: tuple[str, ...], setting: str) -> str:
+def find_column(path: Path, columns: list[str], wanted: str | None, names: tuple[str, ...], setting: str) -> str:
+    """The column that is wanted, or else the first with one of the usual names.
+
+    Args:
+        setting: what names another column, such as `image_key`.
+
+    Raises:
+        DataError: there is none.
+    """
     if wanted is not None:
         if wanted in columns:
             return wanted
@@ -104,5 +113,6 @@ def _column(path: Path, columns: list[str], wanted: str | None, names: tuple[str
             return column
     raise DataError(
         f"The table {path} has no column called {', '.join(names[:-1])} or {names[-1]}; it has: "
-        f"{', '.join(columns) or 'no header'}. Name the right one with --set data.{setting}=COLUMN."
+        f"{', '.join(columns) or 'no header'}. Name the right one with --set data.{setting}=COLUMN, "
+        f"or --{setting.replace('_', '-')} COLUMN of `pgsclip data make`."
     )

@@ -1,0 +1,55 @@
+"""`pgsclip data make`: shards from what people have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def make(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="Folder of images with .txt beside, CSV/TSV, or a dataset of Hugging Face."
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the shards.")],
+    side: Annotated[
+        int | None, typer.Option(min=1, help="Scale larger images until the shorter side has so many pixels.")
+    ] = None,
+    quality: Annotated[int, typer.Option(min=1, max=95, help="Of the JPEGs that are written.")] = 90,
+    per_shard: Annotated[int, typer.Option(min=1, help="Pairs a shard is made from.")] = 1000,
+    held_out: Annotated[int, typer.Option(min=0, help="Pairs for val-*.tar, which training evaluates on.")] = 0,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Deal the pairs out in a random order.")] = False,
+    image_key: Annotated[str | None, typer.Option(help="Column of the images; found by its name if not given.")] = None,
+    caption_key: Annotated[str | None, typer.Option(help="Column of the captions; found likewise.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Shards made at once; one a core if not given.")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the counts there.")] = None,
+) -> None:
+    """Make WebDataset shards; what cannot be decoded is left out and counted. The same command goes on after a stop.
+
+    **Examples**
+
+    `pgsclip data make photos/ shards --side 256 --held-out 500 --shuffle`
+
+    `pgsclip data make pairs.csv shards` — a column `filepath` and a column `title`, or name others
+    """
+    from pgsclip.cli.figures import write_figures
+    from pgsclip.cli.waiting import late_bar
+    from pgsclip.config.schema import DataConfig
+    from pgsclip.data.make import causes, make_shards
+    from pgsclip.data.packing import Making
+
+    how = Making(side, quality, per_shard, held_out, shuffle)
+    columns = DataConfig(image_key=image_key, caption_key=caption_key)
+    with late_bar("making shards") as progress:
+        made = make_shards(source, out, how, config=columns, jobs=jobs, progress=progress)
+    before = f", {made.kept:,} of them made before" if made.kept else ""
+    typer.echo(f"{made.pairs:,} pairs in {made.shards:,} shard{'s' * (made.shards != 1)}{before}")
+    if made.refused:
+        typer.echo(f"left out: {causes(made)}")
+    typer.echo(f"train with: pgsclip train --data {out}")
+    if json is not None:
+        write_figures(json, {"pairs": made.pairs, "shards": made.shards, "refused": dict(made.refused)})
