@@ -72,7 +72,7 @@ def viz_mask(
     from pgsclip.viz.sheet import compose, enlarged
 
     _check(images, out, explain=explain, seeds=seeds, over_progress=over_progress)
-    columns = _columns(masker, ratio)
+    columns = columns_of(masker, ratio)
     pictures = _pictures(images, image_size, patch_size, checkpoint, model, columns)
     if over_progress and checkpoint is None:
         typer.echo("without --checkpoint raw pixels stand in for embeddings, so masks hardly change", err=True)
@@ -144,7 +144,12 @@ def _pictures(
     return [embedder(open_picture(path, embedder.image_size, embedder.patch_size, square=True)) for path in paths]
 
 
-def _columns(maskers: list[str] | None, ratios: list[str] | None) -> list[Column]:
+def columns_of(maskers: list[str] | None, ratios: list[str] | None) -> list[Column]:
+    """The columns that `--masker` and `--ratio` ask for; the usual ones where neither is given.
+
+    Raises:
+        ConfigError: they do not pair up, or a ratio is none.
+    """
     from pgsclip.config.ratio import Ratio
     from pgsclip.errors import ConfigError
     from pgsclip.masking.handle import parsed_masker

@@ -17,14 +17,13 @@ from pgsclip.config.schema import DataConfig
 from pgsclip.data.alike import LENGTH, Fingerprints, counterparts, fingerprint, groups
 from pgsclip.data.batch import Fault
 from pgsclip.data.census import Census, CountTokens, open_clip_tokens, take_census
-from pgsclip.data.decoding import decoded
+from pgsclip.data.decoding import decoded_rgb
 from pgsclip.data.evaluated import digest, evaluation_images
 from pgsclip.data.generated import GeneratedSource
 from pgsclip.data.loading import loader_workers
 from pgsclip.data.shards import open_bytes, read_shard
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import open_source, shard_urls
-from pgsclip.data.upright import upright_rgb
 from pgsclip.data.watch import calm_worker
 from pgsclip.errors import DataError
 
@@ -171,14 +170,14 @@ def _overlaps(root: Path, names: list[str], digests: dict[bytes, str], prints: F
         overlap = found.setdefault(image.set, Overlap())
         overlap.images += 1
         raw = Raw(image.set, image.place, "", partial(open_bytes, image.content))
-        mark = decoded(raw, lambda open_picture: fingerprint(upright_rgb(open_picture())))
-        if isinstance(mark, Fault):
+        picture = decoded_rgb(raw)
+        if isinstance(picture, Fault):
             overlap.unreadable += 1
             continue
-        places.append((image, digest(image.content)))
-        marks.append(mark)
+        places.append((image._replace(content=b""), digest(image.content)))
+        marks.append(fingerprint(picture))
     near = counterparts(np.stack(marks) if marks else np.zeros((0, LENGTH), np.uint8), prints)
-    for (image, content), numbers in zip([(image._replace(content=b""), d) for image, d in places], near, strict=True):
+    for (image, content), numbers in zip(places, near, strict=True):
         trained = tuple(names[number] for number in numbers.tolist())
         if trained:
             found[image.set].seen.append(Seen(image.place, trained, content in digests))

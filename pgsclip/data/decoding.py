@@ -10,6 +10,7 @@ from PIL import Image
 
 from pgsclip.data.batch import Fault
 from pgsclip.data.source import Raw
+from pgsclip.data.upright import upright_rgb
 
 T = TypeVar("T")
 
@@ -31,3 +32,13 @@ def decoded(raw: Raw, use: Callable[[Callable[[], Image.Image]], T]) -> T | Faul
         return Fault("missing image", raw.shard, raw.key, str(error))
     except Exception as error:  # decoders of damaged files raise anything
         return Fault("corrupt image", raw.shard, raw.key, f"{type(error).__name__}: {error}")
+
+
+def decoded_rgb(raw: Raw) -> Image.Image | Fault:
+    """The whole picture, upright."""
+
+    def look(open_picture: Callable[[], Image.Image]) -> Image.Image:
+        with open_picture() as picture:
+            return upright_rgb(picture)
+
+    return decoded(raw, look)
