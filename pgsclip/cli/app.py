@@ -13,8 +13,10 @@ import typer
 from pgsclip import __version__
 from pgsclip.cli.arguments import refuse_swallowed_options, spell_out_resume
 from pgsclip.cli.bench import bench
+from pgsclip.cli.config import config
 from pgsclip.cli.data import data
 from pgsclip.cli.evaluate import evaluation
+from pgsclip.cli.init import init
 from pgsclip.cli.listings import maskers, recipes
 from pgsclip.cli.plugins import plugins
 from pgsclip.cli.report import compare, report
@@ -30,11 +32,13 @@ app = typer.Typer(
     name="pgsclip",
     help="Train CLIP models on the patches that matter, and see what each masker keeps.",
     no_args_is_help=True,
+    add_completion=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train)
+app.command("init")(init)
 app.command("status")(status)
 app.command("viz-mask")(viz_mask)
 app.command("report")(report)
@@ -42,6 +46,7 @@ app.command("compare")(compare)
 app.command("maskers")(maskers)
 app.add_typer(plugins, name="plugins")
 app.add_typer(recipes, name="recipes")
+app.add_typer(config, name="config")
 app.add_typer(evaluation, name="eval")
 app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")

@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from pgsclip.cli.completion import masker_names
+
 
 def preview(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="Shards, a table or a folder, as for `train --data`.")],
     out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("preview.png"),
     masker: Annotated[
-        list[str] | None, typer.Option(help="Also what this masker keeps; repeatable, as for `viz-mask`.")
+        list[str] | None,
+        typer.Option(help="Also what this masker keeps; repeatable, as for `viz-mask`.", autocompletion=masker_names),
     ] = None,
     ratio: Annotated[
         list[str] | None,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pgsclip import plugins
-from pgsclip.config.recipes import load_recipe, recipe_header, recipe_names
-from pgsclip.errors import PgsclipError
+from pgsclip.cli.completion import recipe_files
+from pgsclip.config.files import write_atomically
+from pgsclip.config.recipes import load_recipe, recipe_header, recipe_names, recipe_text
+from pgsclip.errors import ConfigError, PgsclipError
 
 if TYPE_CHECKING:  # pydantic's model class would be fine, but the maskers behind it import torch
     from pydantic import BaseModel
@@ -39,13 +42,32 @@ def _list(context: Context) -> None:
 
 
 @recipes.command("show")
-def show(name: Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.")]) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.", autocompletion=recipe_files)],
+) -> None:
     """A recipe's header and everything that it sets, with its parents merged in."""
     import yaml
 
     recipe = load_recipe(name)
     typer.echo("\n".join(f"# {line}" for line in recipe_header(name)))
     typer.echo(yaml.safe_dump(recipe.settings, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@recipes.command("copy")
+def copy(
+    name: Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.", autocompletion=recipe_files)],
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The copy; NAME.yaml if not given.")] = None,
+) -> None:
+    """Copy a recipe as it is written, comments and all, to change it; `train --recipe FILE` takes the copy."""
+    text = recipe_text(name)
+    copied = file or Path(f"{Path(name).name.removesuffix('.yaml')}.yaml")
+    if copied.exists():
+        raise ConfigError(f"{copied} exists and is not overwritten; give another FILE.")
+    try:
+        write_atomically(copied, text)
+    except OSError as error:
+        raise ConfigError(f"The recipe cannot be written to {copied}: {error.strerror}. Give another FILE.") from None
+    typer.echo(f"{copied}  (change it, then `pgsclip config check {copied}`)")
 
 
 def _describe(name: str, owner: plugins.Plugin, *, twice: bool) -> list[str]:

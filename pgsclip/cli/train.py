@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pgsclip.cli.completion import masker_names, recipe_files
+
 if TYPE_CHECKING:  # both would bring torch into --help
     from pgsclip.config.schema import RunConfig
     from pgsclip.training.run import Outcome
@@ -28,12 +30,20 @@ _EPILOG = """
 
 
 def train(
-    masker: Annotated[str | None, typer.Option(help="Which patches to show: `pgsclip maskers` lists them.")] = None,
+    masker: Annotated[
+        str | None,
+        typer.Option(help="Which patches to show: `pgsclip maskers` lists them.", autocompletion=masker_names),
+    ] = None,
     ratio: Annotated[
         str | None, typer.Option(metavar="R|LO:HI", help="Share of patches to hide, or a range per image.")
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="`pgsclip recipes` lists them; `smoke` when not given.")
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="`pgsclip recipes` lists them; `smoke` when not given.",
+            autocompletion=recipe_files,
+        ),
     ] = None,
     data: Annotated[
         str | None,

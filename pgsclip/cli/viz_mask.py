@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgsclip.cli.completion import masker_names
+
 if TYPE_CHECKING:  # torch stays out of --help
     from pgsclip.viz.explain import Column
     from pgsclip.viz.pictures import Picture
@@ -23,7 +25,8 @@ def viz_mask(
     masker: Annotated[
         list[str] | None,
         typer.Option(
-            help="Repeatable; with parameters: 'pgs edges=false'. random, cluster, pgs, salient if not given."
+            help="Repeatable; with parameters: 'pgs edges=false'. random, cluster, pgs, salient if not given.",
+            autocompletion=masker_names,
         ),
     ] = None,
     ratio: Annotated[

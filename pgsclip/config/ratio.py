@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 ALLOWED = "a share in [0, 1) such as 0.5, or a range LO:HI such as 0.3:0.5"
@@ -52,3 +52,9 @@ class Ratio(NamedTuple):
                 lambda ratio: str(ratio) if ratio.is_range else ratio.low
             ),
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        share = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
+        text = {"type": "string", "pattern": r"^[0-9.]+(:[0-9.]+)?$"}
+        return {"anyOf": [share, text, {"type": "array", "items": share, "minItems": 1, "maxItems": 2}]}

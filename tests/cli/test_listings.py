@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pgsclip.config.recipes import recipe_names
-from pgsclip.config.resolve import check
+from pgsclip.config.recipes import recipe_names, recipe_text
+from pgsclip.config.resolve import check, resolve
 
 
 def install(folder: Path, distribution: str, point: str) -> None:
@@ -95,3 +95,16 @@ def test_maskers_of_captions_have_a_list_of_their_own(cli: Callable[..., Any]) -
     assert "    Keeps rare words more often than common ones (CLIPF)." in said.out
     assert "    --set text.masker=frequency --set text.tokens=N" in said.out
     assert "    --set text.params.threshold=1e-06  Frequency up to which" in said.out
+
+
+def test_a_copied_recipe_is_the_same_recipe_and_overwrites_nothing(cli: Callable[..., Any], tmp_path: Path) -> None:
+    said = cli("recipes", "copy", "cc12m-vit-b16-pgs-0.5")
+    assert said.code == 0
+    assert "pgsclip config check cc12m-vit-b16-pgs-0.5.yaml" in said.out
+    assert (tmp_path / "cc12m-vit-b16-pgs-0.5.yaml").read_text() == recipe_text("cc12m-vit-b16-pgs-0.5")
+    copied, shipped = (resolve(name, {}) for name in ("cc12m-vit-b16-pgs-0.5.yaml", "cc12m-vit-b16-pgs-0.5"))
+    assert copied.model_copy(update={"recipe": None}) == shipped.model_copy(update={"recipe": None})
+    said = cli("recipes", "copy", "smoke", "cc12m-vit-b16-pgs-0.5.yaml")
+    assert said.code == 2
+    assert "exists and is not overwritten" in said.err
+    assert "cannot be written to no/where.yaml: No such file" in cli("recipes", "copy", "smoke", "no/where.yaml").err

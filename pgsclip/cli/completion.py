@@ -1,0 +1,22 @@
+"""What the shell offers behind an option; nothing here imports more than the names' own metadata."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def masker_names(incomplete: str) -> list[str]:
+    """Installed maskers."""
+    from pgsclip import plugins
+
+    return [name for name in plugins.available(plugins.MASKERS) if name.startswith(incomplete)]
+
+
+def recipe_files(incomplete: str) -> list[str]:
+    """Shipped recipes, and YAML files that can be reached from what was typed."""
+    from pgsclip.config.recipes import recipe_names
+
+    start = Path(incomplete)
+    folder = start if incomplete.endswith("/") else start.parent
+    found = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
+    return [name for name in (*recipe_names(), *map(str, found)) if name.startswith(incomplete)]

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from pgsclip.config.json_schema import recipe_schema
+from pgsclip.config.recipes import recipe_names, recipe_text
+
+
+def fields(schema: dict[str, Any], key: str) -> dict[str, Any]:
+    """The schema behind a dotted key."""
+    found = schema
+    for part in key.split("."):
+        found = found["properties"][part]
+        if "$ref" in found:
+            found = schema["$defs"][found["$ref"].rpartition("/")[2]]
+    return found
+
+
+def test_keys_have_their_help_and_unknown_ones_are_mistakes() -> None:
+    schema = recipe_schema()
+    assert fields(schema, "data.batch_size")["description"].startswith("Pairs per optimiser step")
+    assert fields(schema, "optim.lr")["exclusiveMinimum"] == 0
+    assert fields(schema, "engine.name")["enum"] == ["auto", "torch", "deepspeed"]
+    assert schema["additionalProperties"] is False
+    assert all(one.get("additionalProperties", "anyOf" in one) in (False, True) for one in schema["$defs"].values())
+    assert "extends" in schema["properties"]
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_is_valid(name: str) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator(recipe_schema()).validate(yaml.safe_load(recipe_text(name)))
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("masker: {name: pgs, ratio: '0.3:0.5'}", True),
+        ("masker: {name: pgs, ratio: 1.5}", False),
+        ("log: {loggers: [tensorboard, {name: wandb, params: {project: x}}]}", True),
+        ("optim: {learning_rate: 1}", False),
+        ("data: {batch_size: many}", False),
+        ("phases: [{steps: 3}]", False),
+    ],
+)
+def test_an_editor_sees_what_is_right(text: str, valid: bool) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    assert jsonschema.Draft202012Validator(recipe_schema()).is_valid(yaml.safe_load(text)) == valid
