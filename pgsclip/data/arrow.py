@@ -5,7 +5,6 @@ Read with `datasets`, which is asked for only here and never reaches for the net
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ def is_arrow(path: Path) -> bool:
 class ArrowPairs:
     """Rows as pairs, each reached by its number."""
 
-    def __init__(self, origin: str, rows: Sequence[Any], image: str, caption: str) -> None:
+    def __init__(self, origin: str, rows: Any, image: str, caption: str) -> None:
         self._origin = origin
         self._rows = rows
         self._image = image
