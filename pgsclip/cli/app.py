@@ -23,6 +23,7 @@ from pgsclip.cli.report import compare, report
 from pgsclip.cli.status import status
 from pgsclip.cli.train import train
 from pgsclip.cli.viz_mask import viz_mask
+from pgsclip.cli.watch import watch
 from pgsclip.errors import PgsclipError, UnfinishedError
 
 _INTERRUPTED = 130
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command("train")(train)
 app.command("init")(init)
 app.command("status")(status)
+app.command("watch")(watch)
 app.command("viz-mask")(viz_mask)
 app.command("report")(report)
 app.command("compare")(compare)

@@ -43,6 +43,19 @@ class RunState(NamedTuple):
         """As `pgsclip train` itself leaves: 0 finished, 75 stopped early, 2 anything else."""
         return {FINISHED: 0, STOPPED: UnfinishedError.exit_code}.get(self.state, PgsclipError.exit_code)
 
+    @property
+    def gone(self) -> bool:
+        """Whether it was running here, and its process is not there any more; of another host nothing is known."""
+        if self.state != RUNNING or self.host != socket.gethostname():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:  # somebody else's
+            return False
+        return False
+
     def sentence(self) -> str:
         """For a person."""
         if self.state == RUNNING:

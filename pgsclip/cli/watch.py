@@ -1,0 +1,25 @@
+"""`pgsclip watch`: a run's curves in the terminal, from anywhere that sees its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def watch(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")],
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+) -> None:
+    """Show loss, results, speed and time left of a run until it ends; ends with the code of `pgsclip status`.
+
+    Without a terminal it prints a line for each row that the run writes.
+    """
+    from rich.console import Console
+
+    from pgsclip.errors import PgsclipError
+    from pgsclip.training.watching import watch as watch_run
+
+    state = watch_run(run, Console(), every)
+    raise typer.Exit(PgsclipError.exit_code if state.gone else state.exit_code)
