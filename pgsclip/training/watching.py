@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
@@ -22,7 +22,8 @@ from pgsclip.training.display import clock, render
 from pgsclip.training.phases import plan_phases
 from pgsclip.training.run_state import RUNNING, RunState, read_state
 
-_CURVE_LINES = 6
+_MOST_LINES, _FEWEST_LINES = 8, 2
+"""Of a curve."""
 _MOST_CURVES = 4
 
 
@@ -55,11 +56,11 @@ def watch(run: Path, console: Console, every: float, sleep: Callable[[float], No
     look = look_at(run)
     if not console.is_terminal:
         return _lines(run, look, console, every, sleep)
-    with Live(screen_of(look, console.width), console=console, auto_refresh=False) as live:
+    with Live(screen_of(look, console.size), console=console, auto_refresh=False) as live:
         while not look.ended:
             sleep(every)
             look = look_at(run)
-            live.update(screen_of(look, console.width), refresh=True)
+            live.update(screen_of(look, console.size), refresh=True)
     return look.state
 
 
@@ -74,12 +75,15 @@ def look_at(run: Path) -> Look:
     return Look(run.resolve().name, state, rows, _total(run, rows))
 
 
-def screen_of(look: Look, width: int) -> RenderableType:
-    """Everything for a terminal of so many characters."""
-    curves = [
-        _curve(title, [(float(row["step"]), float(row[key])) for row in look.rows if _is_number(row.get(key))], width)
+def screen_of(look: Look, size: ConsoleDimensions) -> RenderableType:
+    """Everything that fits a terminal of so many characters and lines."""
+    points = {
+        title: [(float(row["step"]), float(row[key])) for row in look.rows if _is_number(row.get(key))]
         for title, key in _worth_seeing(look.rows)
-    ]
+    }
+    lines = (size.height - 4) // max(1, len(points)) - 2  # a frame takes two, the status up to three
+    lines = min(_MOST_LINES, max(_FEWEST_LINES, lines))
+    curves = [_curve(title, one, size.width, lines) for title, one in points.items()]
     status = f"{look.name}: {_said(look)}"
     return Group(*curves, Text(_line(look) or "no row is written yet"), Text(status))
 
@@ -94,10 +98,12 @@ def _worth_seeing(rows: list[Row]) -> list[tuple[str, str]]:
     return [(title, key) for title, key in wanted if key in keys]
 
 
-def _curve(title: str, points: list[tuple[float, float]], width: int) -> Panel:
+def _curve(title: str, points: list[tuple[float, float]], width: int, height: int) -> RenderableType:
     values = [y for _, y in points if math.isfinite(y)]
-    lines = braille(points, max(10, width - 4), _CURVE_LINES)
-    span = f"{min(values):.4g} to {max(values):.4g}, now {points[-1][1]:.4g}" if values else "nothing finite yet"
+    if len(values) < 2:
+        return Text(f"  {title}  {points[-1][1]:.4g}")
+    span = f"{min(values):.4g} to {max(values):.4g}, now {points[-1][1]:.4g}"
+    lines = braille(points, max(10, width - 4), height)
     return Panel(Text("\n".join(lines)), title=f"{title}  {span}", title_align="left")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from pgsclip.config.resolve import check, to_yaml
 from pgsclip.errors import RunError
@@ -92,20 +92,22 @@ def test_rows_that_are_taken_back_are_told_again(run: Run) -> None:
 
 def test_a_terminal_gets_curves(run: Run) -> None:
     run.log(row(10, 4.0))
-    said, _ = shown(run, lambda: run.say("finished", "done."), terminal=True)
-    assert "loss  4 to 4, now 4" in said
-    assert "acc1  0.25 to 0.25" in said
-    assert "samples/s  5 to 5" in said
+    said, _ = shown(run, lambda: run.log(row(20, 3.0)), lambda: run.say("finished", "done."), terminal=True)
+    assert "  loss  4\n" in said, "one point is no curve"
+    assert "loss  3 to 4, now 3" in said
+    assert "acc1  0.25 to 0.25, now 0.25" in said
+    assert "samples/s  5 to 5, now 5" in said
     assert "mine: finished at now: done." in said
 
 
 def test_results_take_the_place_of_the_accuracy_in_a_batch(run: Run) -> None:
-    run.log(row(10, 4.0), row(20, float("nan")), {"step": 20, "eval/pairs/image_retrieval_recall@5": 0.5})
+    run.log(row(5, 3.0), row(10, 4.0), row(20, float("nan")), {"step": 20, "eval/pairs/image_retrieval_recall@5": 0.5})
     screen = io.StringIO()
-    Console(file=screen, width=80).print(screen_of(look_at(run.path), 80))
-    assert "pairs/image_retrieval_recall@5  0.5 to 0.5, now 0.5" in screen.getvalue()
+    Console(file=screen, width=80).print(screen_of(look_at(run.path), ConsoleDimensions(80, 24)))
+    assert len(screen.getvalue().splitlines()) <= 24
+    assert "pairs/image_retrieval_recall@5  0.5\n" in screen.getvalue()
     assert "acc1 " not in screen.getvalue().replace("acc@1", "")
-    assert "loss  4 to 4, now nan" in screen.getvalue()
+    assert "loss  3 to 4, now nan" in screen.getvalue()
 
 
 def test_the_length_is_known_from_epochs_too_and_nothing_is_invented(tmp_path: Path) -> None:
