@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pgsclip.cli.data_check import check
-from pgsclip.cli.data_make import make
+from pgsclip.cli.data_make import clipart, make
 from pgsclip.cli.data_preview import preview
 
 data = typer.Typer(help="What lies on disk.", no_args_is_help=True)
@@ -17,6 +17,7 @@ data = typer.Typer(help="What lies on disk.", no_args_is_help=True)
 data.command("check")(check)
 data.command("make")(make)
 data.command("preview")(preview)
+data.command("clipart")(clipart)
 
 
 @data.command("index")

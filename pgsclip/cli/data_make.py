@@ -19,6 +19,9 @@ def make(
     side: Annotated[
         int | None, typer.Option(min=1, help="Scale larger images until the shorter side has so many pixels.")
     ] = None,
+    pad: Annotated[
+        bool, typer.Option("--pad", help="Lay each image whole on a white square; --side is the longest then.")
+    ] = False,
     quality: Annotated[int, typer.Option(min=1, max=95, help="Of the JPEGs that are written.")] = 90,
     per_shard: Annotated[int, typer.Option(min=1, help="Pairs a shard is made from.")] = 1000,
     held_out: Annotated[int, typer.Option(min=0, help="Pairs for val-*.tar, which training evaluates on.")] = 0,
@@ -42,7 +45,7 @@ def make(
     from pgsclip.data.make import causes, make_shards
     from pgsclip.data.packing import Making
 
-    how = Making(side, quality, per_shard, held_out, shuffle)
+    how = Making(side, pad, quality, per_shard, held_out, shuffle)
     columns = DataConfig(image_key=image_key, caption_key=caption_key)
     with late_bar("making shards") as progress:
         made = make_shards(source, out, how, config=columns, jobs=jobs, progress=progress)
@@ -53,3 +56,31 @@ def make(
     typer.echo(f"train with: pgsclip train --data {out}")
     if json is not None:
         write_figures(json, {"pairs": made.pairs, "shards": made.shards, "refused": dict(made.refused)})
+
+
+def clipart(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the shards.")],
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[SOURCE]...", help="openclipart-png and -svg: .deb files or unpacked folders."),
+    ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--download", help="Get both packages with apt-get download, 156 MB, into OUT.")
+    ] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Shards made at once; one a core if not given.")] = None,
+) -> None:
+    """Make the Open Clip Art set, public domain, from Debian's packages: drawings of 128 pixels with their titles.
+
+    docs/tutorial-clipart.md goes on from there.
+    """
+    from pgsclip.cli.waiting import late_bar
+    from pgsclip.data.clipart import download, make_clipart
+    from pgsclip.data.make import causes
+
+    packages = download(out / "packages") if fetch else list(sources or [])
+    with late_bar("making shards") as progress:
+        made = make_clipart(out, packages, jobs=jobs, progress=progress)
+    typer.echo(f"{made.pairs:,} pairs in {made.shards:,} shards")
+    if made.refused:
+        typer.echo(f"left out: {causes(made)}")
+    typer.echo(f"train with: pgsclip train --recipe clipart --data {out}")

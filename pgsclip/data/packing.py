@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol, runtime_checkable
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pgsclip.data.batch import Fault
 from pgsclip.data.decoding import decoded
@@ -25,7 +25,9 @@ class Making:
     """How shards are made."""
 
     side: int | None = None
-    """Larger images are scaled until their shorter side has so many pixels; none are when None."""
+    """Larger images are scaled until their shorter side (with `pad`, the longer) has so many pixels; none when None."""
+    pad: bool = False
+    """Lay every image whole on a white square of that side; nothing is then lost to a square crop."""
     quality: int = 90
     """Of the JPEGs that are written; images that need no change stay as they are."""
     per_shard: int = 1000
@@ -75,17 +77,25 @@ def _encoded(open_picture: Callable[[], Image.Image], how: Making) -> tuple[str,
     """Ending and content of the file that goes into the tar."""
     with open_picture() as picture:
         kind = _KEPT_AS_THEY_ARE.get(picture.format or "")
-        shorter = min(upright_size(picture))
+        length = (max if how.pad else min)(upright_size(picture))
+        see_through = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
         file: IO[bytes] = picture.fp  # type: ignore[attr-defined]  # not typed, but documented
         file.seek(0)
         content = file.read()
     with open_picture() as picture:
-        image = upright_rgb(picture)  # also what stays as it is must be whole
-    if kind and (how.side is None or shorter <= how.side):
+        image = upright_rgb(_on_white(picture) if see_through else picture)  # also what stays must be whole
+    if kind and not see_through and not how.pad and (how.side is None or length <= how.side):
         return kind, content
-    if how.side is not None and shorter > how.side:
-        size = [max(how.side, round(length * how.side / shorter)) for length in image.size]
+    if how.side is not None and length > how.side:
+        size = [max(1, round(one * how.side / length)) for one in image.size]
         image = image.resize(size, Image.Resampling.LANCZOS)
+    if how.pad:
+        image = ImageOps.pad(image, (max(image.size),) * 2, color="white")
     written = io.BytesIO()
     image.save(written, "JPEG", quality=how.quality)
     return "jpg", written.getvalue()
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """Drawings are often see-through, and what shows through in a decoder is black."""
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))

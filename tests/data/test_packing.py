@@ -78,3 +78,26 @@ def test_what_cannot_be_used_is_counted_by_cause_with_an_example(tmp_path: Path,
 def test_a_shard_without_a_pair_is_not_written(tmp_path: Path) -> None:
     assert make_shard(Listed(b"?"), tmp_path / "a.tar", [0], Making())["pairs"] == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_shows_through_is_white(tmp_path: Path, mode: str) -> None:
+    image = Image.new("RGBA", (20, 10), (0, 0, 0, 0))
+    content = io.BytesIO()
+    if mode == "P":
+        image.convert("P").save(content, "png", transparency=image.convert("P").getpixel((0, 0)))
+    else:
+        image.convert(mode).save(content, "png")
+    make_shard(Listed(content.getvalue()), tmp_path / "a.tar", [0], Making())
+    made = Image.open(io.BytesIO(members(tmp_path / "a.tar")["000000000.jpg"]))
+    assert (made.size, made.getpixel((5, 5))) == ((20, 10), (255, 255, 255))
+
+
+def test_padding_keeps_the_whole_image_on_a_white_square(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (80, 40), "black").save(content, "png")
+    make_shard(Listed(content.getvalue()), tmp_path / "a.tar", [0], Making(side=20, pad=True))
+    made = Image.open(io.BytesIO(members(tmp_path / "a.tar")["000000000.jpg"])).convert("L")
+    assert made.size == (20, 20)
+    assert made.getpixel((10, 1)) > 250  # type: ignore[operator]
+    assert made.getpixel((10, 10)) < 5  # type: ignore[operator]
