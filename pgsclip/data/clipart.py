@@ -130,11 +130,14 @@ def _files(source: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:*") as tar:
             for member in tar:
-                name = member.name.removeprefix("./")
+                member_name = member.name.removeprefix("./")
                 content = tar.extractfile(member) if member.isreg() else None
-                inside = name.startswith((f"{_ROOT}png/", f"{_ROOT}svg/")) and ".." not in PurePosixPath(name).parts
+                inside = (
+                    member_name.startswith((f"{_ROOT}png/", f"{_ROOT}svg/"))
+                    and ".." not in PurePosixPath(member_name).parts
+                )
                 if content is not None and inside:
-                    yield name.removeprefix(_ROOT), content.read()
+                    yield member_name.removeprefix(_ROOT), content.read()
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DataError(
             f"The package {source} cannot be unpacked: {error}. Unpack it yourself and give the folder."

@@ -45,4 +45,4 @@ class TrackioLogger:
 
     def close(self) -> None:
         with redirect_stdout(io.StringIO()):
-            self._run.finish()
+            trackio.finish()  # not the run's own: trackio would finish it once more at exit, and say so
