@@ -110,12 +110,11 @@ def _curve(title: str, points: list[tuple[float, float]], width: int, height: in
 def _lines(run: Path, look: Look, console: Console, every: float, sleep: Callable[[float], None]) -> RunState:
     told = 0
     while True:
-        told = min(told, len(look.rows))  # a resumed run takes back the rows that it does again
         for number in range(told, len(look.rows)):
             line = _line(look._replace(rows=look.rows[: number + 1]), newest=True)
             if line:
                 console.print(line, highlight=False, markup=False, soft_wrap=True)
-        told = len(look.rows)
+        told = len(look.rows)  # also when there are fewer: a resumed run takes back the rows that it does again
         if look.ended:
             console.print(f"{look.name}: {_said(look)}", highlight=False, markup=False, soft_wrap=True)
             return look.state

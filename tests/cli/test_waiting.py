@@ -8,13 +8,14 @@ import rich.console
 
 from pgsclip.cli import waiting
 
+REAL = rich.console.Console
+
 
 def shown(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, patience: float) -> str:
     screen = io.StringIO()
-    real = rich.console.Console
 
     def console(**how: Any) -> rich.console.Console:
-        return real(file=screen, force_terminal=terminal, width=80)
+        return REAL(file=screen, force_terminal=terminal, width=80)
 
     monkeypatch.setattr(rich.console, "Console", console)
     monkeypatch.setattr(waiting, "_PATIENCE", patience)

@@ -78,6 +78,7 @@ def test_counterparts_are_direct_and_only_from_the_other_side() -> None:
     among = np.zeros((4, LENGTH), np.uint8)
     among[:, 8] = [0, LEVELS, 2 * LEVELS, 0]
     assert [numbers.tolist() for numbers in counterparts(mine, among)] == [[0, 1, 3], [0, 1, 3], []]
+    assert [numbers.tolist() for numbers in counterparts(among, mine)] == [[0, 1], [0, 1], [], [0, 1]]
     assert [n.tolist() for n in counterparts(mine, among[:0])] == [[], [], []]
 
 

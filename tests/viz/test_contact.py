@@ -13,6 +13,7 @@ from pgsclip.errors import DataError
 from pgsclip.masking.handle import parsed_masker
 from pgsclip.viz.contact import SIDE, contact_sheet
 from pgsclip.viz.explain import Column
+from pgsclip.viz.sheet import HIDDEN
 
 
 @pytest.fixture
@@ -45,6 +46,8 @@ def test_pairs_stand_with_captions_and_masks_in_rows(spec: str) -> None:
         assert panel.note.startswith(f"number {panel.title} x")
         assert panel.note.endswith(" …")
         assert np.asarray(panel.image)[5, 5].tolist() == [50 * int(panel.title), 0, 0]
+    hidden = [(np.asarray(panel.image) == HIDDEN).all(-1).tobytes() for panel in panels[1::2]]
+    assert len(set(hidden)) == 5, "each picture has a mask of its own"
     assert {(panel.title, panel.note) for panel in panels[1::2]} == {("random 0.25", "kept 75%")}
 
 
