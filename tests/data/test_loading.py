@@ -235,7 +235,7 @@ def test_lengths_are_right_for_open_clips_tokenizer_and_captions_of_any_length(t
     pairs: list[tuple[Path, str | None]] = [(Path(str(n)), caption) for n, caption in enumerate(captions)]
 
     class Pictures(FileSource):
-        def _pair(self, index: int) -> Raw:
+        def pair(self, index: int) -> Raw:
             return Raw("", str(index), captions[index], lambda: Image.new("RGB", (8, 8)))
 
     there = Stream(Pictures("", pairs, ""), lambda picture, _: to_tensor(picture), tokenizer, 0, 1, 0)
