@@ -29,7 +29,8 @@ finally:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["train", "--help"], ["eval", "all", "--help"], ["recipes"], ["config", "schema"], ["--version"]]
+    "arguments",
+    [["--help"], ["train", "--help"], ["eval", "all", "--help"], ["recipes"], ["config", "schema"], ["--version"]],
 )
 def test_help_and_lists_import_nothing_heavy(process: Process, arguments: list[str]) -> None:
     done = process("-c", _HEAVY.format(arguments=arguments))
