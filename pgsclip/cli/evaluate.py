@@ -126,7 +126,7 @@ def _run(asked: _Asked) -> None:
 def _checked(asked: _Asked) -> _Asked:
     """The same with the folder of results, and with the demo's sets where they are wanted."""
     from pgsclip.errors import ConfigError
-    from pgsclip.evaluation.subject import find_source
+    from pgsclip.models.source import find_source
 
     if asked.checkpoint is None and not asked.demo:
         raise ConfigError(
