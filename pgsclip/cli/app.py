@@ -15,6 +15,7 @@ from pgsclip.cli.arguments import refuse_swallowed_options, spell_out_resume
 from pgsclip.cli.bench import bench
 from pgsclip.cli.data import data
 from pgsclip.cli.evaluate import evaluation
+from pgsclip.cli.export import export, push
 from pgsclip.cli.listings import maskers, recipes
 from pgsclip.cli.plugins import plugins
 from pgsclip.cli.report import compare, report
@@ -39,6 +40,8 @@ app.command("status")(status)
 app.command("viz-mask")(viz_mask)
 app.command("report")(report)
 app.command("compare")(compare)
+app.command("export")(export)
+app.command("push")(push)
 app.command("maskers")(maskers)
 app.add_typer(plugins, name="plugins")
 app.add_typer(recipes, name="recipes")

@@ -138,7 +138,8 @@ def _create(config: ModelConfig, name: str, pretrained: str | None, options: dic
         if pretrained not in known:
             raise ModelError(
                 f"There are no pretrained weights {pretrained!r} for {config.name}.{did_you_mean(pretrained, known)} "
-                f"Tags: {', '.join(known) or 'none'}; or give the path of a .safetensors or .pt file, a run or an exported model."
+                f"Tags: {', '.join(known) or 'none'}; or give the path of a .safetensors or .pt file, a run "
+                f"or an exported model."
             )
     level = logging.root.level
     try:

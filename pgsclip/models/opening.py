@@ -12,7 +12,7 @@ from typing import Any
 
 import open_clip
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
 from pgsclip.models.build import Tokenizer, load_tokenizer
@@ -59,7 +59,10 @@ def open_untrained(architecture: str) -> Opened:
 
 def _opened(source: Source, model: nn.Module, name: str) -> Opened:
     config: dict[str, Any] = deepcopy(open_clip.get_model_config(name))
-    preprocess: dict[str, Any] = dict(open_clip.get_model_preprocess_cfg(model))
+    preprocess = {
+        key: tuple(value) if isinstance(value, list) else value  # what was read from a file, as what was not
+        for key, value in open_clip.get_model_preprocess_cfg(model).items()
+    }
     if source.image_size is not None:
         config["vision_cfg"]["image_size"] = source.image_size
     if getattr(model, "logit_bias", None) is not None:
@@ -106,14 +109,16 @@ def _create(source: Source, name: str, **options: Any) -> Any:
 
 def _refuse_nonfinite(model: nn.Module, given: str) -> None:
     """NaN compares with nothing, so that every metric would come out as some number all the same."""
-    names = [
-        name for name, tensor in model.state_dict().items() if tensor.is_floating_point() and not tensor.isfinite().all()
-    ]
+    names = [name for name, tensor in model.state_dict().items() if not _finite(tensor)]
     if names:
         raise ModelError(
             f"The weights of {given} are not finite: NaN or infinite in {len(names)} of its tensors, such as "
             f"{names[0]}. A training that diverged leaves such a file; take an earlier checkpoint."
         )
+
+
+def _finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from pgsclip.models.transformers_config import from_config, from_preprocessor
 
 LOCAL = "local-dir:"
 """How open_clip calls a model that a folder describes."""
+HUB = "hf-hub:"
+"""How open_clip calls a model of the hub."""
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 CONFIG = "config.json"
 """Of transformers, and of our own plain form."""

@@ -24,8 +24,8 @@ _ADVICE = "Set model.name to the architecture that they were trained with."
 def load_weights(model: nn.Module, path: Path, advice: str = _ADVICE) -> None:
     """Load a .safetensors file, or a .pt written by open_clip, into a model of the same architecture.
 
-    The names of DDP and torch.compile are stripped, those of transformers.CLIPModel become open_clip's, and position embeddings of another size are resized, as open_clip
-    does it.
+    The names of DDP and torch.compile are stripped, those of transformers.CLIPModel become open_clip's, and position
+    embeddings of another size are resized, as open_clip does it.
 
     Args:
         advice: what to do about weights of another architecture.

@@ -30,8 +30,9 @@ def test_a_folder_that_describes_no_model_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ModelError, match=r"neither a run folder .* nor a model folder .*no config\.json of a CLIP"):
         find_source(str(tmp_path))
-    with pytest.raises(ModelError, match=r"describes no model .*no config\.json of a CLIP"), open_clip_name(
-        f"local-dir:{tmp_path}"
+    with (
+        pytest.raises(ModelError, match=r"describes no model .*no config\.json of a CLIP"),
+        open_clip_name(f"local-dir:{tmp_path}"),
     ):
         pass
     (tmp_path / "config.json").write_text("[1]")
