@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pgsclip import __version__
 from pgsclip.config.resolve import check
 from pgsclip.config.result import Result, load_results
 from pgsclip.config.schema import RunConfig
@@ -39,7 +39,7 @@ def write_card(opened: Opened, given: str, form: Format, parity: Parity, folder:
         "## How to load it\n",
         f"```python\n{_usage(form, place)}\n```\n",
         f"`pgsclip eval all {place} --data-root DIR` evaluates it.\n" if _is_ours_to_read(form, place) else "",
-        f"Exported by pgsclip {__version__}; compared with the original on generated pictures and captions: "
+        f"Exported by pgsclip {version('pgsclip')}; compared with the original on generated pictures and captions: "
         f"{parity.sentence()}.\n",
     ]
     (folder / "README.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
@@ -75,8 +75,8 @@ def _training(opened: Opened, run: Path) -> list[str]:
         "learning rate": config.optim.lr,
         "seed": config.seed,
         "software": ", ".join(
-            f"{name} {version}"
-            for name, version in environment.get("packages", {}).items()
+            f"{name} {number}"
+            for name, number in environment.get("packages", {}).items()
             if name in ("pgsclip", "torch", "open_clip_torch")
         ),
     }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from PIL import Image
 
-from pgsclip import __version__
 from pgsclip.export.formats import write_json
 from pgsclip.export.parity import Embeddings, embed
 from pgsclip.models.opening import Opened, open_model
@@ -19,7 +19,7 @@ def write(opened: Opened, folder: Path) -> None:
     """open_clip's names and shapes, its `model_cfg` and `preprocess_cfg`."""
     save_state_dict(opened.model.state_dict(), folder / "model.safetensors")
     described = {"model_cfg": opened.model_cfg, "preprocess_cfg": dict(opened.preprocess_cfg)}
-    write_json(folder / CONFIG, {"library_name": "pgsclip", "pgsclip_version": __version__, **described})
+    write_json(folder / CONFIG, {"library_name": "pgsclip", "pgsclip_version": version("pgsclip"), **described})
     keep = getattr(opened.tokenizer, "save_pretrained", None)
     if keep is not None:
         keep(str(folder))

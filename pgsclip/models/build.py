@@ -11,18 +11,14 @@ from typing import Any
 
 import open_clip
 import torch
-from open_clip.timm_model import TimmModel
-from open_clip.transformer import VisionTransformer
-from timm.models.vision_transformer import VisionTransformer as TimmVisionTransformer
 from torch import Tensor, nn
 
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError, did_you_mean
-from pgsclip.models.native_tower import NativeTower
+from pgsclip.models.adapt import adapt
 from pgsclip.models.own_configs import register_own_models
 from pgsclip.models.source import LOCAL, find_source, open_clip_name
 from pgsclip.models.text_tower import TextTower
-from pgsclip.models.timm_tower import TimmTower
 from pgsclip.models.towers import ImageTower
 from pgsclip.models.weights import load_weights
 
@@ -97,23 +93,6 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
         vocab_size=int(model.vocab_size),
         mean=tuple(preprocess["mean"]),
         std=tuple(preprocess["std"]),
-    )
-
-
-def adapt(visual: nn.Module) -> ImageTower:
-    """The adapter for an image tower.
-
-    Raises:
-        ModelError: a tower that has no patches to hide.
-    """
-    if isinstance(visual, VisionTransformer):
-        return NativeTower(visual)
-    trunk = getattr(visual, "trunk", visual)
-    if isinstance(visual, TimmModel) and isinstance(trunk, TimmVisionTransformer):
-        return TimmTower(visual)
-    raise ModelError(
-        f"The image tower {type(trunk).__name__} cannot hide patches: only ViTs can, open_clip's own and timm's "
-        f"VisionTransformer. Take a ViT model, such as ViT-B-16."
     )
 
 
