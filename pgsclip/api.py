@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -59,9 +60,13 @@ def train(
         config = config.model_dump(mode="json")
     elif isinstance(config, Path):
         config = str(config)
-    options = {**(settings or {}), **({} if out is None else {"out": str(out)})}
+    elif config is None and "data.spec" in (settings or {}):
+        config = {}  # own data: not the smoke recipe
+    options = {} if out is None else {"out": str(out)}
+    # As `--set` has them, where None is null; as options, None would be an option that was not typed.
+    given = [f"{key}={json.dumps(value, default=str)}" for key, value in (settings or {}).items()]
     how = Resume.AUTO if resume == "auto" else Resume.ALWAYS if resume else Resume.NEVER
-    return run_training(configure(config, options, (), resume=how), Console(quiet=quiet))
+    return run_training(configure(config, options, given, resume=how), Console(quiet=quiet))
 
 
 def evaluate(
@@ -76,7 +81,7 @@ def evaluate(
     batch_size: int = 64,
     workers: int | None = None,
     device: str = "auto",
-    precision: Literal["fp32", "amp"] = "fp32",
+    precision: str = "fp32",
     say: Callable[[str], None] | None = None,
 ) -> Report:
     """Evaluate as `pgsclip eval` does, in this process. All patches are seen.
@@ -91,6 +96,7 @@ def evaluate(
         out: folder of results, in which what is there already is not computed again; nothing is written without it.
         tokenizer: of a model in memory that does not read CLIP's own vocabulary.
         device: auto, cpu, cuda or mps.
+        precision: fp32, or amp (autocast).
         say: told each result as a sentence, such as `print`.
 
     Returns:
