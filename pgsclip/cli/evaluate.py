@@ -20,7 +20,8 @@ evaluation = typer.Typer(help="Evaluate any CLIP checkpoint: ours, open_clip's, 
 Checkpoint = Annotated[
     str | None,
     typer.Argument(
-        metavar="[CHECKPOINT|RUN]", help="Run folder, checkpoint folder, MODEL:TAG, MODEL:FILE or local-dir:FOLDER."
+        metavar="[CHECKPOINT|RUN]",
+        help="Run folder, checkpoint folder, MODEL:TAG, MODEL:FILE, or the folder of an exported model.",
     ),
 ]
 Suite = Annotated[str, typer.Option(metavar="paper|FILE", help="Which sets; a file names one set a line.")]

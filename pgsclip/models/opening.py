@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ def open_untrained(architecture: str) -> Opened:
 
 
 def _opened(source: Source, model: nn.Module, name: str) -> Opened:
-    config: dict[str, Any] = deepcopy(open_clip.get_model_config(name))
+    config: dict[str, Any] = open_clip.get_model_config(name)
     preprocess = {
         key: tuple(value) if isinstance(value, list) else value  # what was read from a file, as what was not
         for key, value in open_clip.get_model_preprocess_cfg(model).items()
