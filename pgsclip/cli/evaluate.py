@@ -21,7 +21,7 @@ Checkpoint = Annotated[
     str | None,
     typer.Argument(
         metavar="[CHECKPOINT|RUN]",
-        help="Run folder, checkpoint folder, MODEL:TAG, MODEL:FILE, or the folder of an exported model.",
+        help="Run folder, checkpoint folder, MODEL:TAG, MODEL:FILE, or an exported folder.",
     ),
 ]
 Suite = Annotated[str, typer.Option(metavar="paper|FILE", help="Which sets; a file names one set a line.")]

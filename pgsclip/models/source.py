@@ -97,6 +97,9 @@ def open_clip_name(architecture: str) -> Iterator[str]:
         raise ModelError(f"{folder} describes no model (no {OPEN_CLIP_CONFIG}, no {CONFIG} of a CLIP). {_FORMS}.")
     with TemporaryDirectory() as temporary:
         (Path(temporary) / OPEN_CLIP_CONFIG).write_text(json.dumps(description), encoding="utf-8")
+        for file in folder.iterdir():  # a tokenizer of its own lies beside the model
+            if file.name != CONFIG and file.suffix not in _FILES:
+                (Path(temporary) / file.name).symlink_to(file.resolve())
         yield f"{LOCAL}{temporary}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import pytest
@@ -14,12 +15,18 @@ from pgsclip.config.result import Result, save_result
 from pgsclip.evaluation.subject import weights_hash
 from pgsclip.models.weights import save_state_dict
 
-MODEL = {
+MODEL: dict[str, Any] = {
     "embed_dim": 16,
     "quick_gelu": True,
     "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 32, "layers": 1, "head_width": 16},
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 1, "layers": 1},
 }
+
+
+@pytest.fixture
+def architecture() -> dict[str, Any]:
+    """Of that model, as open_clip has it."""
+    return MODEL
 
 
 @pytest.fixture(scope="session")

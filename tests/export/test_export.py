@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
+import open_clip
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ConfigError, ModelError, RunError
 from pgsclip.evaluation.subject import open_subject, weights_hash
 from pgsclip.export import formats, transformers_folder
+from pgsclip.export.clip_tokenizer import write_tokenizer
 from pgsclip.export.export import export
 from pgsclip.export.formats import FORMATS
 from pgsclip.export.parity import embed, probes_for
@@ -19,6 +24,7 @@ from pgsclip.models.build import build_model
 from pgsclip.models.opening import open_model
 from pgsclip.models.source import find_source
 
+CPU = torch.device("cpu")
 FILES = {
     "open_clip": {"open_clip_model.safetensors", "open_clip_config.json"},
     "transformers": {"model.safetensors", "config.json", "preprocessor_config.json"}
@@ -53,10 +59,9 @@ def test_out_and_back_in(form: str, run: Path, monkeypatch: pytest.MonkeyPatch) 
     assert weights_hash(open_model(find_source(str(again.folder))).model) == weights_hash(ours.model)
 
 
-CPU = torch.device("cpu")
-
-
 def test_to_onnx(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
     done = export(str(run), "onnx", tmp_path / "out")
     encoders = {"image_encoder.onnx", "text_encoder.onnx"}
     tokenizer = {"vocab.json", "merges.txt", "tokenizer_config.json"}
@@ -114,3 +119,21 @@ def test_the_library_s_own_preprocessing_is_compared(run: Path, monkeypatch: pyt
 def test_every_format_says_how_to_load_it(form: str) -> None:
     assert "FOLDER" in FORMATS[form].usage
     compile(FORMATS[form].usage, form, "exec")
+
+
+def test_a_tokenizer_of_its_own_goes_along(architecture: dict[str, Any], tmp_path: Path) -> None:
+    """As models of other vocabularies have it; here it is CLIP's, loaded by the name of a folder."""
+    (tmp_path / "tokenizer").mkdir()
+    write_tokenizer(open_clip.SimpleTokenizer(context_length=16), tmp_path / "tokenizer", 16)
+    text = {**architecture["text_cfg"], "hf_tokenizer_name": str(tmp_path / "tokenizer")}
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "pgsclip-other-words.json").write_text(json.dumps({**architecture, "text_cfg": text}))
+    open_clip.add_model_config(tmp_path / "models")
+    save_file(open_clip.create_model("pgsclip-other-words").state_dict(), tmp_path / "w.safetensors")
+    given = f"pgsclip-other-words:{tmp_path}/w.safetensors"
+    folders = [export(given, form, tmp_path / form).folder for form in ("open_clip", "safetensors")]
+    with pytest.raises(ModelError, match="does not read CLIP's own vocabulary"):
+        export(given, "transformers", tmp_path / "out")
+    shutil.rmtree(tmp_path / "tokenizer")
+    for folder in folders:
+        assert open_model(find_source(str(folder))).tokenizer(["a cat"])[0, :4].tolist() == [49406, 320, 2368, 49407]
