@@ -11,7 +11,8 @@ from transformers import AutoTokenizer, CLIPTokenizer
 from pgsclip.export.clip_tokenizer import write_tokenizer
 
 CAPTIONS = [
-    "a cat", "", "A Photo of TWO dogs, and 23 cats!", "it's the owners' car; they'll see", "naïve café — Žluťoučký 東京 🙂",
+    "a cat", "", "A Photo of TWO dogs, and 23 cats!", "it's the owners' car; they'll see",
+    "naïve café — Žluťoučký 東京 🙂",
     "tabs\tand\nlines   and blanks ", "supercalifragilisticexpialidocious " * 5, "x" * 300, "3.14159 #hashtag @name",
 ]  # fmt: skip
 
