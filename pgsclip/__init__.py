@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pgsclip.api import evaluate, train
+    from pgsclip.masked_tower import masked
+    from pgsclip.masking.handle import masker
+
 __version__ = "0.1.0"
-__all__ = ["__version__", "masker"]
+__all__ = ["__version__", "evaluate", "masked", "masker", "train"]
+
+_HOMES = {
+    "evaluate": "pgsclip.api",
+    "masked": "pgsclip.masked_tower",
+    "masker": "pgsclip.masking.handle",
+    "train": "pgsclip.api",
+}
 
 
 def __getattr__(name: str) -> object:
-    """`pgsclip.masker` on first use, so that `import pgsclip` does not wait for torch."""
-    if name == "masker":
-        from pgsclip.masking.handle import masker
-
-        return masker
+    """The public functions on first use, so that `import pgsclip` does not wait for torch."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'pgsclip' has no attribute {name!r}")

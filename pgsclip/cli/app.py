@@ -16,6 +16,7 @@ from pgsclip.cli.bench import bench
 from pgsclip.cli.config import config
 from pgsclip.cli.data import data
 from pgsclip.cli.evaluate import evaluation
+from pgsclip.cli.export import export, push
 from pgsclip.cli.init import init
 from pgsclip.cli.listings import maskers, recipes
 from pgsclip.cli.plugins import plugins
@@ -45,6 +46,8 @@ app.command("watch")(watch)
 app.command("viz-mask")(viz_mask)
 app.command("report")(report)
 app.command("compare")(compare)
+app.command("export")(export)
+app.command("push")(push)
 app.command("maskers")(maskers)
 app.add_typer(plugins, name="plugins")
 app.add_typer(recipes, name="recipes")

@@ -13,7 +13,6 @@ from pgsclip.cli.figures import write_figures
 if TYPE_CHECKING:
     import torch
 
-    from pgsclip.config.suites import Job
     from pgsclip.evaluation.evaluate import Report
 
 evaluation = typer.Typer(help="Evaluate any CLIP checkpoint: ours, open_clip's, the authors'.", no_args_is_help=True)
@@ -21,7 +20,8 @@ evaluation = typer.Typer(help="Evaluate any CLIP checkpoint: ours, open_clip's, 
 Checkpoint = Annotated[
     str | None,
     typer.Argument(
-        metavar="[CHECKPOINT|RUN]", help="Run folder, checkpoint folder, MODEL:TAG, MODEL:FILE or local-dir:FOLDER."
+        metavar="[CHECKPOINT|RUN]",
+        help="Run folder, checkpoint folder, MODEL:TAG, MODEL:FILE, or an exported folder.",
     ),
 ]
 Suite = Annotated[str, typer.Option(metavar="paper|FILE", help="Which sets; a file names one set a line.")]
@@ -126,7 +126,7 @@ def _run(asked: _Asked) -> None:
 def _checked(asked: _Asked) -> _Asked:
     """The same with the folder of results, and with the demo's sets where they are wanted."""
     from pgsclip.errors import ConfigError
-    from pgsclip.evaluation.subject import find_source
+    from pgsclip.models.source import find_source
 
     if asked.checkpoint is None and not asked.demo:
         raise ConfigError(
@@ -151,13 +151,14 @@ def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> Report:
 
     from pgsclip.evaluation.demo import MODEL, write_demo_sets
     from pgsclip.evaluation.evaluate import Options, evaluate
+    from pgsclip.evaluation.jobs import jobs_of
     from pgsclip.evaluation.subject import open_subject, untrained
     from pgsclip.training.distributed import barrier
 
     if asked.demo and leads:
         write_demo_sets(asked.root)
     barrier()
-    jobs = _jobs(asked)
+    jobs = jobs_of(asked.families, asked.suite, (asked.datasets or "").split(","), asked.root)
     if asked.download and leads:
         from pgsclip.evaluation.download import fetch
 
@@ -176,14 +177,6 @@ def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> Report:
         )
     barrier()
     return report
-
-
-def _jobs(asked: _Asked) -> list[Job]:
-    from pgsclip.config.suites import canonical, plan_jobs
-    from pgsclip.evaluation.layouts import kind_of
-
-    named = [canonical(name) for name in (asked.datasets or "").split(",") if name.strip()]
-    return plan_jobs(asked.families, asked.suite, named, {name: kind_of(name, asked.root) for name in named})
 
 
 def _finish(report: Report, out: Path, json_file: Path | None) -> None:

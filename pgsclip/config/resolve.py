@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import yaml
@@ -15,18 +15,20 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ConfigError, did_you_mean
 
 
-def resolve(recipe: str | None, options: dict[str, Any], settings: Sequence[str] = ()) -> RunConfig:
+def resolve(
+    recipe: str | Mapping[str, Any] | None, options: Mapping[str, Any], settings: Sequence[str] = ()
+) -> RunConfig:
     """Schema defaults < recipe and its parents < named options < `--set section.key=value`.
 
     Args:
-        recipe: name or file, or None for schema defaults.
+        recipe: name or file, the sections of one, or None for schema defaults.
         options: dotted key → value; None values count as not given.
         settings: `section.key=value` strings, values in YAML.
 
     Raises:
         ConfigError: one message that names every mistake, where it was written, and the nearest valid key.
     """
-    found = Recipe("", {}, {}) if recipe is None else load_recipe(recipe)
+    found = load_recipe(recipe) if isinstance(recipe, str) else Recipe("", dict(recipe or {}), {})
     tree = dict(found.settings)
     origins = dict(found.origins)
     if found.name:

@@ -84,9 +84,11 @@ class ModelConfig(Section):
     """Any open_clip model whose image tower is a ViT."""
 
     name: str = "ViT-B-16"
-    """An open_clip model name, or one of ours (`pgsclip-smoke`, `pgsclip-clipart`)."""
+    """An open_clip model name, one of ours (`pgsclip-smoke`, `pgsclip-clipart`), or `local-dir:FOLDER` of an exported
+    model, which then is where the weights start from."""
     pretrained: str | None = None
-    """An open_clip pretrained tag, or a file (.safetensors, .pt) to start from."""
+    """What to start from: an open_clip pretrained tag, a file (.safetensors, .pt), a run, or the folder of an exported
+    model."""
     image_size: Positive | None = None
     """Side of the square input in pixels; the model's own when not given."""
     checkpoint_activations: bool = False

@@ -61,6 +61,20 @@ class MaskerHandle:
             raise MaskerError(self.lacks)
         return self._scorer(images, patches, progress=progress, generator=generator)
 
+    def share(self, ratio: float | tuple[float, float] | str) -> Ratio:
+        """What to remove, as far as this masker can: `none` removes nothing.
+
+        Raises:
+            MaskerError: a ratio outside [0, 1), or a range for a masker that cannot choose.
+        """
+        try:
+            share = Ratio.parse(ratio)
+        except ValueError as error:
+            raise MaskerError(f"ratio: {error}.") from None
+        if share.is_range and not self.masker.chooses_ratio:
+            refuse_range(self.name, share)
+        return Ratio(0.0, 0.0) if isinstance(self.masker, KeepAll) else share
+
     @overload
     def keep(
         self,
@@ -116,14 +130,7 @@ class MaskerHandle:
             MaskerError: images of another form, a ratio outside [0, 1), or a range for a masker that cannot choose.
         """
         grid = _checked_grid(images, patch_size)
-        try:
-            share = Ratio.parse(ratio)
-        except ValueError as error:
-            raise MaskerError(f"ratio: {error}.") from None
-        if share.is_range and not self.masker.chooses_ratio:
-            refuse_range(self.name, share)
-        if isinstance(self.masker, KeepAll):
-            share = Ratio(0.0, 0.0)  # as in a run
+        share = self.share(ratio)
         generator = torch.Generator(images.device).manual_seed(seed)
         patches = patchify(images, grid) if embeddings is None else _checked_embeddings(embeddings, images, grid)
         if not 0 <= progress <= 1:

@@ -6,22 +6,19 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
-from open_clip.timm_model import TimmModel
-from open_clip.transformer import VisionTransformer
-from timm.models.vision_transformer import VisionTransformer as TimmVisionTransformer
 from torch import Tensor, nn
 
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError, did_you_mean
-from pgsclip.models.native_tower import NativeTower
+from pgsclip.models.adapt import adapt
+from pgsclip.models.own_configs import register_own_models
+from pgsclip.models.source import LOCAL, find_source, open_clip_name
 from pgsclip.models.text_tower import TextTower
-from pgsclip.models.timm_tower import TimmTower
 from pgsclip.models.towers import ImageTower
 from pgsclip.models.weights import load_weights
 
@@ -61,21 +58,23 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
         ModelError: unknown name, a tower that cannot hide patches, or weights that do not fit.
     """
     register_own_models()
-    if config.name not in open_clip.list_models():
+    if config.name not in open_clip.list_models() and not config.name.startswith(LOCAL):
         raise ModelError(
             f"Unknown model {config.name!r}.{did_you_mean(config.name, open_clip.list_models())} "
             f"Any open_clip model with a ViT works; `python -c 'import open_clip; print(open_clip.list_models())'` "
-            f"lists them."
+            f"lists them; or local-dir:FOLDER of an exported model."
         )
     options: dict[str, Any] = {"nonscalar_logit_scale": True}  # DeepSpeed refuses parameters without a dimension
     if loss_has_bias:
         options |= {"init_logit_scale": math.log(10), "init_logit_bias": -10.0}
-    is_file = config.pretrained is not None and _is_path(config.pretrained)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs' generators for good
-        model = _create(config, None if is_file else config.pretrained, options)
-    if is_file:
-        load_weights(model, Path(str(config.pretrained)))
+    weights = _weights_file(config)
+    with open_clip_name(config.name) as name:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs' generators for good
+            model = _create(config, name, None if weights else config.pretrained, options)
+        tokenizer = load_tokenizer(name)
+    if weights:
+        load_weights(model, weights)
     if isinstance(model, open_clip.CoCa):
         raise ModelError(
             f"{config.name!r} is a CoCa model, whose caption decoder a contrastive loss does not train. "
@@ -89,7 +88,7 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
         model=model,
         image_tower=adapt(model.visual),
         text_tower=TextTower(model),
-        tokenizer=load_tokenizer(config.name),
+        tokenizer=tokenizer,
         context_length=int(model.context_length),
         vocab_size=int(model.vocab_size),
         mean=tuple(preprocess["mean"]),
@@ -97,37 +96,37 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
     )
 
 
-def adapt(visual: nn.Module) -> ImageTower:
-    """The adapter for an image tower.
-
-    Raises:
-        ModelError: a tower that has no patches to hide.
-    """
-    if isinstance(visual, VisionTransformer):
-        return NativeTower(visual)
-    trunk = getattr(visual, "trunk", visual)
-    if isinstance(visual, TimmModel) and isinstance(trunk, TimmVisionTransformer):
-        return TimmTower(visual)
-    raise ModelError(
-        f"The image tower {type(trunk).__name__} cannot hide patches: only ViTs can, open_clip's own and timm's "
-        f"VisionTransformer. Take a ViT model, such as ViT-B-16."
-    )
+def _weights_file(config: ModelConfig) -> Path | None:
+    """The file of the weights to start from; None for a pretrained tag, and for fresh ones."""
+    given = config.pretrained
+    if given is None:
+        return find_source(config.name).file if config.name.startswith(LOCAL) else None
+    path = Path(given.removeprefix(LOCAL))
+    if path.is_file() or path.suffix in {".safetensors", ".pt", ".bin", ".pth"}:
+        return path
+    if given in open_clip.list_pretrained_tags_by_model(config.name):
+        return None
+    if given.startswith(LOCAL) or (path.is_dir() and any(path.iterdir())):
+        return find_source(given).file
+    return None
 
 
-def _create(config: ModelConfig, pretrained: str | None, options: dict[str, Any]) -> Any:
+def _create(config: ModelConfig, name: str, pretrained: str | None, options: dict[str, Any]) -> Any:
     if pretrained is not None:
         known = open_clip.list_pretrained_tags_by_model(config.name)
         if pretrained not in known:
             raise ModelError(
                 f"There are no pretrained weights {pretrained!r} for {config.name}.{did_you_mean(pretrained, known)} "
-                f"Tags: {', '.join(known) or 'none'}; or give the path of a .safetensors or .pt file."
+                f"Tags: {', '.join(known) or 'none'}; or give the path of a .safetensors or .pt file, a run "
+                f"or an exported model."
             )
     level = logging.root.level
     try:
         logging.root.setLevel(logging.ERROR)  # open_clip reports every model that it builds
         return open_clip.create_model(
-            config.name,
+            name,
             pretrained=pretrained,
+            load_weights=pretrained is not None,
             force_image_size=config.image_size,
             force_patch_dropout=0.0,
             **options,
@@ -153,13 +152,3 @@ def load_tokenizer(name: str) -> Tokenizer:
             f"once with a network (and `pip install transformers`), or take a model with CLIP's own, such as ViT-B-16."
         ) from None
     return tokenizer
-
-
-def _is_path(pretrained: str) -> bool:
-    return Path(pretrained).suffix in {".safetensors", ".pt", ".bin", ".pth"} or Path(pretrained).is_file()
-
-
-@cache
-def register_own_models() -> None:
-    """Make our own small models known to open_clip."""
-    open_clip.add_model_config(Path(__file__).parent / "configs")

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from pgsclip.models.build import BuiltModel, adapt
+from pgsclip.models.adapt import adapt
+from pgsclip.models.build import BuiltModel
 from pgsclip.models.text_tower import TextTower
 
 

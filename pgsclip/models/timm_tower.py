@@ -1,4 +1,4 @@
-"""A timm `VisionTransformer` inside open_clip's `TimmModel`, in two halves."""
+"""A timm `VisionTransformer`, by itself or inside open_clip's `TimmModel`, in two halves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from open_clip.timm_model import TimmModel
 from timm.models import checkpoint_seq
-from timm.models.vision_transformer import Attention
+from timm.models.vision_transformer import Attention, VisionTransformer
 from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
@@ -19,33 +19,39 @@ from pgsclip.models.towers import ImageTower, class_row
 class TimmTower(ImageTower):
     """Any prefix (class token, register tokens, none as in SigLIP) and any pooling that the trunk has."""
 
-    tower: TimmModel
+    tower: TimmModel | VisionTransformer
 
-    def __init__(self, tower: TimmModel) -> None:
+    def __init__(self, tower: TimmModel | VisionTransformer) -> None:
         super().__init__(tower)
-        embed = tower.trunk.patch_embed
+        embed = self._trunk.patch_embed
         self.patch_size = tuple(embed.patch_size)
         self.image_size = tuple(embed.img_size or tower.image_size)
 
+    @property
+    def _trunk(self) -> VisionTransformer:
+        return self.tower.trunk if isinstance(self.tower, TimmModel) else self.tower
+
     def embed(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B L D"]]:
-        trunk = self.tower.trunk
+        trunk = self._trunk
         embedded = trunk._pos_embed(trunk.patch_embed(images))
         return embedded[:, : trunk.num_prefix_tokens], embedded[:, trunk.num_prefix_tokens :]
 
     def pool(self, prefix: Float[Tensor, "B P D"], patches: Float[Tensor, "B K D"]) -> Float[Tensor, "B W"]:
-        trunk = self.tower.trunk
+        trunk = self._trunk
         hidden = trunk.norm_pre(torch.cat([prefix, patches], dim=1))
         hidden = checkpoint_seq(trunk.blocks, hidden) if trunk.grad_checkpointing else trunk.blocks(hidden)
-        pooled: Tensor = trunk.forward_head(trunk.norm(hidden))
+        pooled: Tensor = trunk.forward_head(trunk.norm(hidden), pre_logits=True)
         return pooled
 
     def project(self, pooled: Float[Tensor, "B W"]) -> Float[Tensor, "B E"]:
-        features: Tensor = self.tower.head(pooled)
+        features: Tensor = self._trunk.head(pooled)
+        if isinstance(self.tower, TimmModel):
+            features = self.tower.head(features)
         return features
 
     @property
     def width(self) -> int:
-        return int(self.tower.trunk.num_features)
+        return int(self._trunk.num_features)
 
     def attend(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B N h L"]]:
         if images.shape[2:] != self.image_size:
@@ -56,7 +62,7 @@ class TimmTower(ImageTower):
         return super().attend(images)
 
     def class_attention(self) -> list[tuple[nn.Module, Callable[[Any, Tensor], Tensor]]]:
-        trunk = self.tower.trunk
+        trunk = self._trunk
         if trunk.cls_token is None:
             raise ModelError(
                 "This image tower has no class token whose attention could be told; take a model with one, such as "
@@ -72,7 +78,7 @@ class TimmTower(ImageTower):
         return [(module, _row) for module in modules]
 
     def borrowed_parameters(self) -> list[nn.Parameter]:
-        trunk = self.tower.trunk
+        trunk = self._trunk
         found = (trunk.pos_embed, trunk.cls_token, trunk.reg_token)
         return [parameter for parameter in found if parameter is not None]
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
+from pgsclip.models.transformers_weights import from_transformers, is_transformers
 
 _PREFIXES = ("module.", "_orig_mod.")
 
@@ -23,8 +24,8 @@ _ADVICE = "Set model.name to the architecture that they were trained with."
 def load_weights(model: nn.Module, path: Path, advice: str = _ADVICE) -> None:
     """Load a .safetensors file, or a .pt written by open_clip, into a model of the same architecture.
 
-    The names of DDP and torch.compile are stripped and position embeddings of another size are resized, as open_clip
-    does it.
+    The names of DDP and torch.compile are stripped, those of transformers.CLIPModel become open_clip's, and position
+    embeddings of another size are resized, as open_clip does it.
 
     Args:
         advice: what to do about weights of another architecture.
@@ -33,6 +34,8 @@ def load_weights(model: nn.Module, path: Path, advice: str = _ADVICE) -> None:
         ModelError: no such file, not a file of tensors, or weights of another architecture.
     """
     state = {_bare(name): tensor for name, tensor in _read(path).items()}
+    if is_transformers(state):
+        state = from_transformers(state)
     own = model.state_dict()
     for name in ("logit_scale", "logit_bias"):
         if name in state and name in own:

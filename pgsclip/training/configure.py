@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,8 +53,8 @@ def parse_resume(given: str | None) -> Resume:
 
 
 def configure(
-    recipe: str | None,
-    options: dict[str, Any],
+    recipe: str | Mapping[str, Any] | None,
+    options: Mapping[str, Any],
     settings: Sequence[str],
     *,
     resume: Resume = Resume.NEVER,

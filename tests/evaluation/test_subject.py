@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from pgsclip.errors import ModelError
-from pgsclip.evaluation.subject import find_source, open_subject, untrained, weights_hash
+from pgsclip.evaluation.subject import open_subject, untrained, weights_hash
 
 CPU = torch.device("cpu")
 MODEL = {
@@ -62,22 +62,6 @@ def test_the_hash_is_of_the_weights_and_not_of_the_file(name: str, tmp_path: Pat
 def test_a_siglip_model_brings_its_bias_along(name: str, tmp_path: Path) -> None:
     save_file(build(name, init_logit_bias=-10.0).state_dict(), tmp_path / "w.safetensors")
     assert open_subject(f"{name}:{tmp_path}/w.safetensors", CPU).weights
-
-
-def test_folders_without_weights_are_sentences(tmp_path: Path) -> None:
-    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": MODEL}))
-    with pytest.raises(ModelError, match=r"has an open_clip_config\.json but none of open_clip_model\.safetensors or"):
-        find_source(str(tmp_path))
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run/config.yaml").write_text("seed: 3")
-    with pytest.raises(ModelError, match=r"The run .*run has no checkpoint yet"):
-        find_source(str(tmp_path / "run"))
-    (tmp_path / "run/config.yaml").write_text(":\n- [")
-    with pytest.raises(ModelError, match=r"The config of the run .* cannot be read"):
-        find_source(str(tmp_path / "run"))
-    (tmp_path / "notes.md").write_text("x")
-    with pytest.raises(ModelError, match=r"notes\.md is not a weights file: \.safetensors"):
-        find_source(str(tmp_path / "notes.md"))
 
 
 def test_weights_of_another_model_and_pickles_with_code_are_sentences(name: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pgsclip.models.build import adapt
+from pgsclip.models.adapt import adapt
 from pgsclip.models.timm_tower import TimmTower
 
 TRUNKS: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pgsclip.models.build import adapt
+from pgsclip.models.adapt import adapt
 from pgsclip.models.towers import in_batch_order, take_patches
 
 

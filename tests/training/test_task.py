@@ -17,7 +17,8 @@ from pgsclip.masking.build import build_masker
 from pgsclip.masking.contract import MaskerParams, MaskScores
 from pgsclip.masking.text.none import KeepAllWords
 from pgsclip.masking.text.truncate import Truncate
-from pgsclip.models.build import BuiltModel, adapt
+from pgsclip.models.adapt import adapt
+from pgsclip.models.build import BuiltModel
 from pgsclip.models.text_tower import TextTower
 from pgsclip.models.towers import Encoded
 from pgsclip.training.task import CappedExp, Task, View

@@ -31,7 +31,8 @@ from pgsclip.config.schema import EngineConfig, OptimConfig, RunConfig
 from pgsclip.losses.auxiliary import Sizes
 from pgsclip.losses.contrastive import ClipLoss, SigLipLoss
 from pgsclip.masking.build import build_masker
-from pgsclip.models.build import BuiltModel, adapt
+from pgsclip.models.adapt import adapt
+from pgsclip.models.build import BuiltModel
 from pgsclip.models.text_tower import TextTower
 from pgsclip.models.weights import load_weights
 from pgsclip.training.accumulation import Part, backward

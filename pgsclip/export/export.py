@@ -1,0 +1,93 @@
+"""A model as a folder that another library loads: written, read back by that library, compared, and only then there."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from pgsclip.errors import RunError
+from pgsclip.export.card import write_card
+from pgsclip.export.formats import find_format
+from pgsclip.export.parity import Parity, compare, embed, probes_for
+from pgsclip.models.opening import open_model
+from pgsclip.models.source import find_source
+
+
+class Exported(NamedTuple):
+    """What came out."""
+
+    folder: Path
+    parity: Parity
+
+
+def export(
+    given: str, to: str, out: Path | None = None, *, download: bool = False, place: str | None = None
+) -> Exported:
+    """Export a checkpoint.
+
+    Args:
+        given: anything that `pgsclip eval` takes.
+        to: open_clip, transformers, safetensors or onnx.
+        out: the folder; `RUN/export/FORMAT`, or `export/FORMAT` of what belongs to no run, when not given.
+        download: pretrained tags may be fetched.
+        place: how the model card calls the folder, where that is not `out`.
+
+    Raises:
+        ConfigError: no such format, or its library is not installed.
+        ModelError: no such model, the format cannot express it, or what came out computes something else.
+        RunError: the folder is there already or cannot be written.
+    """
+    form = find_format(to)
+    write, read_back = form.load()
+    source = find_source(given)
+    folder = out or (source.run or Path()) / "export" / form.name
+    _refuse(folder)
+    opened = open_model(source, download=download)
+    with _appearing(folder) as temporary, _quiet():
+        write(opened, temporary)
+        images, texts = probes_for(opened)
+        parity = compare(embed(opened, images, texts), read_back(temporary, images, texts), form.name)
+        write_card(opened, given, form, parity, temporary, place or str(folder))
+    return Exported(folder, parity)
+
+
+def _refuse(folder: Path) -> None:
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise RunError(f"{folder} is there already and is not overwritten. Give another --out, or delete it yourself.")
+
+
+@contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """A folder under a temporary name that gets its own when all went well, and is gone when it did not."""
+    temporary = folder.absolute().with_name(f".{folder.absolute().name}.tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)  # of an export that was killed
+        temporary.mkdir(parents=True)
+        yield temporary
+        if folder.is_dir():
+            folder.rmdir()
+        temporary.rename(folder)
+    except OSError as error:
+        raise RunError(
+            f"The exported model cannot be written to {folder}: {error.strerror or error}. Give another --out."
+        ) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The libraries tell of every model that they build, and of their own deprecations."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

@@ -1,0 +1,109 @@
+"""Whether an exported model computes what ours computes: the same pictures and captions through both, from the file on.
+
+Each library makes images fit and cuts captions into tokens by itself, so that preprocessing and tokenizer are part of
+the comparison. Cosines are what a CLIP is used for; 0.9999 leaves room for another resizing, and for nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from pgsclip.data.generated import HELD_OUT, scene
+from pgsclip.errors import ModelError
+from pgsclip.models.opening import Opened
+
+LEAST_COSINE = 0.9999
+_PROBES = 8
+
+
+class Embeddings(NamedTuple):
+    """Of the same pictures and captions, each of length 1."""
+
+    images: Tensor
+    """(B, E)"""
+    texts: Tensor
+    """(T, E)"""
+
+
+class Parity(NamedTuple):
+    """How near two models' embeddings are."""
+
+    image_cosine: float
+    """The smallest of all pictures."""
+    text_cosine: float
+    largest_difference: float
+    """Of any number in any embedding."""
+
+    def sentence(self) -> str:
+        return (
+            f"smallest cosine {self.image_cosine:.7f} for images and {self.text_cosine:.7f} for texts, largest "
+            f"difference {self.largest_difference:.1e}"
+        )
+
+
+def probes(size: tuple[int, int]) -> tuple[list[Image.Image], list[str]]:
+    """Pictures that have to be resized and cropped to (height, width), and captions, some longer than what fits.
+
+    What is cropped is an even number of pixels: of an odd one, transformers takes half a pixel more on the left and
+    torchvision on the right, so that those pictures never agree to the last digits, OpenAI's own models included.
+    """
+    scenes = [scene(HELD_OUT, number, side=160) for number in range(_PROBES)]
+    height, width = size
+    images = [
+        Image.fromarray(one.image).resize(((2 + n % 2) * (width + 4 * n), (2 + n % 2) * height))
+        for n, one in enumerate(scenes)
+    ]
+    texts = [one.caption for one in scenes]
+    return images, [*texts, "Two cats' café, no. 42: it's RED & blue!", " ".join(texts * 4)]
+
+
+def probes_for(opened: Opened) -> tuple[list[Image.Image], list[str]]:
+    """Those of the model's own size."""
+    size = opened.preprocess_cfg["size"]
+    return probes((size, size) if isinstance(size, int) else tuple(size))
+
+
+def embed(opened: Opened, images: Sequence[Image.Image], texts: Sequence[str]) -> Embeddings:
+    """By open_clip, from a model that is open."""
+    transform = image_transform_v2(PreprocessCfg(**opened.preprocess_cfg), is_train=False)
+    return unit(*encode(opened.model, torch.stack([transform(image) for image in images]), opened.tokenizer(texts)))
+
+
+@torch.no_grad()
+def encode(model: torch.nn.Module, pixels: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Features of an open_clip model, all patches seen."""
+    return model.encode_image(pixels), model.encode_text(tokens)  # type: ignore[operator]
+
+
+def unit(images: Tensor, texts: Tensor) -> Embeddings:
+    """Features as embeddings."""
+    return Embeddings(F.normalize(images.float(), dim=-1), F.normalize(texts.float(), dim=-1))
+
+
+def compare(ours: Embeddings, theirs: Embeddings, what: str) -> Parity:
+    """How near they are.
+
+    Args:
+        what: the format, for the sentence.
+
+    Raises:
+        ModelError: not near enough.
+    """
+    found = Parity(
+        F.cosine_similarity(ours.images, theirs.images).min().item(),
+        F.cosine_similarity(ours.texts, theirs.texts).min().item(),
+        max((one - other).abs().max().item() for one, other in zip(ours, theirs, strict=True)),
+    )
+    if not (found.image_cosine >= LEAST_COSINE and found.text_cosine >= LEAST_COSINE):  # so that NaN is not enough
+        raise ModelError(
+            f"The model exported to {what} computes something else than ours ({found.sentence()}; at least "
+            f"{LEAST_COSINE} is asked for), so it was not kept. Please report it with the versions of the libraries."
+        )
+    return found

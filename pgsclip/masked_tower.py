@@ -1,0 +1,106 @@
+"""A masker on any ViT, for somebody else's training loop: `pgsclip.masked(vit, "pgs", ratio=0.5)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pgsclip.chance import derive
+from pgsclip.errors import MaskerError
+from pgsclip.masking.contract import MaskerWithModel
+from pgsclip.masking.handle import MaskerHandle, masker
+from pgsclip.masking.selection import Chosen, choose
+from pgsclip.models.adapt import adapt
+
+
+class MaskedTower(nn.Module):
+    """An image tower that sees what its masker keeps while it trains, and everything in evaluation mode.
+
+    It owns the tower, which stays as it was: `masked.parameters()` are the tower's, weights are saved as
+    `tower.state_dict()`, `masked.train()` and `masked.eval()` reach it, and DDP wraps `masked`.
+    """
+
+    chosen: list[Chosen]
+    """What the last call in training mode showed: rows of the batch (b,) and their patches (b, K), group by group."""
+    kept: float
+    """Share of the patches that the last call showed, 1 in evaluation mode."""
+
+    def __init__(
+        self, tower: nn.Module, handle: MaskerHandle, ratio: float | tuple[float, float] | str, groups: int, seed: int
+    ) -> None:
+        super().__init__()
+        self._adapter = adapt(tower)  # owns nothing
+        self.tower = tower
+        self.masker = handle
+        self._ratio = handle.share(ratio)
+        self._groups = groups
+        self._seed = seed
+        self._calls = 0
+        self.chosen, self.kept = [], 1.0
+        handle.start(self._adapter)
+
+    def forward(self, images: Tensor, *, progress: float = 0.0) -> Tensor:
+        """What the tower makes of images (B, 3, H, W): (B, E), not normalised.
+
+        Without a mask these are exactly the tower's own: `visual(images)` of open_clip, `vit(images)` of timm with its
+        head, `pooler_output` or `image_embeds` of transformers.
+
+        Args:
+            progress: share of the training that is done, in [0, 1]; some maskers trust the embeddings more with it.
+
+        Raises:
+            MaskerError: the masker breaks its contract, or `progress` is no share.
+        """
+        if not 0 <= progress <= 1:
+            raise MaskerError(f"progress: {progress} is outside [0, 1], the share of the run that is done.")
+        if not self.training:
+            self.chosen, self.kept = [], 1.0
+            return self._adapter(images).features  # type: ignore[no-any-return]
+        generator = torch.Generator(images.device).manual_seed(derive(self._seed, "masked", self._calls))
+        self._calls += 1
+
+        def pick(pixels: Tensor, patches: Tensor) -> list[Chosen]:
+            with torch.no_grad():
+                scores = self.masker.scores(pixels, patches, progress=progress, generator=generator)
+                self.chosen = choose(scores, self._ratio, generator, self._groups)
+            return self.chosen
+
+        encoded = self._adapter(images, pick)
+        self.kept = encoded.kept
+        features: Tensor = encoded.features
+        return features
+
+    def observe(self, *, progress: float) -> None:
+        """Call after every step of the optimiser where the masker looks with a copy of the tower, as A-CLIP's does."""
+        if isinstance(self.masker.masker, MaskerWithModel):
+            self.masker.masker.observe(self._adapter, progress=progress)
+
+
+def masked(
+    tower: nn.Module,
+    name: str,
+    *,
+    ratio: float | tuple[float, float] | str = 0.5,
+    groups: int = 4,
+    seed: int = 0,
+    params: Mapping[str, Any] | None = None,
+) -> MaskedTower:
+    """Put a masker on an image tower.
+
+    Args:
+        tower: `model.visual` of open_clip (its own ViT or timm's), a timm VisionTransformer, or transformers'
+            CLIPVisionModel, with or without projection.
+        name: a registered masker, or `package.module:Class`.
+        ratio: share of patches to remove; a range `(0.3, 0.5)` or `"0.3:0.5"` lets the masker choose per image.
+        groups: with a range, the batch runs in this many passes of equal length (see docs/design.md, section 2).
+        seed: of all chance in the masks; give each process its own.
+        params: parameters of the masker.
+
+    Raises:
+        ModelError: a tower without patches to hide.
+        PluginError: no such masker. MaskerError: a parameter or the ratio is wrong.
+    """
+    return MaskedTower(tower, masker(name, **(params or {})), ratio, groups, seed)

@@ -1,0 +1,142 @@
+"""A checkpoint as a model that computes, all patches seen; nothing is fetched unless that is allowed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from torch import Tensor, nn
+
+from pgsclip.errors import ModelError
+from pgsclip.models.build import Tokenizer, load_tokenizer
+from pgsclip.models.source import Source, open_clip_name
+from pgsclip.models.weights import load_weights
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model on the CPU, in evaluation mode, with what belongs to it."""
+
+    source: Source
+    model: nn.Module
+    """open_clip's."""
+    tokenizer: Tokenizer
+    model_cfg: dict[str, Any]
+    """From which open_clip builds this very architecture."""
+    preprocess_cfg: dict[str, Any]
+    """How open_clip makes an image fit, with its size."""
+
+
+def open_model(source: Source, *, download: bool = False) -> Opened:
+    """Build a model and load its weights.
+
+    Args:
+        download: pretrained tags may be fetched; without it they must be in the cache.
+
+    Raises:
+        ModelError: it cannot be built or read, does not fit its architecture, or its weights are not finite.
+    """
+    with open_clip_name(source.architecture) as name:
+        model = _loaded(source, name, download)
+        _refuse_nonfinite(model, str(source.file or f"{source.architecture}:{source.tag}"))
+        return _opened(source, model, name)
+
+
+def open_untrained(architecture: str) -> Opened:
+    """A model with fresh weights, the same each time; no global generator moves."""
+    source = Source(architecture)
+    with open_clip_name(architecture) as name, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        return _opened(source, _create(source, name), name)
+
+
+def _opened(source: Source, model: nn.Module, name: str) -> Opened:
+    config: dict[str, Any] = open_clip.get_model_config(name)
+    preprocess = {
+        key: tuple(value) if isinstance(value, list) else value  # what was read from a file, as what was not
+        for key, value in open_clip.get_model_preprocess_cfg(model).items()
+    }
+    if source.image_size is not None:
+        config["vision_cfg"]["image_size"] = source.image_size
+    if getattr(model, "logit_bias", None) is not None:
+        config["init_logit_bias"] = -10.0
+    return Opened(source, model.eval(), load_tokenizer(name), config, preprocess)
+
+
+def _loaded(source: Source, name: str, download: bool) -> nn.Module:
+    if source.tag is not None:
+        with _network(download):
+            tagged: nn.Module = _create(source, name, pretrained=source.tag)
+            return tagged
+    assert source.file is not None
+    with _network(download):  # some text towers would fetch their own start
+        model: nn.Module = _create(source, name)
+    try:
+        load_weights(model, source.file)
+    except ModelError as error:
+        if "logit_bias" not in str(error):
+            raise
+        model = _create(source, name, init_logit_bias=-10.0)  # a SigLIP model, which has one weight more
+        load_weights(model, source.file)
+    return model
+
+
+def _create(source: Source, name: str, **options: Any) -> Any:
+    level = logging.root.level
+    try:
+        logging.root.setLevel(logging.ERROR)  # open_clip reports every model that it builds
+        return open_clip.create_model(
+            name, force_image_size=source.image_size, load_weights="pretrained" in options, **options
+        )
+    except Exception as error:  # the hub's client, the reader and the model all have errors of their own
+        reason = str(error).strip().split("\n")[0]
+        if "pretrained" in options:
+            raise ModelError(
+                f"The pretrained weights {source.tag!r} of {source.architecture} cannot be had: {reason} "
+                f"Nothing is downloaded without --download."
+            ) from None
+        raise ModelError(f"open_clip cannot build {source.architecture!r}: {reason}") from None
+    finally:
+        logging.root.setLevel(level)
+
+
+def _refuse_nonfinite(model: nn.Module, given: str) -> None:
+    """NaN compares with nothing, so that every metric would come out as some number all the same."""
+    names = [name for name, tensor in model.state_dict().items() if not _finite(tensor)]
+    if names:
+        raise ModelError(
+            f"The weights of {given} are not finite: NaN or infinite in {len(names)} of its tensors, such as "
+            f"{names[0]}. A training that diverged leaves such a file; take an earlier checkpoint."
+        )
+
+
+def _finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
+
+
+@contextmanager
+def _network(allowed: bool) -> Iterator[None]:
+    """Keeps open_clip to what is in the caches, unless the network is allowed."""
+    if allowed:
+        yield
+        return
+    from huggingface_hub import constants
+
+    def refuse(url: str, cache_dir: str | None = None) -> str:
+        cached = Path(cache_dir or "~/.cache/clip").expanduser() / url.rpartition("/")[2]
+        if cached.is_file():
+            return str(cached)
+        raise OSError(f"{cached} is not there.")
+
+    offline, fetch = constants.HF_HUB_OFFLINE, open_clip.pretrained.download_pretrained_from_url
+    constants.HF_HUB_OFFLINE, open_clip.pretrained.download_pretrained_from_url = True, refuse
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, open_clip.pretrained.download_pretrained_from_url = offline, fetch
