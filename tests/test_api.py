@@ -7,6 +7,7 @@ from typing import Any
 import open_clip
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 import pgsclip
@@ -85,18 +86,20 @@ def test_a_wrong_setting_is_a_sentence() -> None:
 
 
 def test_a_folder_and_a_model_in_memory_have_the_same_results(tmp_path: Path) -> None:
-    done = pgsclip.train(TINY, out="run", quiet=True)
-    model = open_clip.create_model("pgsclip-api", pretrained=f"{done.checkpoint}/open_clip_model.safetensors").train()
+    model = open_clip.create_model("pgsclip-api").train()
+    (tmp_path / "folder").mkdir()
+    save_file(model.state_dict(), "folder/open_clip_model.safetensors")
+    Path("folder/open_clip_config.json").write_text(json.dumps({"model_cfg": MODEL}))
     said: list[str] = []
     options: dict[str, Any] = {"families": ["zeroshot"], "workers": 0, "device": "cpu"}
-    named = pgsclip.evaluate(done.path, "demo", out="results", say=said.append, **options)
+    named = pgsclip.evaluate(Path("folder"), "demo", out="results", say=said.append, **options)
     inside = pgsclip.evaluate(model, "demo", **options)
     assert [result.dataset for result in named.results] == ["demo-shapes"]
     assert [result.metrics for result in named.results] == [result.metrics for result in inside.results]
     assert said[0].startswith("zeroshot demo-shapes: acc1")
     assert model.training
     assert list(Path("results").glob("zeroshot-demo-shapes-*.json"))
-    assert pgsclip.evaluate(done.path, "demo", out="results", **options).skipped == 1
+    assert pgsclip.evaluate(Path("folder"), "demo", out="results", **options).skipped == 1
 
 
 def test_what_cannot_be_evaluated_is_a_sentence() -> None:
