@@ -29,7 +29,7 @@ def write_card(opened: Opened, given: str, form: Format, parity: Parity, folder:
         given: the checkpoint as the user named it.
         place: what a reader calls the folder.
     """
-    heading = {"library_name": form.library, "pipeline_tag": "zero-shot-image-classification", "tags": list(_TAGS)}
+    heading = {"library_name": form.library_name, "pipeline_tag": "zero-shot-image-classification", "tags": list(_TAGS)}
     run = opened.source.run
     parts = [
         f"---\n{yaml.safe_dump(heading, sort_keys=False)}---\n",

@@ -25,7 +25,7 @@ class Format(NamedTuple):
     """One of them."""
 
     name: str
-    library: str
+    library_name: str
     """As the hub calls it, for the model card."""
     usage: str
     """How to load it: Python, `FOLDER` stands for the place."""
