@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
+from torch.nn import functional as F
 
 from pgsclip.errors import MaskerError
 
@@ -49,6 +50,19 @@ def patchify(images: Float[Tensor, "B C H W"], grid: Grid) -> Float[Tensor, "B L
     rows, columns, side = grid
     cut = images.reshape(batch, channels, rows, side, columns, side)
     return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, channels * side * side)
+
+
+def shrunk(images: Float[Tensor, "B C H W"], grid: Grid, cells: int) -> tuple[Float[Tensor, "B C h w"], Grid]:
+    """Images and their grid after averaging squares of pixels, the largest that leave `cells` a side of each patch.
+
+    A side that `cells` does not divide leaves more, one of fewer pixels all of them.
+    """
+    square = max(
+        (side for side in range(1, grid.side + 1) if grid.side % side == 0 and grid.side // side >= cells), default=1
+    )
+    if square == 1:
+        return images, grid
+    return F.avg_pool2d(images.float(), square), Grid(grid.rows, grid.columns, grid.side // square)
 
 
 def normalised(image: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
