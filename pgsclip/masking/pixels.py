@@ -52,17 +52,19 @@ def patchify(images: Float[Tensor, "B C H W"], grid: Grid) -> Float[Tensor, "B L
     return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, channels * side * side)
 
 
-def shrunk(images: Float[Tensor, "B C H W"], grid: Grid, cells: int) -> tuple[Float[Tensor, "B C h w"], Grid]:
-    """Images and their grid after averaging squares of pixels, the largest that leave `cells` a side of each patch.
+def cells_of(grid: Grid, cells: int) -> Grid:
+    """The grid after averaging squares of pixels, the largest that leave `cells` a side of each patch.
 
     A side that `cells` does not divide leaves more, one of fewer pixels all of them.
     """
-    square = max(
-        (side for side in range(1, grid.side + 1) if grid.side % side == 0 and grid.side // side >= cells), default=1
-    )
-    if square == 1:
-        return images, grid
-    return F.avg_pool2d(images.float(), square), Grid(grid.rows, grid.columns, grid.side // square)
+    fits = (square for square in range(1, grid.side + 1) if grid.side % square == 0 and grid.side // square >= cells)
+    return Grid(grid.rows, grid.columns, grid.side // max(fits, default=1))
+
+
+def shrunk(images: Float[Tensor, "B C H W"], grid: Grid, small: Grid) -> Float[Tensor, "B C h w"]:
+    """Images of one grid as another of the same patches with fewer pixels, each the mean of a square."""
+    square = grid.side // small.side
+    return images if square == 1 else F.avg_pool2d(images.float(), square)
 
 
 def normalised(image: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:

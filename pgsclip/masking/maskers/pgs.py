@@ -17,7 +17,7 @@ from torch import Tensor
 from pgsclip.masking.candidates import draw_candidates, nearness_to_rim
 from pgsclip.masking.contract import MaskerParams, MaskScores
 from pgsclip.masking.edges import canny_edges, sobel_edges
-from pgsclip.masking.pixels import Grid, grid_of, patchify, shrunk
+from pgsclip.masking.pixels import Grid, cells_of, grid_of, patchify, shrunk
 from pgsclip.masking.similarity import blended_similarity, to_unit_range, without_noise
 from pgsclip.masking.transport import balanced_similarity, potentials, spread_patches
 
@@ -47,7 +47,7 @@ class PgsParams(MaskerParams):
     """Pixels are compared as the means of so many squares along its side, or a few more; 10000: pixel by pixel."""
     features: bool = True
     """Blend embeddings in as training goes on; false looks at pixels only."""
-    threshold: float = Field(default=0.7, ge=-1, le=1)
+    threshold: float = Field(default=0.75, ge=-1, le=1)
     """Under a range: an unprotected patch whose cosine with a candidate is above this is asked to go."""
 
 
@@ -92,7 +92,8 @@ class PgsMasker:
     ) -> Explanation:
         """The scores with everything that led to them; draws exactly what a call draws."""
         grid = grid_of(images.shape[2], images.shape[3], patches.shape[1])
-        small, cells = shrunk(images, grid, self.params.detail)
+        cells = cells_of(grid, self.params.detail)
+        small = shrunk(images, grid, cells)
         edges = self._edges(images, grid, small, cells)
         pull = self.params.rim_pull * nearness_to_rim(grid, images.device) if self.params.rim_pull else None
         candidates = draw_candidates(edges, self.params.seed_share, generator, pull)
