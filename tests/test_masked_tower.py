@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any, ClassVar
 
 import open_clip
@@ -77,7 +78,9 @@ def on_kept(tower: Any, image: Tensor, keep: Tensor) -> Tensor:
         tokens = core.embeddings(image)
         hidden = core.pre_layrnorm(tokens[:, [0, *(keep + 1).tolist()]])
         for layer in core.encoder.layers:
-            hidden = layer(hidden, None)
+            given = signature(layer.forward).parameters  # before 5 two masks are asked for, and a tuple comes back
+            output = layer(hidden, **dict.fromkeys(given.keys() & {"attention_mask", "causal_attention_mask"}))
+            hidden = output[0] if isinstance(output, tuple) else output
         pooled = core.post_layernorm(hidden[:, 0])
         return tower.visual_projection(pooled) if hasattr(tower, "visual_projection") else pooled
     dropout = tower.patch_dropout
