@@ -71,6 +71,53 @@ def step(
         write_figures(json_file, as_json(costs))
 
 
+@bench.command("maskers")
+def maskers(
+    masker: Annotated[
+        list[str] | None,
+        typer.Option(help="Repeatable, with parameters if wanted: 'pgs landmarks=196'. All that work when not given."),
+    ] = None,
+    image_size: Annotated[int, typer.Option(min=1, help="Side of the pictures in pixels.")] = 224,
+    patch_size: Annotated[int, typer.Option(min=1, help="Side of a patch in pixels.")] = 16,
+    width: Annotated[int, typer.Option(min=1, help="Of the patch embeddings.")] = 768,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images scored at once.")] = 16,
+    ratio: Annotated[float, typer.Option(min=0, max=0.999, help="Share of patches to hide.")] = 0.5,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; all take turns in each.")] = 20,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
+) -> None:
+    """Milliseconds per image of choosing patches, beside PGS written down step by step from the paper."""
+    from rich.console import Console
+
+    from pgsclip.cli.bench_masks import working_maskers
+    from pgsclip.config.ratio import Ratio
+    from pgsclip.mask_quality.cost import as_json, bench_maskers
+    from pgsclip.masking.handle import parsed_masker
+    from pgsclip.training.build import open_device
+    from pgsclip.training.distributed import World
+
+    handles = [parsed_masker(text) for text in masker] if masker else working_maskers([Ratio(ratio, ratio)])
+    with Console(stderr=True).status("measuring") as status:
+        costs = bench_maskers(
+            handles,
+            image_size=image_size,
+            patch_size=patch_size,
+            width=width,
+            batch_size=batch_size,
+            ratio=ratio,
+            repeats=repeats,
+            device=open_device(device, World()),
+            progress=status.update,
+        )
+    wide = max(len(cost.name) for cost in costs)
+    typer.echo(f"{'masker':{wide}}  ms per image  of straightforward  floor ms")
+    for cost in costs:
+        floor = "" if cost.floor_milliseconds is None else f"{cost.floor_milliseconds:8.3f}"
+        typer.echo(f"{cost.name:{wide}}  {cost.milliseconds:12.3f}  {cost.ratio:18.3f}  {floor}".rstrip())
+    if json_file:
+        write_figures(json_file, as_json(costs))
+
+
 @bench.command("loss")
 def loss(
     batch: Annotated[list[int] | None, typer.Option(min=2, help="Repeatable; 4096 to 32768 when not given.")] = None,

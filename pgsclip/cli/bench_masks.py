@@ -51,7 +51,7 @@ def bench_masks(
     from pgsclip.viz.saving import save_picture
 
     shares = _ratios(ratios)
-    handles = [parsed_masker(text) for text in masker] if masker else _all_maskers(shares)
+    handles = [parsed_masker(text) for text in masker] if masker else working_maskers(shares)
     console = Console(stderr=True)
     with console.status("reading the pictures") as status:
         examples = _examples(images, count, image_size)
@@ -96,7 +96,7 @@ def _ratios(given: str) -> list[Ratio]:
         raise ConfigError(f"--ratios: {error}.") from None
 
 
-def _all_maskers(ratios: list[Ratio]) -> list[MaskerHandle]:
+def working_maskers(ratios: list[Ratio]) -> list[MaskerHandle]:
     """Every masker that is installed, works and takes these ratios; the others are named and left out."""
     from pgsclip import plugins
     from pgsclip.errors import PgsclipError

@@ -50,7 +50,7 @@ def train(
         typer.Option(metavar="SPEC", help="Shards `dir/{000..123}.tar`, glob, `a::b`, CSV/TSV, folder or `generated`."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; `runs/...` when not given.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Length of the run in steps.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Length of the whole run in steps.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Length of the run in passes over the data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pairs per step, over all processes together.")] = None,
     seed: Annotated[int | None, typer.Option(help="Where all chance comes from.")] = None,

@@ -1,13 +1,12 @@
 """`pgsclip bench data`: from the bytes of an image to a training tensor on one core, beside open_clip's transform.
 
-The two take turns image set by image set; figures are medians over rounds.
+They take turns image set by image set; figures are medians over rounds.
 """
 
 from __future__ import annotations
 
 import io
 import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from pgsclip.data.source import Raw
 from pgsclip.data.spec import open_source
 from pgsclip.data.upright import upright_rgb
 from pgsclip.errors import DataError
+from pgsclip.turns import seconds_in_turns
 
 _GENERATED_SIDE = 500
 _QUALITY = 90
@@ -67,16 +67,14 @@ def bench_data(
         "pgsclip": lambda opened: ours(opened(), chance),
         "decoding alone": lambda opened: upright_rgb(opened()),
     }
-    times: dict[str, list[float]] = {name: [] for name in ways}
+
+    def all_of(way: Callable[[Open], object]) -> None:
+        for opened in images:
+            way(opened)
+
     with _one_thread():
-        for number in range(repeats + 1):
-            for name, way in ways.items():
-                began = time.perf_counter()
-                for opened in images:
-                    way(opened)
-                if number:
-                    times[name].append((time.perf_counter() - began) / len(images))
-    seconds = {name: median(took) for name, took in times.items()}
+        times = seconds_in_turns({name: partial(all_of, way) for name, way in ways.items()}, repeats)
+    seconds = {name: median(took) / len(images) for name, took in times.items()}
     return [DecodeCost(name, 1e6 * took, seconds["open_clip"] / took, 1 / took) for name, took in seconds.items()]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
+from torch.nn import functional as F
 
 from pgsclip.errors import MaskerError
 
@@ -49,6 +50,21 @@ def patchify(images: Float[Tensor, "B C H W"], grid: Grid) -> Float[Tensor, "B L
     rows, columns, side = grid
     cut = images.reshape(batch, channels, rows, side, columns, side)
     return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, channels * side * side)
+
+
+def cells_of(grid: Grid, cells: int) -> Grid:
+    """The grid after averaging squares of pixels, the largest that leave `cells` a side of each patch.
+
+    A side that `cells` does not divide leaves more, one of fewer pixels all of them.
+    """
+    fits = (square for square in range(1, grid.side + 1) if grid.side % square == 0 and grid.side // square >= cells)
+    return Grid(grid.rows, grid.columns, grid.side // max(fits, default=1))
+
+
+def shrunk(images: Float[Tensor, "B C H W"], grid: Grid, small: Grid) -> Float[Tensor, "B C h w"]:
+    """Images of one grid as another of the same patches with fewer pixels, each the mean of a square."""
+    square = grid.side // small.side
+    return images if square == 1 else F.avg_pool2d(images.float(), square)
 
 
 def normalised(image: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:

@@ -11,13 +11,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+_EMPTY = 1e-12
+"""Length of a patch that is nothing but zeros."""
 _ALIKE = 1e-4
 """Spread of similarity below which all patches of an image count as equally similar: rounding is no difference."""
 
 
 def unit(vectors: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
     """Each patch at length 1 in float32; an all-zero patch stays zero."""
-    return F.normalize(vectors.float(), dim=-1)
+    return F.normalize(vectors.float(), dim=-1, eps=_EMPTY)
 
 
 def blended_similarity(
@@ -42,11 +44,16 @@ def blended_similarity(
 
 
 def cosine(vectors: Float[Tensor, "B L D"], rows: Int[Tensor, "B N"] | None = None) -> Float[Tensor, "B N L"]:
-    """Cosine of the patches `rows` (all when None) with all patches."""
-    units = unit(vectors)
-    left = units if rows is None else take_rows(units, rows)
+    """Cosine of the patches `rows` (all when None) with all patches; 0 for an all-zero patch.
+
+    Products are divided by lengths, not vectors before them: a normalised copy of all patches would cost as much as
+    the product of the few rows that are wanted.
+    """
+    vectors = vectors.float()
+    lengths = vectors.norm(dim=-1).clamp(min=_EMPTY)
+    left, own = (vectors, lengths) if rows is None else (take_rows(vectors, rows), lengths.gather(1, rows))
     with torch.autocast(vectors.device.type, enabled=False):
-        return left @ units.mT
+        return (left @ vectors.mT).div_(own.unsqueeze(2) * lengths.unsqueeze(1))
 
 
 def without_noise(scores: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:

@@ -7,44 +7,74 @@ released code scales signed cosines, which does not converge (docs/fidelity.md).
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pgsclip.masking.similarity import take_rows
+from pgsclip.masking.pixels import Grid
 
 
 def balanced_similarity(
-    similarity: Float[Tensor, "B L L"], temperature: float, iterations: int, rows: Int[Tensor, "B N"] | None = None
+    similarity: Float[Tensor, "B N L"], potential: Float[Tensor, "B L"], rows: Int[Tensor, "B N"]
 ) -> Float[Tensor, "B N L"]:
-    """The plan of a symmetric similarity, in that similarity's units: `temperature * log(L * L * plan)`.
+    """Rows of the plan in the similarity's units, `temperature * log(L * L * plan)`: 0 where it is uniform.
 
     A plan's entries span orders of magnitude, because a patch that resembles nothing keeps its mass to itself; their
     logarithm is the cosine plus what balancing takes from hubs and gives to loners, and can be weighed against edges.
-    The plan itself, whose rows and columns each sum to 1 / L up to the rounds not run, is never formed.
 
     Args:
-        similarity: any values in [-1, 1].
+        similarity: of the patches `rows` to all patches.
+        potential: of all patches, from `potentials`.
+    """
+    return similarity + (potential.gather(1, rows).unsqueeze(2) + potential.unsqueeze(1))
+
+
+def potentials(
+    similarity: Float[Tensor, "B M L"], temperature: float, iterations: int, landmarks: Int[Tensor, " M"] | None = None
+) -> Float[Tensor, "B L"]:
+    """What the balance adds to every similarity of a patch: the dual potentials of the transport.
+
+    The plan `exp((similarity + potential of one + potential of the other) / temperature) / L**2` has rows and columns
+    that each sum to 1 / L, up to the rounds not run; it is never formed.
+
+    Args:
+        similarity: of some patches to all, in [-1, 1] and symmetric.
         temperature: above 0.03, where a kernel of cosines still fits float32; small ones sharpen the plan and slow its
             convergence.
         iterations: rounds of scaling.
-        rows: of the plan that are wanted; all when None.
+        landmarks: the patches whose rows are given; all, in order, when None. The balance is then solved among them
+            alone, and every patch gets the potential that balances its own row against them (the out-of-sample
+            extension of entropic potentials; Pooladian and Niles-Weed, arXiv 2109.12004).
     """
     with torch.autocast(similarity.device.type, enabled=False):
-        similarity = similarity.float()
-        largest = similarity.amax(dim=(1, 2), keepdim=True)
-        shift = temperature * _scaling(torch.exp((similarity - largest) / temperature), iterations).log()
-        if rows is None:
-            own = shift
+        kernel = torch.exp((similarity.float() - 1) / temperature)  # cosines reach 1
+        if landmarks is None:
+            scale = _scaling(kernel, iterations)
         else:
-            similarity, own = take_rows(similarity, rows), shift.gather(1, rows)
-        constant = 2 * temperature * math.log(shift.shape[1])
-        return similarity + (own.unsqueeze(2) + shift.unsqueeze(1) + (constant - largest))
+            scale = 1 / (kernel.shape[1] * _times(kernel.mT, _scaling(kernel[:, :, landmarks], iterations)))
+        return temperature * (scale * kernel.shape[1]).log() - 0.5
 
 
-def _scaling(kernel: Float[Tensor, "B L L"], iterations: int) -> Float[Tensor, "B L"]:
+def spread_patches(grid: Grid, wanted: int, device: torch.device) -> Int[Tensor, " M"]:
+    """At least `wanted` patches in every n-th row and column of the grid, with n as large as that allows."""
+    step = max(
+        (
+            n
+            for n in range(1, min(grid.rows, grid.columns) + 1)
+            if _every(grid.rows, n) * _every(grid.columns, n) >= wanted
+        ),
+        default=1,
+    )
+    down, across = (torch.arange(step // 2, length, step, device=device) for length in (grid.rows, grid.columns))
+    return (down[:, None] * grid.columns + across[None, :]).flatten()
+
+
+def _every(length: int, step: int) -> int:
+    """How many of `length` places every `step`-th is, from the middle of the first step on."""
+    return len(range(step // 2, length, step))
+
+
+def _scaling(kernel: Float[Tensor, "B M M"], iterations: int) -> Float[Tensor, "B M"]:
     """x with `x * kernel * x` of uniform marginals: rows and columns of a symmetric kernel have one scaling.
 
     Rounds of x = sqrt(x / (L * kernel x)) are half the work of alternating ones and converge geometrically where those
@@ -59,7 +89,7 @@ def _scaling(kernel: Float[Tensor, "B L L"], iterations: int) -> Float[Tensor, "
     return scale
 
 
-def _times(kernel: Float[Tensor, "B L L"], vector: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
+def _times(kernel: Float[Tensor, "B N M"], vector: Float[Tensor, "B M"]) -> Float[Tensor, "B N"]:
     """Matrix times vector. On a CPU the batched product is five times as slow as multiplying and adding up."""
     if kernel.device.type == "cpu":
         return (kernel * vector.unsqueeze(1)).sum(dim=2)

@@ -1,15 +1,19 @@
-"""How fast this machine multiplies matrices: what any model's arithmetic is measured against."""
+"""How fast this machine multiplies matrices and moves memory: what anything else is measured against."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from statistics import median
 
 import torch
 
+from pgsclip.turns import seconds_in_turns
+
 _SIDES = {"cuda": 8192}
 _SIDE = 1536
 _ROUNDS = 5
+_COPIED = 2**26
+"""Bytes of the copied tensor: more than caches hold."""
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
@@ -17,15 +21,19 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     side = _SIDES.get(device.type, _SIDE)
     left = torch.randn(side, side, device=device, dtype=dtype)
     right = torch.randn(side, side, device=device, dtype=dtype)
-    left @ right
-    took = []
-    for _ in range(_ROUNDS):
-        wait_for(device)
-        began = time.perf_counter()
-        left @ right
-        wait_for(device)
-        took.append(time.perf_counter() - began)
-    return 2 * side**3 / median(took)
+    return 2 * side**3 / _seconds(lambda: left @ right, device)
+
+
+def copy_rate(device: torch.device) -> float:
+    """Bytes per second that a copy of a large tensor reads and writes, taken together; the median of five."""
+    source = torch.zeros(_COPIED // 4, device=device)
+    target = torch.empty_like(source)
+    return 2 * _COPIED / _seconds(lambda: target.copy_(source), device)
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    took = seconds_in_turns({"it": work}, _ROUNDS, wait=lambda: wait_for(device))
+    return median(took["it"])
 
 
 def wait_for(device: torch.device) -> None:

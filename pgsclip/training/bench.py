@@ -1,15 +1,14 @@
 """`pgsclip bench step`: what a training step costs with each masker, beside open_clip's own step.
 
-Variants take turns within one process, so that a machine that slows down slows all of them, and each round begins
-with another, so that none always follows the same one; figures are medians and ratios of medians.
+Variants take turns within one process; figures are medians and ratios of medians.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import median
 from typing import NamedTuple
 
@@ -29,6 +28,7 @@ from pgsclip.training.engines.base import autocast_dtype
 from pgsclip.training.plan import patch_count
 from pgsclip.training.seeding import step_generator
 from pgsclip.training.task import View
+from pgsclip.turns import seconds_in_turns
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,12 @@ def bench_step(
     images = torch.randn(batch_size, 3, height, width, device=device)
     texts = random_captions(batch_size, built.context_length, built.vocab_size, caption_tokens)
     batch = _Pairs(images, texts.to(device), texts.argmax(dim=1) + 1)
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for round_number in range(repeats + 1):
-        turn = round_number % len(steps)
-        for name in [*list(steps)[turn:], *list(steps)[:turn]]:
-            progress(f"round {round_number} of {repeats}: {name}")
-            wait_for(device)
-            began = time.perf_counter()
-            kept[name] = steps[name](batch)
-            wait_for(device)
-            if round_number:
-                times[name].append(time.perf_counter() - began)
+
+    def run(name: str) -> None:
+        kept[name] = steps[name](batch)
+
+    ways = {name: partial(run, name) for name in steps}
+    times = seconds_in_turns(ways, repeats, wait=lambda: wait_for(device), progress=progress)
     unmasked = median(times[theirs[0.0]])
     rate = matrix_rate(device, dtype or torch.float32)
     return [

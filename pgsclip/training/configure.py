@@ -61,7 +61,8 @@ def configure(
 ) -> Request:
     """Resolve a command to a config and a run folder.
 
-    With neither recipe nor data it is the smoke recipe. On resume the run's own `config.yaml` takes the place of the
+    With neither recipe nor data it is the smoke recipe. `optim.steps` among the options is the whole length of a run
+    that starts: a recipe's later phases are left out, unless the settings name some. On resume the run's own `config.yaml` takes the place of the
     recipe, and options given now lie on top of it.
 
     Raises:
@@ -69,6 +70,8 @@ def configure(
     """
     if recipe is None and options.get("data.spec") is None:
         recipe = SMOKE
+    if options.get("optim.steps") is not None and resume is not Resume.ALWAYS:
+        settings = ["phases=[]", *settings]
     config = resolve(recipe, options, settings)
     path = Path(config.out) if config.out else default_path(config, resume=resume is not Resume.NEVER)
     stored = path / "config.yaml"

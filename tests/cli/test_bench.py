@@ -45,3 +45,14 @@ def test_mistakes_are_sentences(cli: Callable[..., Any], words: list[str], sente
     said = cli(*TINY, *words)
     assert said.code == 2
     assert re.search(sentence, said.err), said.err
+
+
+def test_maskers_are_timed_beside_the_straightforward_method(cli: Callable[..., Any], tmp_path: Path) -> None:
+    tiny = ("--image-size", "32", "--patch-size", "8", "--width", "6", "--batch-size", "2", "--repeats", "1")
+    said = cli("bench", "maskers", *tiny, "--device", "cpu", "--json", str(tmp_path / "costs.json"))
+    assert said.code == 0, said.err
+    names = [cost["name"] for cost in json.loads((tmp_path / "costs.json").read_text())]
+    assert names[0] == "straightforward pgs"
+    assert {"random", "centered", "cluster", "pgs", "salient"} < set(names)
+    table = said.out.strip().splitlines()[-len(names) :]
+    assert [line.split("  ")[0] for line in table] == names

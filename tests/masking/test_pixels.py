@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from pgsclip.errors import MaskerError
-from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, Grid, grid_of, luminance, patch_means, patchify
+from pgsclip.masking.pixels import (
+    CLIP_MEAN,
+    CLIP_STD,
+    Grid,
+    cells_of,
+    grid_of,
+    luminance,
+    patch_means,
+    patchify,
+    shrunk,
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -47,3 +57,17 @@ def test_luminance_undoes_the_normalisation(dtype: torch.dtype) -> None:
     assert gray.dtype == torch.float32
     tolerance = 1e-5 if dtype == torch.float32 else 1e-2
     np.testing.assert_allclose(gray[0].numpy(), cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("side", "cells", "square"), [(16, 4, 4), (16, 5, 2), (14, 4, 2), (7, 4, 1), (2, 4, 1), (32, 1, 32)]
+)
+def test_shrunk_is_area_averaging_as_opencv_has_it(side: int, cells: int, square: int) -> None:
+    images = torch.randn(2, 3, 2 * side, 3 * side)
+    grid, small = Grid(2, 3, side), cells_of(Grid(2, 3, side), cells)
+    assert small == Grid(2, 3, side // square)
+    found = shrunk(images, grid, small)
+    for ours, image in zip(found, images, strict=True):
+        size = (3 * side // square, 2 * side // square)
+        theirs = cv2.resize(image.permute(1, 2, 0).numpy(), size, interpolation=cv2.INTER_AREA)
+        np.testing.assert_allclose(ours.permute(1, 2, 0).numpy(), theirs, atol=1e-5)

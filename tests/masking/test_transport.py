@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from pgsclip.masking.maskers.pgs import PgsParams
+from pgsclip.masking.pixels import Grid
 from pgsclip.masking.similarity import cosine
-from pgsclip.masking.transport import balanced_similarity
+from pgsclip.masking.transport import balanced_similarity, potentials, spread_patches
 
 TEMPERATURE, ITERATIONS = PgsParams().temperature, PgsParams().iterations
 
@@ -19,9 +20,15 @@ def _similarity(batch: int, patches: int, width: int = 6) -> Tensor:
     return cosine(torch.randn(batch, patches, width, generator=chance) + 0.3)
 
 
+def _balanced(similarity: Tensor, temperature: float, iterations: int) -> Tensor:
+    """Of all patches, from the rows of all."""
+    everything = torch.arange(similarity.shape[1]).expand(len(similarity), -1)
+    return balanced_similarity(similarity, potentials(similarity, temperature, iterations), everything)
+
+
 def _plan(similarity: Tensor, temperature: float, iterations: int) -> Tensor:
     """From the balanced similarity back to masses."""
-    return torch.exp(balanced_similarity(similarity, temperature, iterations) / temperature) / similarity.shape[1] ** 2
+    return torch.exp(_balanced(similarity, temperature, iterations) / temperature) / similarity.shape[1] ** 2
 
 
 def _pot_plan(similarity: Tensor, temperature: float) -> np.ndarray:
@@ -62,7 +69,7 @@ def test_default_rounds_are_close_to_the_limit_on_a_hard_image() -> None:
 @pytest.mark.parametrize("temperature", [0.04, 0.1, 100.0])
 def test_extreme_temperatures_stay_finite(temperature: float) -> None:
     similarity = torch.eye(30)[None] * 2 - 1  # cosines from -1 to 1, as far apart as they can be
-    balanced = balanced_similarity(similarity, temperature, ITERATIONS)
+    balanced = _balanced(similarity, temperature, ITERATIONS)
     assert torch.isfinite(balanced).all()
     torch.testing.assert_close(_plan(similarity, temperature, ITERATIONS).sum(), torch.tensor(1.0))
 
@@ -87,29 +94,70 @@ def test_balancing_takes_from_hubs_and_gives_to_loners() -> None:
     alike = torch.ones(9, 4) + 0.01 * torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
     loner = torch.tensor([[1.0, -1.0, 1.0, -1.0]])
     similarity = cosine(torch.cat([alike, loner])[None])
-    change = (balanced_similarity(similarity, TEMPERATURE, 500) - similarity)[0]
+    change = (_balanced(similarity, TEMPERATURE, 500) - similarity)[0]
     assert change[9, :9].min() > change[:9, :9].max()
 
 
 def test_balanced_similarity_of_balanced_cosines_is_a_shift() -> None:
     ring = torch.stack([torch.tensor([np.cos(a), np.sin(a)]) for a in np.linspace(0, 2 * np.pi, 8, endpoint=False)])
     similarity = cosine(ring.float()[None])
-    difference = balanced_similarity(similarity, 0.3, 50) - similarity
+    difference = _balanced(similarity, 0.3, 50) - similarity
     torch.testing.assert_close(difference, difference[:, :1, :1].expand_as(difference), rtol=0, atol=1e-5)
 
 
 def test_balanced_similarity_is_the_logarithm_of_the_plan_beside_a_uniform_one() -> None:
     similarity = _similarity(1, 16)
     expected = 0.2 * np.log(256 * _pot_plan(similarity[0], 0.2))
-    np.testing.assert_allclose(balanced_similarity(similarity, 0.2, 1000)[0].numpy(), expected, atol=1e-3)
-    uniform = balanced_similarity(torch.full((1, 9, 9), 0.4), TEMPERATURE, 1)
+    np.testing.assert_allclose(_balanced(similarity, 0.2, 1000)[0].numpy(), expected, atol=1e-3)
+    uniform = _balanced(torch.full((1, 9, 9), 0.4), TEMPERATURE, 1)
     torch.testing.assert_close(uniform, torch.zeros(1, 9, 9), rtol=0, atol=1e-6)
 
 
 def test_rows_that_are_asked_for_are_those_of_the_whole() -> None:
     similarity = _similarity(3, 30)
     rows = torch.tensor([[4, 29], [0, 1], [7, 7]])
-    whole = balanced_similarity(similarity, TEMPERATURE, ITERATIONS)
-    found = balanced_similarity(similarity, TEMPERATURE, ITERATIONS, rows)
+    whole = _balanced(similarity, TEMPERATURE, ITERATIONS)
+    wanted = torch.stack([similarity[image, rows[image]] for image in range(3)])
+    found = balanced_similarity(wanted, potentials(similarity, TEMPERATURE, ITERATIONS), rows)
     for image in range(3):
         assert torch.equal(found[image], whole[image, rows[image]])
+
+
+def test_against_landmarks_every_row_is_balanced_and_theirs_are_as_pot_has_them() -> None:
+    similarity, landmarks = _similarity(2, 30), torch.tensor([0, 3, 4, 11, 12, 17, 21, 28])
+    found = potentials(similarity[:, landmarks], TEMPERATURE, 200, landmarks)
+    for given, potential in zip(similarity, found, strict=True):
+        density = torch.exp((given + potential[:, None] + potential[None]) / TEMPERATURE)[:, landmarks]
+        torch.testing.assert_close(density.mean(dim=1), torch.ones(30), rtol=1e-4, atol=0)
+        theirs = _pot_plan(given[landmarks][:, landmarks], TEMPERATURE) * len(landmarks) ** 2
+        np.testing.assert_allclose(density[landmarks].numpy(), theirs, rtol=1e-3)
+
+
+def test_all_patches_as_landmarks_are_the_whole() -> None:
+    similarity = _similarity(2, 25)
+    whole = potentials(similarity, TEMPERATURE, 300)
+    torch.testing.assert_close(potentials(similarity, TEMPERATURE, 300, torch.arange(25)), whole, rtol=0, atol=1e-5)
+
+
+def test_patches_that_look_like_landmarks_get_their_potential() -> None:
+    chance = torch.Generator().manual_seed(0)
+    vectors = (torch.randn(1, 12, 6, generator=chance) + 0.3).repeat_interleave(4, dim=1)  # each look four times
+    similarity, landmarks = cosine(vectors), torch.arange(0, 48, 4)
+    found = potentials(similarity[:, landmarks], TEMPERATURE, 300, landmarks)
+    torch.testing.assert_close(found, potentials(similarity, TEMPERATURE, 300), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("grid", "wanted", "rows", "columns"),
+    [
+        (Grid(14, 14, 16), 49, [1, 3, 5, 7, 9, 11, 13], [1, 3, 5, 7, 9, 11, 13]),
+        (Grid(7, 7, 32), 49, list(range(7)), list(range(7))),
+        (Grid(24, 20, 14), 49, list(range(1, 24, 3)), list(range(1, 20, 3))),
+        (Grid(2, 3, 8), 10000, [0, 1], [0, 1, 2]),
+        (Grid(9, 1, 8), 1, list(range(9)), [0]),
+        (Grid(5, 5, 8), 1, [2], [2]),
+    ],
+)
+def test_landmarks_are_spread_evenly(grid: Grid, wanted: int, rows: list[int], columns: list[int]) -> None:
+    expected = [row * grid.columns + column for row in rows for column in columns]
+    assert spread_patches(grid, wanted, torch.device("cpu")).tolist() == expected

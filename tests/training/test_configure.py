@@ -38,6 +38,16 @@ def test_out_is_the_folder() -> None:
     assert configure(None, {"out": "a/b"}, []).path == Path("a/b")
 
 
+def test_steps_are_the_whole_run_unless_phases_are_asked_for_as_well() -> None:
+    tuned, typed = "cc12m-vit-b16-flip-0.5-tuned", {"data.spec": "generated", "optim.steps": 3}
+    assert len(configure(tuned, {"data.spec": "generated"}, []).config.phases) == 1
+    assert configure(tuned, typed, []).config.phases == ()
+    assert len(configure(tuned, typed, ["phases=[{steps: 2, lr: 0.1}]"]).config.phases) == 1
+    store("run", recipe=tuned)
+    longer = configure(None, {"out": "run", "optim.steps": 3}, [], resume=Resume.ALWAYS)
+    assert len(longer.config.phases) == 1, "a run that goes on keeps what it had"
+
+
 def test_resume_takes_the_config_of_the_run_with_new_options_on_top() -> None:
     store("mine", "masker.name=random", "masker.ratio=0.4", "optim.lr=0.5", "optim.steps=7")
     request = configure(None, {"out": "mine", "optim.steps": 9}, ["optim.eps=0.25"], resume=Resume.ALWAYS)

@@ -17,9 +17,9 @@ from torch import Tensor
 from pgsclip.masking.candidates import draw_candidates, nearness_to_rim
 from pgsclip.masking.contract import MaskerParams, MaskScores
 from pgsclip.masking.edges import canny_edges, sobel_edges
-from pgsclip.masking.pixels import grid_of, patchify
-from pgsclip.masking.similarity import blended_similarity, take_rows, to_unit_range, without_noise
-from pgsclip.masking.transport import balanced_similarity
+from pgsclip.masking.pixels import Grid, cells_of, grid_of, patchify, shrunk
+from pgsclip.masking.similarity import blended_similarity, to_unit_range, without_noise
+from pgsclip.masking.transport import balanced_similarity, potentials, spread_patches
 
 
 class PgsParams(MaskerParams):
@@ -36,14 +36,18 @@ class PgsParams(MaskerParams):
     rim_pull: float = Field(default=0.0, ge=0)
     """Draws candidates more often near the picture's rim: exp(rim_pull) times as often there as in the middle."""
     transport: bool = True
-    """Balance the similarity by optimal transport before the candidates' rows are read."""
+    """Balance the similarity to the candidates by optimal transport."""
     temperature: float = Field(default=0.2, ge=0.04)
     """Of the transport kernel exp(similarity / temperature)."""
     iterations: int = Field(default=10, ge=1)
     """Rounds of Sinkhorn's scaling."""
+    landmarks: int = Field(default=49, ge=1)
+    """At least so many patches, evenly spread, are balanced among themselves, and the rest against them; 10000: all."""
+    detail: int = Field(default=4, ge=1)
+    """Pixels are compared as the means of so many squares along its side, or a few more; 10000: pixel by pixel."""
     features: bool = True
     """Blend embeddings in as training goes on; false looks at pixels only."""
-    threshold: float = Field(default=0.7, ge=-1, le=1)
+    threshold: float = Field(default=0.75, ge=-1, le=1)
     """Under a range: an unprotected patch whose cosine with a candidate is above this is asked to go."""
 
 
@@ -88,15 +92,20 @@ class PgsMasker:
     ) -> Explanation:
         """The scores with everything that led to them; draws exactly what a call draws."""
         grid = grid_of(images.shape[2], images.shape[3], patches.shape[1])
-        edges = self._edges(images, patches)
+        cells = cells_of(grid, self.params.detail)
+        small = shrunk(images, grid, cells)
+        edges = self._edges(images, grid, small, cells)
         pull = self.params.rim_pull * nearness_to_rim(grid, images.device) if self.params.rim_pull else None
         candidates = draw_candidates(edges, self.params.seed_share, generator, pull)
-        pixels = patchify(images, grid)
+        pixels = patchify(small, cells)
         embeddings = patches if self.params.features else None
         if self.params.transport:
-            cosines = blended_similarity(pixels, embeddings, progress)
-            rows = balanced_similarity(cosines, self.params.temperature, self.params.iterations, candidates)
-            cosines = take_rows(cosines, candidates)
+            landmarks = spread_patches(grid, self.params.landmarks, images.device)
+            wanted = torch.cat([landmarks.expand(len(images), -1), candidates], dim=1)
+            cosines = blended_similarity(pixels, embeddings, progress, wanted)
+            between, cosines = cosines[:, : len(landmarks)], cosines[:, len(landmarks) :]
+            potential = potentials(between, self.params.temperature, self.params.iterations, landmarks)
+            rows = balanced_similarity(cosines, potential, candidates)
         else:
             rows = cosines = blended_similarity(pixels, embeddings, progress, candidates)
         plain, similarity = (to_unit_range(self._grown(parts)) for parts in (cosines, rows))
@@ -107,10 +116,11 @@ class PgsMasker:
     def _grown(self, rows: Float[Tensor, "B N L"]) -> Float[Tensor, "B L"]:
         return rows.mean(dim=1) if self.params.growth == "sum" else rows.amax(dim=1)
 
-    def _edges(self, images: Tensor, patches: Tensor) -> Tensor:
-        grid = grid_of(images.shape[2], images.shape[3], patches.shape[1])
+    def _edges(self, images: Tensor, grid: Grid, small: Tensor, cells: Grid) -> Tensor:
         if self.params.edges is False:
-            return patches.new_zeros(patches.shape[:2], dtype=torch.float32)
+            return images.new_zeros(len(images), grid.patches, dtype=torch.float32)
         if self.params.edges == "canny":
             return canny_edges(images, grid)
+        if self.params.edge_scale == 1:  # luma is linear: means of patches are the same whatever was averaged before
+            return sobel_edges(small, cells, 1.0)
         return sobel_edges(images, grid, self.params.edge_scale)
