@@ -24,8 +24,8 @@ class _Page(HTMLParser):
         if tag == "link" and known.get("rel") not in {"canonical", "prev", "next", "alternate"}:
             addresses.append(known.get("href", ""))
         self.loads += [address for address in addresses if ELSEWHERE.match(address)]
-        self.loads += [f"what the theme fetches for {word!r}" for word in FETCHED_BY_THE_THEME & _words(known)]
-        self.loads += IN_STYLES.findall(known.get("style", ""))
+        classes = set(known.get("class", "").split())
+        self.loads += [f"what the theme fetches for {word!r}" for word in sorted(FETCHED_BY_THE_THEME & classes)]
 
 
 def loads_from_elsewhere(site: Path) -> list[str]:
@@ -38,10 +38,6 @@ def loads_from_elsewhere(site: Path) -> list[str]:
     for path in sorted([*site.rglob("*.css"), *site.rglob("*.html")]):
         found += [f"{path.relative_to(site)} loads {address}" for address in IN_STYLES.findall(path.read_text())]
     return found
-
-
-def _words(attributes: dict[str, str]) -> set[str]:
-    return set(attributes.get("class", "").split())
 
 
 if __name__ == "__main__":

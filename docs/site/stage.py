@@ -17,24 +17,28 @@ from command_line import reference
 
 ROOT = Path(__file__).parents[2]
 SITE = Path(__file__).parent
+HOME = Path("README.md")  # of the repository; the site has a first page of its own
 LINK = re.compile(r"(\]\()(?!https?:|mailto:|#)([^)\s#]+)")
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 PICTURES = {".png", ".svg", ".gif", ".jpg"}
 LANGUAGES = {".py": "python", ".sh": "bash", ".sbatch": "bash", ".yaml": "yaml", ".toml": "toml", ".json": "json"}
 # Folders of which a list of contents is written, with the heading of its page and a sentence.
 LISTS = {
-    "examples": ("Examples", "One page each. They lie in the folder `examples/` of the repository, and tests run them."),
+    "examples": (
+        "Examples",
+        "One page each, in the folder `examples/` of the repository; tests run them.",
+    ),
     "plugins": (
         "Plugins",
-        "Distributions of their own, in the folder `plugins/` of the repository. `python -m pip install ./plugins/NAME`, "
-        "and what they bring is there for every command.",
+        "Distributions of their own, in the folder `plugins/` of the repository. After `python -m pip install "
+        "./plugins/NAME` what they bring is there for every command.",
     ),
 }
 
 
 def place(source: Path) -> Path:
     """Where a file of the repository (relative to its root) lies among the pages."""
-    if source == Path("README.md"):
+    if source == HOME:
         return Path("index.md")
     if source == Path("CHANGELOG.md"):
         return Path("changelog.md")
@@ -71,12 +75,10 @@ def stage(out: Path, root: Path = ROOT) -> list[Path]:
         if source.suffix != ".md":
             target.write_text(f"# {source}\n\n````{LANGUAGES.get(source.suffix, 'text')}\n{text}````\n")
             continue
-        linked, text = _follow(source, text)
-        for path in linked:
-            if (root / path).is_file() and path.parts[0] != "..":
-                waiting.append(path)
-            elif not (root / path / "README.md").is_file():
-                wrong.append(f"{source} links to {path}, which is no file of the repository.")
+        linked, text = _follow(source, text, root)
+        there = {path for path in linked if path.parts[0] != ".." and (root / path).is_file()}
+        waiting += sorted(there - {HOME})
+        wrong += [f"{source} links to {path}, which is no file of the repository." for path in {*linked} - there]
         target.write_text(text)
     for name, (heading, sentence) in LISTS.items():
         if not (root / name / "README.md").is_file():
@@ -85,17 +87,17 @@ def stage(out: Path, root: Path = ROOT) -> list[Path]:
     for folder in ("javascripts", "stylesheets"):
         shutil.copytree(SITE / folder, out / folder)
     if wrong:
-        raise SystemExit("\n".join(sorted(set(wrong))))
+        raise SystemExit("\n".join(sorted(wrong)))
     return done
 
 
-def _follow(source: Path, text: str) -> tuple[list[Path], str]:
+def _follow(source: Path, text: str, root: Path) -> tuple[list[Path], str]:
     """The files that a page links to, and the page with links to where they lie among the pages."""
     linked: list[Path] = []
 
     def moved(match: re.Match[str]) -> str:
         path = Path(os.path.normpath(source.parent / match[2]))
-        if not path.suffix:  # a folder
+        if (root / path).is_dir():
             path = path / "README.md"
         linked.append(path)
         return match[1] + os.path.relpath(place(path), place(source).parent)
@@ -119,8 +121,10 @@ def _contents(folder: Path, heading: str, sentence: str) -> str:
         if path.suffix == ".py":
             about, name = text.split('"""')[1].split("\n\n")[0].replace("\n", " "), path.name
         else:
-            about, name = text.split("\n\n")[1].replace("\n", " "), path.parent.name
+            prose = [part for part in text.split("\n\n")[1:] if not part.startswith("    ")]
+            about, name = prose[0].replace("\n", " "), path.parent.name
             about = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", about)
+        about = re.split(r"(?<=\.)\s", about)[0]
         target = os.path.relpath(place(path.relative_to(folder.parent)), folder.name)
         rows.append(f"| [`{name}`]({target}) | {about} |")
     return "\n".join([f"# {heading}", "", sentence, "", "| | |", "|---|---|", *rows, ""])
