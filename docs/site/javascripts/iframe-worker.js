@@ -13,8 +13,8 @@ if (location.protocol === "file:") {
 
     start(url) {
       const inside = this.frame.contentWindow;
-      inside.postMessage = (data) => this.tell("message", { data });
-      inside.onerror = (message) => this.tell("error", { data: message });
+      inside.postMessage = (data) => this.tell("message", structuredClone(data));
+      inside.onerror = (message) => this.tell("error", message);
       const script = inside.document.createElement("script");
       script.src = new URL(url, location.href);
       script.onload = () => {
@@ -24,15 +24,23 @@ if (location.protocol === "file:") {
       inside.document.body.append(script);
     }
 
-    tell(kind, init) {
-      const event = new MessageEvent(kind, init);
-      this.dispatchEvent(event);
-      this[`on${kind}`]?.(event);
+    // Messages come later, as a worker's do: whoever asks does not expect the answer while still asking.
+    tell(kind, data) {
+      const event = new MessageEvent(kind, { data });
+      setTimeout(() => {
+        this.dispatchEvent(event);
+        this[`on${kind}`]?.(event);
+      });
     }
 
     postMessage(data) {
-      if (!this.ready) this.early.push(data);
-      else this.frame.contentWindow.dispatchEvent(new MessageEvent("message", { data }));
+      if (!this.ready) {
+        this.early.push(data);
+        return;
+      }
+      const inside = this.frame.contentWindow; // whose own arrays and objects it has to get
+      const event = new inside.MessageEvent("message", { data: inside.structuredClone(data) });
+      setTimeout(() => inside.dispatchEvent(event));
     }
 
     terminate() {
