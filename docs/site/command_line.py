@@ -32,7 +32,7 @@ def _parts(name: str, command: Any) -> list[str]:
         for words, about in [[cell.replace("|", "\\|").replace("\n", " ") for cell in record]]
     ]
     usage = " ".join([name, *command.collect_usage_pieces(context)])
-    table = ["| | |", "|---|---|", *rows, ""] if rows else []
+    table = ["| word | what it means |", "|---|---|", *rows, ""] if rows else []
     return [f"## {name}\n", f"{(command.help or '').strip()}\n", f"    {usage}\n", *table, *_below(name, command)]
 
 
