@@ -148,7 +148,7 @@ def kinds_of(group: str) -> str:
 
 
 def _everything(group: str) -> list[Plugin]:
-    # The metadata of a distribution takes milliseconds to read, and hundreds may be installed: first those with plugins.
+    # Metadata takes milliseconds to read, and hundreds of distributions may be installed: look for plugins first.
     names = {one.metadata["Name"]: None for one in distributions() if one.entry_points.select(group=group)}
     found = []
     for name in names:
