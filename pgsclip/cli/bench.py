@@ -170,6 +170,49 @@ def data(
         write_figures(json_file, as_json(costs))
 
 
+@bench.command("eval")
+def evaluation(
+    checkpoint: Annotated[
+        str | None, typer.Argument(metavar="[CHECKPOINT|RUN]", help="The untrained smoke model when not given.")
+    ] = None,
+    dataset: Annotated[
+        str, typer.Option(metavar="wds/NAME|generated", help="One zero-shot set in clip-benchmark's layout.")
+    ] = "generated",
+    data_root: Annotated[Path, typer.Option(help="Where the set lies, as wds_NAME or NAME.")] = Path("data"),
+    images: Annotated[int, typer.Option(min=1, help="How many are generated.")] = 1000,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images encoded at once.")] = 64,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; the two take turns in each.")] = 3,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
+) -> None:
+    """Seconds of a whole zero-shot evaluation, beside `clip_benchmark eval`: command against command."""
+    import tempfile
+
+    from rich.console import Console
+
+    from pgsclip.evaluation.bench import as_json, bench_eval
+    from pgsclip.evaluation.demo import MODEL, write_class_set
+    from pgsclip.export.formats import find_format
+    from pgsclip.models.opening import open_model, open_untrained
+    from pgsclip.models.source import find_source
+
+    with tempfile.TemporaryDirectory() as place, Console(stderr=True).status("preparing") as status:
+        model = Path(place, "model")
+        model.mkdir()
+        opened = open_untrained(MODEL) if checkpoint is None else open_model(find_source(checkpoint))
+        find_format("open_clip").load()[0](opened, model)
+        if dataset == "generated":
+            dataset, data_root = "wds/generated", Path(place)
+            write_class_set(data_root / "wds_generated", images)
+        costs = bench_eval(model, dataset, data_root, batch_size=batch_size, repeats=repeats, progress=status.update)
+    typer.echo("command              seconds  of clip_benchmark's  processor seconds  of clip_benchmark's")
+    for cost in costs:
+        typer.echo(
+            f"{cost.name:19}  {cost.seconds:7.1f}  {cost.ratio:19.3f}  {cost.cpu_seconds:17.1f}  {cost.cpu_ratio:19.3f}"
+        )
+    if json_file:
+        write_figures(json_file, as_json(costs))
+
+
 def _ratio(ours: float | None, theirs: float | None) -> str:
     if ours is None or theirs is None:
         return "  does not fit"

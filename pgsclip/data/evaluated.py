@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pgsclip.data.shards import IMAGES
+from pgsclip.data.tar_members import IMAGES
 from pgsclip.errors import DataError
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 from pgsclip.data.batch import Fault
-from pgsclip.data.shards import IMAGES
 from pgsclip.data.source import Raw, Slot
+from pgsclip.data.tar_members import IMAGES
 from pgsclip.errors import DataError, did_you_mean
 
 IMAGE_NAMES = ("filepath", "image_path", "image", "path", "file", "filename", "file_name")

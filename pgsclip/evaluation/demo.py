@@ -34,6 +34,11 @@ def write_demo_sets(root: Path) -> None:
     marker.write_text("", encoding="utf-8")
 
 
+def write_class_set(folder: Path, count: int) -> None:
+    """Write `count` scenes of the held-out stream as a set for zero-shot classification."""
+    _write_classes(folder, {"test": [scene(HELD_OUT, index) for index in range(count)]}, lambda image: image)
+
+
 def write_shards(folder: Path, split: str, items: Iterable[tuple[Image.Image, str, str]], shards: int) -> None:
     """Write (image, extension, text) as `split/0.tar` … and `split/nshards.txt`."""
     found = list(items)

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.models.opening import Opened, open_model, open_untrained
-from pgsclip.models.own_configs import register_own_models
 from pgsclip.models.source import find_source
 
 
@@ -48,7 +47,6 @@ def open_subject(given: str, device: torch.device, *, download: bool = False, pr
 
 def untrained(name: str, device: torch.device) -> Subject:
     """One of our models with fresh weights, for the demo."""
-    register_own_models()
     return as_subject(f"{name} (untrained)", open_untrained(name), device, "fp32")
 
 

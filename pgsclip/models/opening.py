@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
 from pgsclip.models.build import Tokenizer, load_tokenizer
+from pgsclip.models.own_configs import register_own_models
 from pgsclip.models.source import Source, open_clip_name
 from pgsclip.models.weights import load_weights
 
@@ -50,6 +51,7 @@ def open_model(source: Source, *, download: bool = False) -> Opened:
 
 def open_untrained(architecture: str) -> Opened:
     """A model with fresh weights, the same each time; no global generator moves."""
+    register_own_models()
     source = Source(architecture)
     with open_clip_name(architecture) as name, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)

@@ -62,8 +62,8 @@ def configure(
     """Resolve a command to a config and a run folder.
 
     With neither recipe nor data it is the smoke recipe. `optim.steps` among the options is the whole length of a run
-    that starts: a recipe's later phases are left out, unless the settings name some. On resume the run's own `config.yaml` takes the place of the
-    recipe, and options given now lie on top of it.
+    that starts: a recipe's later phases are left out, unless the settings name some. On resume the run's own
+    `config.yaml` takes the place of the recipe, and options given now lie on top of it.
 
     Raises:
         ConfigError: a setting is wrong. RunError: there is no run to resume.
