@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import typer
@@ -26,14 +27,18 @@ def _parts(name: str, command: Any) -> list[str]:
     if hasattr(command, "commands") and not command.invoke_without_command:  # only a name for those below it
         return _below(name, command)
     rows = [
-        f"| `{words}` | {about} |"
+        f"| `{record[0]}` | {_cell(record[1])} |"
         for parameter in command.get_params(context)
         if (record := parameter.get_help_record(context)) and "--help" not in parameter.opts
-        for words, about in [[cell.replace("|", "\\|").replace("\n", " ") for cell in record]]
     ]
     usage = " ".join([name, *command.collect_usage_pieces(context)])
     table = ["| word | what it means |", "|---|---|", *rows, ""] if rows else []
     return [f"## {name}\n", f"{(command.help or '').strip()}\n", f"    {usage}\n", *table, *_below(name, command)]
+
+
+def _cell(text: str) -> str:
+    """Text for a table: a bar ends the cell, unless it stands in code."""
+    return re.sub(r"`[^`]*`|\|", lambda found: found[0] if len(found[0]) > 1 else "\\|", text.replace("\n", " "))
 
 
 def _below(name: str, command: Any) -> list[str]:

@@ -121,13 +121,15 @@ def _contents(folder: Path, heading: str, sentence: str) -> str:
         if path.suffix == ".py":
             about, name = text.split('"""')[1].split("\n\n")[0].replace("\n", " "), path.name
         else:
-            prose = [part for part in text.split("\n\n")[1:] if not part.startswith("    ")]
-            about, name = prose[0].replace("\n", " "), path.parent.name
+            heading, *parts = text.split("\n\n")
+            about, name = heading.removeprefix("# "), path.parent.name
+            if about == name:  # says nothing: the first paragraph that is no code
+                about = next(part for part in parts if not part.startswith("    ")).replace("\n", " ")
             about = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", about)
         about = re.split(r"(?<=\.)\s", about)[0]
         target = os.path.relpath(place(path.relative_to(folder.parent)), folder.name)
         rows.append(f"| [`{name}`]({target}) | {about} |")
-    return "\n".join([f"# {heading}", "", sentence, "", "| | |", "|---|---|", *rows, ""])
+    return "\n".join([f"# {heading}", "", sentence, "", "| name | what it is |", "|---|---|", *rows, ""])
 
 
 if __name__ == "__main__":

@@ -25,9 +25,9 @@ def repository(tmp_path: Path) -> Path:
             "[hosts](../../examples/all/hostfile), [home](../../README.md), [log](../../CHANGELOG.md)\n\n"
             "```python\ncalls[0](here.md)\n```\n"
         ),
-        "plugins/one/README.md": "# One\n\n    pip install one\n\nIt does [one](https://a.b) thing. And more.\n",
+        "plugins/one/README.md": "# one\n\n    pip install one\n\nIt does [one](https://a.b) thing. And more.\n",
         "examples/first.py": '"""The first.\n\n    python first.py\n"""\n',
-        "examples/all/README.md": "# All\n\nOf them.\n",
+        "examples/all/README.md": "# All of them\n\n    bash all.sh\n",
         "examples/all/hostfile": "gpu-1\n",
         "pgsclip/a.py": "x = 1\n",
     }
@@ -59,7 +59,7 @@ def test_what_a_page_links_to_becomes_a_page_and_the_links_follow(site: Site, re
     assert "| [`one`](one/index.md) | It does one thing. |" in (out / "plugins" / "index.md").read_text()
     listed = (out / "examples" / "index.md").read_text()
     assert "| [`first.py`](first.py.md) | The first. |" in listed
-    assert "| [`all`](all/index.md) | Of them. |" in listed
+    assert "| [`all`](all/index.md) | All of them |" in listed
 
 
 def test_a_link_that_leads_nowhere_is_named(site: Site, repository: Path) -> None:
