@@ -53,7 +53,7 @@ SMALLER = [
     (r"^pgsclip data make photos/ shards (.*)--held-out 500", r"pgsclip data make photos/ made \1--held-out 2"),
     (r"^pgsclip bench step.*", "pgsclip bench step --model pgsclip-docs --batch-size 2 --repeats 1"),
     (r"^(pgsclip bench data.*)", r"\1 --count 2 --repeats 1"),
-    (r"^(pgsclip bench masks.*)", r"\1 --count 4 --image-size 64"),
+    (r"^(pgsclip bench masks.*?)(?: --count \d+)?$", r"\1 --count 4 --image-size 64"),
     (r"^(pgsclip viz-mask .*--seeds) \d+", r"\1 2"),
     (r"^(pgsclip viz-mask (?!.*--checkpoint).*)$", r"\1 --image-size 64"),
     (r"^(pgsclip data (?:check|make) .*)$", r"\1 --jobs 1"),
