@@ -9,26 +9,42 @@ import torch
 
 _SIDES = {"cuda": 8192}
 _SIDE = 1536
+_SMALLER = (1024, 768, 512, 384)
+_FIRST = 256
 _ROUNDS = 5
 
 
-def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Multiplications and additions per second of a product of two large square matrices; the median of five."""
+def matrix_rate(device: torch.device, dtype: torch.dtype, *, seconds: float | None = None) -> float:
+    """Multiplications and additions per second of a product of two large square matrices; the median of five.
+
+    Args:
+        seconds: about how long this may take; smaller matrices are taken where the device is slow.
+    """
     side = _SIDES.get(device.type, _SIDE)
+    if seconds is not None and device.type not in _SIDES:
+        _, warm = _products(_FIRST, 2, device, dtype)
+        affordable = seconds / (_ROUNDS + 1) * 2 * _FIRST**3 / warm
+        side = next((one for one in (side, *_SMALLER) if 2 * one**3 <= affordable), _FIRST)
+    return 2 * side**3 / median(_products(side, _ROUNDS + 1, device, dtype)[1:])
+
+
+def _products(side: int, rounds: int, device: torch.device, dtype: torch.dtype) -> list[float]:
+    """Seconds of each product; the first one also pays for what is loaded and allocated."""
     left = torch.randn(side, side, device=device, dtype=dtype)
     right = torch.randn(side, side, device=device, dtype=dtype)
-    left @ right
     took = []
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         wait_for(device)
         began = time.perf_counter()
         left @ right
         wait_for(device)
         took.append(time.perf_counter() - began)
-    return 2 * side**3 / median(took)
+    return took
 
 
 def wait_for(device: torch.device) -> None:
     """Until the device has done all it was given; a CPU always has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
