@@ -80,8 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         words = spell_out_resume(given)
-        refuse_swallowed_options(words, app)
-        app(args=words, prog_name="pgsclip")
+        command = typer.main.get_command(app)  # built once: it reads the annotations of every command
+        refuse_swallowed_options(words, command)
+        command(args=words, prog_name="pgsclip")
     except UnfinishedError as error:
         sys.stderr.write(f"pgsclip: {error}\n")
         # torchrun starts again what does not end with 0, and so would undo the stop; `pgsclip status` still knows.

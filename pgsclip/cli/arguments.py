@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import typer
-
 from pgsclip.errors import ConfigError
 
 
@@ -20,13 +18,14 @@ def spell_out_resume(arguments: Sequence[str]) -> list[str]:
     return spelled
 
 
-def refuse_swallowed_options(arguments: Sequence[str], app: typer.Typer) -> None:
+def refuse_swallowed_options(arguments: Sequence[str], command: Any) -> None:
     """An option whose value was forgotten would take the next option for it, and name a folder `--steps`.
+
+    `command` is what Typer built of the app; with commands inside, the one that the words name is looked at.
 
     Raises:
         ConfigError: the value of an option is an option of the same command.
     """
-    command: Any = typer.main.get_command(app)
     words = list(arguments)
     while hasattr(command, "commands") and words and words[0] in command.commands:
         command = command.commands[words.pop(0)]

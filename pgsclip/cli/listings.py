@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgsclip import plugins
 from pgsclip.cli.completion import recipe_files
-from pgsclip.config.files import write_atomically
-from pgsclip.config.recipes import load_recipe, recipe_header, recipe_names, recipe_text
-from pgsclip.errors import ConfigError, PgsclipError
 
 if TYPE_CHECKING:  # pydantic's model class would be fine, but the maskers behind it import torch
     from pydantic import BaseModel
     from typer import Context
+
+    from pgsclip.plugins import Plugin
 else:
     Context = typer.Context.__base__  # Typer hands over click's own class, and tests check annotations
 
@@ -26,6 +24,8 @@ def maskers(
     text: Annotated[bool, typer.Option("--text", help="The maskers of captions instead.")] = False,
 ) -> None:
     """What is installed: each masker, its distribution, what it does, its parameters."""
+    from pgsclip import plugins
+
     for name, owners in plugins.available(plugins.TEXT_MASKERS if text else plugins.MASKERS).items():
         for owner in owners:
             typer.echo(f"{name}  ({owner.distribution} {owner.version})")
@@ -35,6 +35,8 @@ def maskers(
 @recipes.callback()
 def _list(context: Context) -> None:
     """The recipes that ship with pgsclip; `recipes show NAME` prints one."""
+    from pgsclip.config.recipes import recipe_header, recipe_names
+
     if context.invoked_subcommand is None:
         names = recipe_names()
         for name in names:
@@ -48,6 +50,8 @@ def show(
     """A recipe's header and everything that it sets, with its parents merged in."""
     import yaml
 
+    from pgsclip.config.recipes import load_recipe, recipe_header
+
     recipe = load_recipe(name)
     typer.echo("\n".join(f"# {line}" for line in recipe_header(name)))
     typer.echo(yaml.safe_dump(recipe.settings, sort_keys=False, allow_unicode=True), nl=False)
@@ -59,6 +63,10 @@ def copy(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The copy; NAME.yaml if not given.")] = None,
 ) -> None:
     """Copy a recipe as it is written, comments and all, to change it; `train --recipe FILE` takes the copy."""
+    from pgsclip.config.files import write_atomically
+    from pgsclip.config.recipes import recipe_text
+    from pgsclip.errors import ConfigError
+
     text = recipe_text(name)
     copied = file or Path(f"{Path(name).name.removesuffix('.yaml')}.yaml")
     if copied.exists():
@@ -70,11 +78,14 @@ def copy(
     typer.echo(f"{copied}  (change it, then `pgsclip config check {copied}`)")
 
 
-def _describe(name: str, owner: plugins.Plugin, *, twice: bool) -> list[str]:
+def _describe(name: str, owner: Plugin, *, twice: bool) -> list[str]:
+    from pgsclip.errors import PgsclipError
+    from pgsclip.plugins import TEXT_MASKERS
+
     try:
         kind = owner.load()
         parameters = kind.Params
-        captions = owner.group == plugins.TEXT_MASKERS
+        captions = owner.group == TEXT_MASKERS
         range_too = not captions and kind.chooses_ratio
     except (PgsclipError, AttributeError) as error:
         return [f"does not work: {error}"]

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgsclip import plugins as registry
-from pgsclip.errors import PgsclipError, PluginError
-
 if TYPE_CHECKING:
     from typer import Context
+
+    from pgsclip.plugins import Plugin
 else:
     Context = typer.Context.__base__  # Typer hands over click's own class, and tests check annotations
 
@@ -27,6 +26,9 @@ def _list(
 
     PGSCLIP_PLUGINS=a,b lets only those distributions in beside pgsclip itself, PGSCLIP_PLUGINS= none.
     """
+    from pgsclip import plugins as registry
+    from pgsclip.errors import PluginError
+
     if context.invoked_subcommand is not None:
         return
     broken = 0
@@ -72,7 +74,9 @@ def new(
     )
 
 
-def _problem(owner: registry.Plugin) -> str | None:
+def _problem(owner: Plugin) -> str | None:
+    from pgsclip.errors import PgsclipError
+
     try:
         owner.load()
     except PgsclipError as error:

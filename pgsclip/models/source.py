@@ -17,6 +17,7 @@ from pgsclip.config.resolve import check
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError, did_you_mean
 from pgsclip.models.own_configs import register_own_models
+from pgsclip.models.sharded import INDEX
 from pgsclip.models.transformers_config import from_config, from_preprocessor
 
 LOCAL = "local-dir:"
@@ -26,7 +27,13 @@ HUB = "hf-hub:"
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 CONFIG = "config.json"
 """Of transformers, and of our own plain form."""
-_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin")
+_WEIGHTS = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "model.safetensors",
+    f"model{INDEX}",
+    "pytorch_model.bin",
+)
 _FILES = (".safetensors", ".pt", ".pth", ".bin")
 _FORMS = (
     "Give a run folder, a checkpoint folder, MODEL:TAG or MODEL:FILE with an open_clip model name such as "
@@ -68,7 +75,7 @@ def find_source(given: str) -> Source:
     if not colon:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
         raise ModelError(f"{name} alone has no weights. Give {name}:FILE, or {name}:TAG with a tag of {tags}.")
-    if Path(rest).suffix in _FILES or Path(rest).is_file():
+    if Path(rest).suffix in _FILES or rest.endswith(INDEX) or Path(rest).is_file():
         return Source(name, file=Path(rest))
     tags_known = open_clip.list_pretrained_tags_by_model(name)
     if rest not in tags_known:
@@ -151,7 +158,7 @@ def _folder(path: Path) -> Source:
 
 
 def _file(path: Path) -> Source:
-    if path.suffix not in _FILES:
+    if path.suffix not in _FILES and not path.name.endswith(INDEX):
         raise ModelError(f"{path} is not a weights file: {', '.join(_FILES)} are. {_FORMS}.")
     if (path.parent / OPEN_CLIP_CONFIG).is_file() or _description(path.parent) is not None:
         return Source(f"{LOCAL}{path.parent}", file=path)

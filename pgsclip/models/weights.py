@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
+from pgsclip.models.sharded import INDEX, read_sharded
 from pgsclip.models.transformers_weights import from_transformers, is_transformers
 
 _PREFIXES = ("module.", "_orig_mod.")
@@ -22,7 +23,7 @@ _ADVICE = "Set model.name to the architecture that they were trained with."
 
 
 def load_weights(model: nn.Module, path: Path, advice: str = _ADVICE) -> None:
-    """Load a .safetensors file, or a .pt written by open_clip, into a model of the same architecture.
+    """Load a .safetensors file (or the index of several) or a .pt of open_clip into a model of the same architecture.
 
     The names of DDP and torch.compile are stripped, those of transformers.CLIPModel become open_clip's, and position
     embeddings of another size are resized, as open_clip does it.
@@ -75,11 +76,16 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"There is no weights file {path}; give a .safetensors or .pt file, or a pretrained tag.")
     try:
+        if path.name.endswith(INDEX):
+            return read_sharded(path)
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except ModelError:
+        raise
     except SafetensorError as error:
-        raise ModelError(f"{path} is not a readable safetensors file: {error}.") from None
+        what = "names a file that is no" if path.name.endswith(INDEX) else "is not a"
+        raise ModelError(f"{path} {what} readable safetensors file: {error}.") from None
     except Exception as error:  # the unpickler meets junk with whatever its bytes lead to
         reason = str(error).strip().split("\n")[0].split(". ")[0] or type(error).__name__
         raise ModelError(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from pgsclip.cli.app import app
 from pgsclip.cli.arguments import refuse_swallowed_options, spell_out_resume
@@ -48,9 +49,9 @@ def test_resume_takes_no_option_for_its_value(cli: Callable[..., Any]) -> None:
     ],
 )
 def test_all_else_is_typer_s_to_judge(words: list[str]) -> None:
-    refuse_swallowed_options(words, app)
+    refuse_swallowed_options(words, typer.main.get_command(app))
 
 
 def test_commands_within_commands_are_looked_into() -> None:
     with pytest.raises(ConfigError, match="--batch needs a value, and the option --repeats stands in its place"):
-        refuse_swallowed_options(["bench", "loss", "--batch", "--repeats"], app)
+        refuse_swallowed_options(["bench", "loss", "--batch", "--repeats"], typer.main.get_command(app))

@@ -17,20 +17,22 @@ SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "nu
 
 
 @pytest.fixture
-def theirs(tmp_path: Path) -> Any:
+def theirs(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
     """A CLIPModel as transformers itself saves it, with an image processor of its own."""
     vision = {**SIZES, "image_size": 32, "patch_size": 8}
     text = {**SIZES, "max_position_embeddings": 16}
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = CLIPModel(CLIPConfig(vision_config=vision, text_config=text, projection_dim=16)).eval()
-    model.save_pretrained(tmp_path)
+    model.save_pretrained(tmp_path, max_shard_size=getattr(request, "param", "1GB"))
     square = {"height": 32, "width": 32}
     CLIPImageProcessor(size=square, do_center_crop=False, resample=2, image_mean=[0.5] * 3).save_pretrained(tmp_path)
     return model
 
 
-def test_a_model_that_transformers_saved_is_read(theirs: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("theirs", "files"), [("1GB", 1), ("100KB", 3)], indirect=["theirs"])
+def test_a_model_that_transformers_saved_is_read(theirs: Any, files: int, tmp_path: Path) -> None:
+    assert len(list(tmp_path.glob("*.safetensors"))) == files
     opened = open_model(find_source(str(tmp_path)))
     assert opened.preprocess_cfg["mean"] == (0.5, 0.5, 0.5)
     assert (opened.preprocess_cfg["resize_mode"], opened.preprocess_cfg["interpolation"]) == ("squash", "bilinear")
