@@ -1,8 +1,9 @@
-"""How fast this machine multiplies matrices: what any model's arithmetic is measured against."""
+"""How fast this machine multiplies matrices and moves memory: what anything else is measured against."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from statistics import median
 
 import torch
@@ -12,6 +13,8 @@ _SIDE = 1536
 _SMALLER = (1024, 768, 512, 384)
 _FIRST = 256
 _ROUNDS = 5
+_COPIED = 2**26
+"""Bytes of the copied tensor: more than caches hold."""
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype, *, seconds: float | None = None) -> float:
@@ -32,11 +35,22 @@ def _products(side: int, rounds: int, device: torch.device, dtype: torch.dtype) 
     """Seconds of each product; the first one also pays for what is loaded and allocated."""
     left = torch.randn(side, side, device=device, dtype=dtype)
     right = torch.randn(side, side, device=device, dtype=dtype)
+    return _timed(lambda: left @ right, rounds, device)
+
+
+def copy_rate(device: torch.device) -> float:
+    """Bytes per second that a copy of a large tensor reads and writes, taken together; the median of five."""
+    source = torch.zeros(_COPIED // 4, device=device)
+    target = torch.empty_like(source)
+    return 2 * _COPIED / median(_timed(lambda: target.copy_(source), _ROUNDS + 1, device)[1:])
+
+
+def _timed(work: Callable[[], object], rounds: int, device: torch.device) -> list[float]:
     took = []
     for _ in range(rounds):
         wait_for(device)
         began = time.perf_counter()
-        left @ right
+        work()
         wait_for(device)
         took.append(time.perf_counter() - began)
     return took
