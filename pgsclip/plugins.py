@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import Distribution, EntryPoint, distributions, version
+from importlib.metadata import Distribution, EntryPoint, distribution, distributions, version
 from typing import Any
 
 from pgsclip.errors import PgsclipError, PluginError, did_you_mean
@@ -148,19 +148,18 @@ def kinds_of(group: str) -> str:
 
 
 def _everything(group: str) -> list[Plugin]:
-    found, seen = [], set()
-    for distribution in distributions():
-        name = distribution.metadata["Name"]
-        if name in seen:  # a copy further down sys.path is not what gets imported
-            continue
-        seen.add(name)
-        for point in distribution.entry_points.select(group=group):
-            found.append(Plugin(group, point.name, point.value, name, distribution.version, _needs(distribution)))
+    # Metadata takes milliseconds to read, and hundreds of distributions may be installed: look for plugins first.
+    names = {one.metadata["Name"]: None for one in distributions() if one.entry_points.select(group=group)}
+    found = []
+    for name in names:
+        first = distribution(name)  # a copy further down sys.path is not what gets imported
+        for point in first.entry_points.select(group=group):
+            found.append(Plugin(group, point.name, point.value, name, first.version, _needs(first)))
     return found
 
 
-def _needs(distribution: Distribution) -> tuple[str, ...]:
-    lines = distribution.requires or []
+def _needs(owner: Distribution) -> tuple[str, ...]:
+    lines = owner.requires or []
     return tuple(line for line in lines if re.match(rf"{OWN}(?![\w.-])", line) and ";" not in line and "[" not in line)
 
 

@@ -47,7 +47,8 @@ def check(
     found = resolve(file, {})
     check_config(found)
     length = f"{found.optim.steps:,} steps" if found.optim.steps else f"{found.optim.epochs or 0:g} epochs"
+    data = found.data.spec if "spec" in found.data.model_fields_set else "what --data names"
     typer.echo(
         f"{file} is a valid recipe: {found.model.name}, masker {found.masker.name} {found.masker.ratio}, "
-        f"batch size {found.data.batch_size:,}, {length} on {found.data.spec}"
+        f"batch size {found.data.batch_size:,}, {length} on {data}"
     )

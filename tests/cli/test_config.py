@@ -25,9 +25,9 @@ def test_check_tells_a_valid_recipe_from_every_kind_of_mistake(
 
     good = said("masker: {name: pgs, ratio: 0.5}", "optim: {steps: 1200}", "data: {spec: nowhere.tar}")
     assert (good.code, good.err) == (0, "")
-    assert good.out.startswith(
-        "mine.yaml is a valid recipe: pgsclip-test, masker pgs 0.5, batch size 256, 1,200 steps on"
-    )
+    sentence = "mine.yaml is a valid recipe: pgsclip-test, masker pgs 0.5, batch size 256, 1,200 steps on"
+    assert good.out == f"{sentence} nowhere.tar\n"
+    assert said("masker: {name: pgs, ratio: 0.5}", "optim: {steps: 1200}").out == f"{sentence} what --data names\n"
     for mistakes, words in {
         "optim: {learning_rate: 1}": "optim.learning_rate is unknown",
         "masker: {name: pgss}": "pgss",
