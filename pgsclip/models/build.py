@@ -41,6 +41,12 @@ class BuiltModel:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
+    @property
+    def patches(self) -> int:
+        """Patches of one image at the model's input size."""
+        (height, width), (rows, columns) = self.image_tower.image_size, self.image_tower.patch_size
+        return (height // rows) * (width // columns)
+
     def preprocess_eval(self) -> Transform:
         """PIL image → resized, centre crop, normalised (3, H, W)."""
         size = self.image_tower.image_size

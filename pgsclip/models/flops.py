@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Hashable
+from fractions import Fraction
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pgsclip.models.adapt import adapt
@@ -21,23 +23,92 @@ class Flops(NamedTuple):
     text: int
 
 
+class Curve(NamedTuple):
+    """The forward FLOPs of a tower by the length of its sequence: attention is quadratic, all else linear."""
+
+    constant: float
+    linear: float
+    quadratic: float
+
+    def at(self, length: float) -> float:
+        """FLOPs of one sequence; a mean of several lengths gives nearly the mean of their FLOPs."""
+        return self.constant + length * (self.linear + length * self.quadratic)
+
+    def total(self, lengths: Tensor) -> float:
+        """FLOPs of sequences of these lengths, (B,) on the CPU, together."""
+        each = lengths.double()
+        return self.constant * len(each) + self.linear * each.sum().item() + self.quadratic * each.square().sum().item()
+
+
+class PairFlops(NamedTuple):
+    """What a pair costs, at any number of kept patches and of tokens."""
+
+    image: Curve
+    text: Curve
+
+
+def pair_flops(built: BuiltModel) -> PairFlops:
+    """Count at three lengths, which tells a quadratic exactly; once for models of one shape, as it takes seconds."""
+    shapes = tuple((name, tuple(weight.shape)) for name, weight in built.model.named_parameters())
+    kind = (built.name, built.image_tower.image_size, built.context_length, shapes)
+    if kind not in _counted:
+        counter = _Counter(built)
+        _counted[kind] = PairFlops(_through(counter.image, built.patches), _through(counter.text, built.context_length))
+    return _counted[kind]
+
+
+_counted: dict[Hashable, PairFlops] = {}
+
+
 def count_flops(built: BuiltModel, *, kept_patches: int, text_length: int) -> Flops:
     """Count with `kept_patches` of an image in the blocks, and a caption of `text_length` tokens."""
-    model = copy.deepcopy(built.model).to("meta").eval()
-    height, width = built.image_tower.image_size
-    images = torch.empty(1, 3, height, width, device="meta")
-    keep = torch.arange(kept_patches, device="meta").unsqueeze(0)
-    tower, text_tower = adapt(model.get_submodule("visual")), TextTower(model)
+    counter = _Counter(built)
+    return Flops(counter.image(kept_patches), counter.text(text_length))
 
-    def chosen(_: Tensor, patches: Tensor) -> list[tuple[Tensor, Tensor]]:
-        return [(torch.arange(1, device="meta"), keep)]
 
-    with torch.no_grad():
+class _Counter:
+    """A copy of a model without its numbers, to be run and counted."""
+
+    def __init__(self, built: BuiltModel) -> None:
+        weights = [*built.model.parameters(), *built.model.buffers()]
+        empty = {id(tensor): _without_numbers(tensor) for tensor in weights}
+        self._model = copy.deepcopy(built.model, empty).to("meta").eval()
+        self._size = built.image_tower.image_size
+        self._context = built.context_length
+
+    @torch.no_grad()
+    def image(self, kept_patches: int) -> int:
+        keep = torch.arange(kept_patches, device="meta").unsqueeze(0)
+
+        def chosen(_: Tensor, patches: Tensor) -> list[tuple[Tensor, Tensor]]:
+            return [(torch.arange(1, device="meta"), keep)]
+
+        tower = adapt(self._model.get_submodule("visual"))
         with FlopCounterMode(display=False) as counter:
-            tower(images, chosen)
-        image = counter.get_total_flops()
-        texts = torch.zeros(1, built.context_length, dtype=torch.long, device="meta")
+            tower(torch.empty(1, 3, *self._size, device="meta"), chosen)
+        return int(counter.get_total_flops())
+
+    @torch.no_grad()
+    def text(self, length: int) -> int:
+        tower = TextTower(self._model)
+        texts = torch.zeros(1, self._context, dtype=torch.long, device="meta")
         rows = torch.arange(1, device="meta")
         with FlopCounterMode(display=False) as counter:
-            text_tower(texts, [(rows, text_length)] if text_tower.can_cut else None)
-        return Flops(image, counter.get_total_flops())
+            tower(texts, [(rows, length)] if tower.can_cut else None)
+        return int(counter.get_total_flops())
+
+
+def _without_numbers(tensor: Tensor) -> Tensor:
+    empty = torch.empty_like(tensor, device="meta")
+    return nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+
+
+def _through(count: Callable[[int], int], most: int) -> Curve:
+    """The curve through three counts between 1 and `most`; a straight line or a constant where there are no three."""
+    lengths = sorted({1, (most + 1) // 2, most})
+    counts = [Fraction(count(length)) for length in lengths]
+    slopes = [(b - a) / (n - m) for a, b, m, n in zip(counts, counts[1:], lengths, lengths[1:], strict=False)]
+    quadratic = (slopes[1] - slopes[0]) / (lengths[2] - lengths[0]) if len(lengths) == 3 else Fraction(0)
+    linear = slopes[0] - quadratic * (lengths[0] + lengths[1]) if slopes else Fraction(0)
+    constant = counts[0] - lengths[0] * (linear + lengths[0] * quadratic)
+    return Curve(float(constant), float(linear), float(quadratic))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ModelError
 from pgsclip.models.build import build_model
-from pgsclip.models.flops import count_flops
+from pgsclip.models.flops import pair_flops
 from pgsclip.report.compare import Cost
 
 _CAPTION = 20
@@ -22,12 +20,6 @@ def cost_of(config: RunConfig | None) -> Cost:
         built = build_model(config.model.model_copy(update={"pretrained": None}), seed=0, loss_has_bias=False)
     except ModelError:
         return lambda kept: 0.0
-    (height, width), (rows, columns) = built.image_tower.image_size, built.image_tower.patch_size
-    patches = (height // rows) * (width // columns)
-
-    @cache
-    def at(number: int) -> float:
-        flops = count_flops(built, kept_patches=number, text_length=min(_CAPTION, built.context_length))
-        return 3.0 * (flops.image + flops.text)
-
-    return lambda kept: at(max(1, round(kept * patches)))
+    flops = pair_flops(built)
+    text = flops.text.at(float(min(_CAPTION, built.context_length)))
+    return lambda kept: 3.0 * (flops.image.at(kept * built.patches) + text)

@@ -25,7 +25,6 @@ from pgsclip.models.rate import matrix_rate, wait_for
 from pgsclip.training.build import build_task
 from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import autocast_dtype
-from pgsclip.training.plan import patch_count
 from pgsclip.training.seeding import step_generator
 from pgsclip.training.task import View
 from pgsclip.turns import seconds_in_turns
@@ -159,7 +158,7 @@ def _our_step(name: str, ratio: Ratio, model: str, device: torch.device, dtype: 
 
 def _flops(built: BuiltModel, kept: float, batch: _Pairs, *, whole_texts: bool) -> float:
     """Forward and backward of the batch, the backward pass as two forward passes."""
-    patches = round(kept * patch_count(built))
+    patches = round(kept * built.patches)
     tokens = batch.texts.shape[1] if whole_texts else round(float(batch.lengths.float().mean()))
     each = count_flops(built, kept_patches=patches, text_length=tokens)
     return 3.0 * len(batch.images) * (each.image + each.text)

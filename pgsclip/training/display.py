@@ -56,6 +56,7 @@ def render(row: Mapping[str, float | int | str | None], total: int, seconds_left
         f"acc@1 {value['acc1']:.2f}",
         f"temperature {value['temperature']:.1f}",
         f"{value['samples_per_s']:.0f} samples/s",
+        *([f"MFU {value['mfu']:.0%}"] if "mfu" in value else []),  # rows of earlier versions have none
         f"kept {value['kept']:.0%}",
         f"data wait {value['data_wait']:.0%}",
         f"{value['memory_gib']:.1f} GiB",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from pgsclip.errors import TrainingError, UnfinishedError
 from pgsclip.loggers.build import Loggers
 from pgsclip.loggers.contract import Row
 from pgsclip.training.accumulation import Part, backward
+from pgsclip.training.arithmetic import Arithmetic
 from pgsclip.training.checkpoint import CheckpointFolder, Progress
 from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
@@ -52,6 +54,7 @@ class Loop:
     stop: StopRequest
     diagnosis: Diagnosis
     loggers: Loggers
+    arithmetic: Arithmetic
     done: Progress
     _positions: dict[int, Position] = field(default_factory=dict)
     _saved_at: float = field(default_factory=time.monotonic)
@@ -70,17 +73,19 @@ class Loop:
             UnfinishedError: somebody asked to stop; everything up to this step is saved.
         """
         self._positions.update({position.worker: position for position in self.done.positions})
-        meter, vote = Meter(self.engine.device), Vote()
+        meter, vote = Meter(self.engine.device, self.arithmetic.rate), Vote()
         if self._owes_results():
-            self._evaluate()
+            with meter.paused():
+                self._evaluate()
         for step in range(self.done.step, self.phase.end):
             batches, waited = self._fetch()
             lr = learning_rate(step - self.phase.first, self.phase.steps, self.config.optim)
             loss, report, left_out = self._step(step, batches, lr)
             self._advance(step, batches)
             keys = [key for batch in batches for key in batch.keys]
+            flops = self.arithmetic.step(report.kept, [batch.lengths for batch in batches])
             samples = self.config.data.batch_size
-            meter.add(step + 1, loss, report, left_out=left_out, keys=keys, samples=samples, waited=waited)
+            meter.add(step + 1, loss, report, left_out=left_out, keys=keys, samples=samples, flops=flops, waited=waited)
             stop = vote.cast(self.stop.reason is not None)
             log, save = self._is_due(self.config.log.every_steps), self._is_due(self.config.checkpoint.every_steps)
             evaluate = self._is_due(self.config.evaluate.every_steps)
@@ -89,11 +94,13 @@ class Loop:
             if log:
                 self._log(meter, lr)
             if save or stop or evaluate or (log and self._is_time_to_save()):
-                self._save()  # before evaluation, so that whatever goes wrong there costs no training
+                with meter.paused():
+                    self._save()  # before evaluation, so that whatever goes wrong there costs no training
             if stop and self.done.step < self.total:
                 raise UnfinishedError(self._farewell())
             if evaluate:
-                self._evaluate()
+                with meter.paused():
+                    self._evaluate()
                 if self.done.step < self.total and agree(self.stop.reason is not None):  # it may have taken long
                     raise UnfinishedError(self._farewell())
         vote.close()
@@ -147,13 +154,14 @@ class Loop:
 
     def _log(self, meter: Meter, lr: float) -> None:
         figures = meter.row()
+        ledgers, shares = zip(*collect((self.ledger.state(), figures["mfu"])), strict=True)
+        figures["mfu"] = fmean(shares)  # each rank has captions of its own
         row = {"step": self.done.step, "samples": self.done.samples, "epoch": round(self.done.epoch, 6), **figures}
         row["lr"] = lr
         seconds = (self.total - self.done.step) * self.config.data.batch_size / max(figures["samples_per_s"], 1e-9)
         self.display.show(row, seconds)
         for finding in self.diagnosis.look(row):
             self.display.say(finding)
-        ledgers = collect(self.ledger.state())
         if self.world.leads:
             self._keep(row)
             FaultLedger.joined(ledgers).write(self.folder.faults)

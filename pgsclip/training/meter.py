@@ -5,7 +5,8 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -16,14 +17,16 @@ from pgsclip.training.task import StepReport
 class Meter:
     """Collects on the device and reads it only when asked, so that steps do not wait for each other."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, rate: float) -> None:
+        """`rate`: FLOPs per second that this process could do."""
         self._device = device
+        self._rate = rate
         self._unjudged: list[tuple[int, Tensor, Sequence[str]]] = []
         self._clear()
 
     def add(
         self, step: int, loss: Tensor, report: StepReport, *, left_out: Tensor, keys: Sequence[str], samples: int,
-        waited: float,
+        flops: float, waited: float,
     ) -> None:  # fmt: skip
         """One finished step.
 
@@ -32,12 +35,14 @@ class Meter:
             left_out: () bool: the update was not made, as the gradient was not finite.
             keys: names of this rank's samples.
             samples: pairs over all ranks.
+            flops: what the model had to compute on this rank.
             waited: seconds spent waiting for data.
         """
         self._unjudged.append((step, left_out | ~torch.isfinite(loss.detach()), keys))
         self._loss = loss.detach()
         self._report = report
         self._samples += samples
+        self._flops += flops
         self._waited += waited
 
     def judge(self) -> tuple[dict[int, Sequence[str]], int]:
@@ -52,7 +57,8 @@ class Meter:
     def row(self) -> dict[str, float]:
         """The figures of a log row: what the clock tells since the last one, all else of the last step.
 
-        So a run that was broken off between two rows writes the second one as if it had not been.
+        So a run that was broken off between two rows writes the second one as if it had not been. `mfu` is this
+        rank's: its FLOPs over what it could have done.
         """
         elapsed = time.perf_counter() - self._since
         row = {
@@ -61,6 +67,7 @@ class Meter:
             "temperature": float(self._report.temperature.item()),
             "alike": float(self._report.alike.item()),
             "samples_per_s": self._samples / elapsed,
+            "mfu": self._flops / elapsed / self._rate,
             "data_wait": self._waited / elapsed,
             "kept": self._report.kept,
             "memory_gib": memory_gib(self._device),
@@ -69,9 +76,19 @@ class Meter:
         self._clear()
         return row
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is done within it, such as an evaluation, is no part of the steps and takes none of their time."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._since += time.perf_counter() - began
+
     def _clear(self) -> None:
         self._since = time.perf_counter()
         self._samples = 0
+        self._flops = 0.0
         self._waited = 0.0
 
 

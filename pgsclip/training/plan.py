@@ -9,7 +9,6 @@ import torch
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.spec import open_source
 from pgsclip.masking.selection import kept_count
-from pgsclip.models.build import BuiltModel
 from pgsclip.models.flops import count_flops
 from pgsclip.training.build import build_task, open_device, open_training_data
 from pgsclip.training.distributed import World
@@ -70,7 +69,7 @@ def make_plan(config: RunConfig, world: World) -> Plan:
     steps = phases[-1].end
     device = open_device(config.engine.device, world)
     engine = pick_engine(config.engine, world, device)
-    total = patch_count(built)
+    total = built.patches
     ratio = config.masker.ratio
     kept = (kept_count(total, ratio.high), kept_count(total, ratio.low))
     caption = min(_TYPICAL_CAPTION, built.context_length)
@@ -101,12 +100,6 @@ def _describe(phase: Phase) -> str:
     shown = "every patch" if masker.ratio.high == 0 else f"{masker.name}, {masker.ratio} of the patches hidden"
     size = phase.config.model.image_size
     return f"{phase.steps:,} steps with {shown}{f' at {size} px' if size else ''}, lr {phase.config.optim.lr:g}"
-
-
-def patch_count(built: BuiltModel) -> int:
-    """Patches of one image at the model's input size."""
-    (height, width), (rows, columns) = built.image_tower.image_size, built.image_tower.patch_size
-    return (height // rows) * (width // columns)
 
 
 def _state_bytes(parameters: int, engine: str, stage: int, size: int) -> float:

@@ -25,6 +25,7 @@ from pgsclip.evaluation.held_out import HeldOut
 from pgsclip.loggers.build import Loggers, check_loggers
 from pgsclip.loggers.contract import RunInfo, RunLogger
 from pgsclip.models.weights import load_weights
+from pgsclip.training.arithmetic import Arithmetic, measure_arithmetic
 from pgsclip.training.build import (
     build_engine,
     build_task,
@@ -39,7 +40,7 @@ from pgsclip.training.configure import Request
 from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
 from pgsclip.training.distributed import World, collect, join, leave, peers, read_world, together
-from pgsclip.training.engines.base import Engine, pick_engine
+from pgsclip.training.engines.base import Engine, autocast_dtype, pick_engine
 from pgsclip.training.loop import Loop
 from pgsclip.training.mask_pictures import check_mask_images
 from pgsclip.training.phases import Phase, plan_phases
@@ -158,6 +159,8 @@ class _Run:
             self._load(built.model, stored)
             self._restore_plugins(task, phase, stored)
         name = pick_engine(config.engine, world, self.device)
+        dtype = autocast_dtype(config.engine.precision, self.device)
+        arithmetic = measure_arithmetic(config, built, self.device, dtype)
         shapes = {name: p.shape for name, p in built.model.named_parameters()}
         engine = build_engine(task, name, config.engine, config.optim, world, self.device, config.data.batch_size)
         if stored is not None:
@@ -168,7 +171,7 @@ class _Run:
             self._opened = True
         self.display.say(_introduction(self.request, self.phases, phase, stream, f"{name} engine", self.device, start))
         evaluation.encoder = Encoder(engine.features, built.tokenizer, self.device)
-        self._loop(phase, engine, stream, start, evaluation).run()
+        self._loop(phase, engine, stream, start, evaluation, arithmetic).run()
         del engine, task, built  # before the next phase builds its own
         gc.collect()
         return evaluation.sentences
@@ -184,7 +187,15 @@ class _Run:
             task.start()
             self.display.say("The masker's own model has another shape in this phase and begins with the weights.")
 
-    def _loop(self, phase: Phase, engine: Engine, stream: Stream, start: Progress, evaluation: Evaluation) -> Loop:
+    def _loop(
+        self,
+        phase: Phase,
+        engine: Engine,
+        stream: Stream,
+        start: Progress,
+        evaluation: Evaluation,
+        arithmetic: Arithmetic,
+    ) -> Loop:
         config, world = phase.config, self.world
         ledger = FaultLedger(config.data.bad_share)
         ledger.load(start.faults)
@@ -214,6 +225,7 @@ class _Run:
                 warmup_steps=phase.first + config.optim.warmup_steps,
             ),
             loggers=self.loggers,
+            arithmetic=arithmetic,
             done=start,
         )
 

@@ -23,7 +23,7 @@ from pgsclip.training.loop import Loop
 Train = Callable[..., Any]
 
 ROW = ["step", "samples", "epoch", "loss", "acc1", "temperature", "alike", "lr"]
-ROW += ["samples_per_s", "data_wait", "kept", "memory_gib"]
+ROW += ["samples_per_s", "mfu", "data_wait", "kept", "memory_gib"]
 SMOKE = ["--steps", "3", "--batch-size", "8"]
 SMOKE += ["--set", "data.samples=64", "--set", "data.workers=0", "--set", "evaluate.data=null"]
 
@@ -88,8 +88,8 @@ def test_output_that_is_no_terminal_is_plain_lines(train: Train) -> None:
     said = train("--masker", "random")
     line = next(line for line in said.out.splitlines() if line.startswith("step "))
     assert re.fullmatch(
-        r"step 3/3  loss \d+\.\d{3}  acc@1 [01]\.\d\d  temperature 14\.\d  \d+ samples/s  kept 50%  data wait \d+%  "
-        r"\d+\.\d GiB  0:00 left",
+        r"step 3/3  loss \d+\.\d{3}  acc@1 [01]\.\d\d  temperature 14\.\d  \d+ samples/s  MFU \d+%  kept 50%  "
+        r"data wait \d+%  \d+\.\d GiB  0:00 left",
         line,
     )
     assert "\x1b" not in said.out

@@ -54,6 +54,7 @@ SMALLER = [
     (r"(?<=--to )transformers", "open_clip"),  # its import takes seconds; tests/export has it
     (r"^pgsclip bench step.*", "pgsclip bench step --model pgsclip-docs --batch-size 2 --repeats 1"),
     (r"^(pgsclip bench data.*)", r"\1 --count 2 --repeats 1"),
+    (r"^pgsclip bench maskers.*", "pgsclip bench maskers --image-size 32 --batch-size 2 --repeats 1"),
     (r"^(pgsclip bench masks.*?)(?: --count \d+)?$", r"\1 --count 4 --image-size 64"),
     (r"^(pgsclip viz-mask .*--seeds) \d+", r"\1 2"),
     (r"^(pgsclip viz-mask (?!.*--checkpoint).*)$", r"\1 --image-size 64"),

@@ -8,7 +8,7 @@ from open_clip import factory
 
 from pgsclip.config.schema import ModelConfig
 from pgsclip.models.build import BuiltModel, build_model
-from pgsclip.models.flops import count_flops
+from pgsclip.models.flops import _through, count_flops, pair_flops
 
 WIDTH, LAYERS, MLP, OUT, PATCH = 32, 3, 128, 16, 8
 VISION = {"image_size": 32, "patch_size": PATCH, "width": WIDTH, "layers": LAYERS, "head_width": 16}
@@ -41,6 +41,33 @@ def test_count_of_the_image_equals_the_sum_by_hand(kept: int, tiny: BuiltModel) 
 @pytest.mark.parametrize("length", [2, 10])
 def test_count_of_the_text_equals_the_sum_by_hand(length: int, tiny: BuiltModel) -> None:
     assert count_flops(tiny, kept_patches=4, text_length=length).text == blocks(length) + 2 * WIDTH * OUT
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 9, 10])
+def test_the_curve_through_three_counts_meets_all_others_exactly(length: int, tiny: BuiltModel) -> None:
+    flops, counted = pair_flops(tiny), count_flops(tiny, kept_patches=length + 3, text_length=length)
+    assert (flops.image.at(length + 3.0), flops.text.at(float(length))) == counted
+
+
+def test_many_captions_cost_what_each_costs(tiny: BuiltModel) -> None:
+    lengths = [2, 2, 7, 10]
+    one_by_one = sum(count_flops(tiny, kept_patches=1, text_length=length).text for length in lengths)
+    assert pair_flops(tiny).text.total(torch.tensor(lengths)) == one_by_one
+
+
+def test_a_model_is_counted_once_and_one_of_another_size_again(
+    tiny: BuiltModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = pair_flops(tiny)
+    monkeypatch.setattr("pgsclip.models.flops._Counter", None)
+    assert pair_flops(tiny) is known
+    with pytest.raises(TypeError):
+        pair_flops(dataclasses.replace(tiny, context_length=8))
+
+
+@pytest.mark.parametrize(("counts", "at"), [({1: 5}, 5), ({1: 5, 2: 8}, 11)])
+def test_one_or_two_patches_are_a_constant_and_a_line(counts: dict[int, int], at: float) -> None:
+    assert _through(counts.__getitem__, max(counts)).at(3.0) == at
 
 
 def test_recomputation_does_not_change_the_count_and_the_model_stays(tiny: BuiltModel) -> None:

@@ -15,6 +15,19 @@ def test_the_rate_is_work_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert matrix_rate(torch.device("cpu"), torch.float32) == pytest.approx(2 * 100**3 * 4)
 
 
+def test_a_slow_machine_is_given_smaller_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides: list[int] = []
+
+    def products(side: int, rounds: int, *_: object) -> list[float]:
+        sides.append(side)
+        return [2 * side**3 / 1e9] * rounds
+
+    monkeypatch.setattr("pgsclip.models.rate._products", products)
+    assert matrix_rate(torch.device("cpu"), torch.float32, seconds=1.0) == pytest.approx(1e9)
+    assert matrix_rate(torch.device("cpu"), torch.float32, seconds=1e-3) == pytest.approx(1e9)
+    assert sides == [256, 384, 256, 256]
+
+
 def test_this_machine_multiplies() -> None:
     assert matrix_rate(torch.device("cpu"), torch.float32) > 1e8
     assert copy_rate(torch.device("cpu")) > 1e7

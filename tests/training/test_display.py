@@ -13,12 +13,14 @@ ROW = {
     "acc1": 0.125,
     "temperature": 14.28,
     "samples_per_s": 1234.5,
+    "mfu": 0.4321,
     "kept": 0.5,
     "data_wait": 0.031,
     "memory_gib": 1.26,
 }
 LINE = (
-    "step 20/180  loss 3.412  acc@1 0.12  temperature 14.3  1234 samples/s  kept 50%  data wait 3%  1.3 GiB  0:42 left"
+    "step 20/180  loss 3.412  acc@1 0.12  temperature 14.3  1234 samples/s  MFU 43%  kept 50%  data wait 3%  1.3 GiB"
+    "  0:42 left"
 )
 
 
@@ -39,6 +41,11 @@ def shown(*, terminal: bool, silent: bool = False, fail: bool = False) -> str:
 
 def test_a_row_as_a_line() -> None:
     assert render(ROW, 180, 42.4) == LINE
+
+
+def test_rows_of_earlier_versions_have_no_utilisation() -> None:
+    earlier = {key: value for key, value in ROW.items() if key != "mfu"}
+    assert render(earlier, 180, 42.4) == LINE.replace("  MFU 43%", "")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from pgsclip.data.batch import Batch, Fault, Position
 from pgsclip.data.faults import FaultLedger
 from pgsclip.errors import DataError, TrainingError, UnfinishedError
 from pgsclip.loggers.build import Loggers
+from pgsclip.models.flops import Curve, PairFlops
+from pgsclip.training.arithmetic import Arithmetic
 from pgsclip.training.checkpoint import CheckpointFolder, Progress
 from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
@@ -111,6 +113,7 @@ def loop(folder: Path, notes: Notes, *settings: str, total: int = 6, done: int =
         stop=StopRequest(),
         loggers=Loggers({}, print),
         diagnosis=Diagnosis(contrast=4, largest_scale=100.0, warmup_steps=0),
+        arithmetic=Arithmetic(PairFlops(Curve(0, 1, 0), Curve(0, 2, 0)), patches=8, views=1, tokens=None, rate=1.0),
         done=Progress(done, 4 * done, done / 2),
     )
 
@@ -134,6 +137,34 @@ def test_rows_are_written_when_due_and_at_the_last_step(tmp_path: Path) -> None:
     assert [row["step"] for row in rows(tmp_path)] == [2, 4, 5, 5]
     assert rows(tmp_path)[0].items() >= {"samples": 8, "epoch": 1.0, "loss": 1.0, "kept": 0.5}.items()
     assert rows(tmp_path)[-1] == {"step": 5, "eval/set/acc1": 0.25}
+
+
+def test_utilisation_is_of_the_steps_and_not_of_what_comes_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step takes 2 s for 4 pairs of 4 patches and 1 token: 3 x (4 x 4 + 4 x 2) FLOPs; all else takes 50 s."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    class SlowToSave(NotedCheckpoints):
+        def save(self, engine: Engine, progress: Progress) -> Path:
+            now[0] += 50
+            return super().save(engine, progress)
+
+    class Slow(Notes):
+        def backward(self, loss: Tensor) -> None:
+            now[0] += 2
+
+        def evaluate(self) -> dict[str, float]:
+            now[0] += 50
+            return {"set/acc1": 0.25}
+
+    notes = Slow()
+    made = loop(tmp_path, notes, "checkpoint.every_steps=1", "evaluate.every_steps=1", total=4, done=1)
+    made.checkpoints = SlowToSave(notes)
+    made.run()
+    found = [row for row in rows(tmp_path) if "mfu" in row]
+    assert [(row["mfu"], row["samples_per_s"]) for row in found] == [(72 / 2, 4 / 2)] * 2
 
 
 def test_what_is_trained_is_saved_before_it_is_evaluated(tmp_path: Path) -> None:

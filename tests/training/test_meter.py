@@ -22,13 +22,15 @@ def add(
     meter: Meter, step: int, loss: float, kept: float = 0.5, *, waited: float = 0.0, left_out: torch.Tensor = FINE
 ) -> None:
     keys = [f"sample {step}"]
-    meter.add(step, torch.tensor(loss), report(kept), left_out=left_out, keys=keys, samples=8, waited=waited)
+    meter.add(
+        step, torch.tensor(loss), report(kept), left_out=left_out, keys=keys, samples=8, flops=50.0, waited=waited
+    )
 
 
 def test_only_what_the_clock_tells_is_an_average_since_the_last_row(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    meter = Meter(CPU)
+    meter = Meter(CPU, rate=100.0)
     for step, (loss, kept) in enumerate([(3.0, 0.5), (2.0, 0.75)], start=1):
         now[0] += 2
         add(meter, step, loss, kept, waited=0.5)
@@ -41,18 +43,31 @@ def test_only_what_the_clock_tells_is_an_average_since_the_last_row(monkeypatch:
         "alike": 0.3,
         "kept": 0.75,
         "samples_per_s": 4.0,
+        "mfu": 0.25,
         "data_wait": 0.25,
     }
     assert row == pytest.approx(expected)
     now[0] += 1
     add(meter, 3, 1.0, 1.0)
     again = meter.row()
-    assert (again["kept"], again["samples_per_s"], again["data_wait"]) == (1.0, 8.0, 0.0)
+    assert (again["kept"], again["samples_per_s"], again["data_wait"], again["mfu"]) == (1.0, 8.0, 0.0, 0.5)
+
+
+def test_an_evaluation_takes_no_time_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    meter = Meter(CPU, rate=100.0)
+    with meter.paused():
+        now[0] += 50
+    now[0] += 2
+    add(meter, 1, 1.0, waited=1.0)
+    row = meter.row()
+    assert (row["samples_per_s"], row["mfu"], row["data_wait"]) == (4.0, 0.25, 0.5)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_steps_whose_loss_or_gradient_is_no_number_are_told_once_with_their_samples(bad: float) -> None:
-    meter = Meter(CPU)
+    meter = Meter(CPU, rate=100.0)
     add(meter, 1, 1.0)
     assert meter.judge() == ({}, 1)
     add(meter, 2, bad)
@@ -63,9 +78,9 @@ def test_steps_whose_loss_or_gradient_is_no_number_are_told_once_with_their_samp
 
 
 def test_a_loss_with_a_graph_is_not_held_on_to() -> None:
-    meter = Meter(CPU)
+    meter = Meter(CPU, rate=100.0)
     loss = torch.ones((), requires_grad=True) * 2
-    meter.add(1, loss, report(), left_out=FINE, keys=[], samples=8, waited=0.0)
+    meter.add(1, loss, report(), left_out=FINE, keys=[], samples=8, flops=50.0, waited=0.0)
     assert not meter._loss.requires_grad
 
 

@@ -282,7 +282,7 @@ def test_other_readers_go_on_nearby_and_the_log_says_so(tmp_path: Path) -> None:
 
 
 def untimed(run: Path) -> list[dict[str, float]]:
-    clocks = {"samples_per_s", "data_wait", "memory_gib"}
+    clocks = {"samples_per_s", "mfu", "data_wait", "memory_gib"}
     return [{key: value for key, value in row.items() if key not in clocks} for row in rows(run)]
 
 
