@@ -22,18 +22,14 @@ LINK = re.compile(r"(\]\()(?!https?:|mailto:|#)([^)\s#]+)")
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 PICTURES = {".png", ".svg", ".gif", ".jpg"}
 LANGUAGES = {".py": "python", ".sh": "bash", ".sbatch": "bash", ".yaml": "yaml", ".toml": "toml", ".json": "json"}
-# Folders of which a list of contents is written, with the heading of its page and a sentence.
-LISTS = {
-    "examples": (
-        "Examples",
-        "One page each, in the folder `examples/` of the repository; tests run them.",
-    ),
-    "plugins": (
-        "Plugins",
-        "Distributions of their own, in the folder `plugins/` of the repository. After `python -m pip install "
-        "./plugins/NAME` what they bring is there for every command.",
-    ),
-}
+PLUGINS = """# Plugins
+
+Distributions of their own, in the folder `plugins/` of the repository. After `python -m pip install ./plugins/NAME`
+what they bring is there for every command.
+
+| name | what it is |
+|---|---|
+"""
 
 
 def place(source: Path) -> Path:
@@ -57,8 +53,8 @@ def stage(out: Path, root: Path = ROOT) -> list[Path]:
     """
     shutil.rmtree(out, ignore_errors=True)
     waiting = [path.relative_to(root) for path in sorted((root / "docs").rglob("*.md"))]
-    waiting += [path.relative_to(root) for name in LISTS for path in _listed(root / name)]
-    waiting.append(Path("CHANGELOG.md"))
+    waiting += [path.relative_to(root) for path in sorted((root / "plugins").glob("*/README.md"))]
+    waiting += [Path("examples/README.md"), Path("CHANGELOG.md")]
     done: list[Path] = []
     wrong: list[str] = []
     while waiting:
@@ -80,9 +76,7 @@ def stage(out: Path, root: Path = ROOT) -> list[Path]:
         waiting += sorted(there - {HOME})
         wrong += [f"{source} links to {path}, which is no file of the repository." for path in {*linked} - there]
         target.write_text(text)
-    for name, (heading, sentence) in LISTS.items():
-        if not (root / name / "README.md").is_file():
-            (out / name / "index.md").write_text(_contents(root / name, heading, sentence))
+    (out / "plugins" / "index.md").write_text(PLUGINS + _plugins(root / "plugins"))
     (out / "command-line.md").write_text(reference())
     for folder in ("javascripts", "stylesheets"):
         shutil.copytree(SITE / folder, out / folder)
@@ -109,27 +103,15 @@ def _follow(source: Path, text: str, root: Path) -> tuple[list[Path], str]:
     return linked, "".join([*parts, LINK.sub(moved, text[last:])])
 
 
-def _listed(folder: Path) -> list[Path]:
-    """What a list of contents names: files of Python, and READMEs of folders."""
-    return sorted([*folder.glob("*.py"), *folder.glob("*/README.md"), *folder.glob("README.md")])
-
-
-def _contents(folder: Path, heading: str, sentence: str) -> str:
+def _plugins(folder: Path) -> str:
+    """A row for each plugin: the first sentence of its README."""
     rows = []
-    for path in _listed(folder):
-        text = path.read_text()
-        if path.suffix == ".py":
-            about, name = text.split('"""')[1].split("\n\n")[0].replace("\n", " "), path.name
-        else:
-            heading, *parts = text.split("\n\n")
-            about, name = heading.removeprefix("# "), path.parent.name
-            if about == name:  # says nothing: the first paragraph that is no code
-                about = next(part for part in parts if not part.startswith("    ")).replace("\n", " ")
-            about = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", about)
-        about = re.split(r"(?<=\.)\s", about)[0]
-        target = os.path.relpath(place(path.relative_to(folder.parent)), folder.name)
-        rows.append(f"| [`{name}`]({target}) | {about} |")
-    return "\n".join([f"# {heading}", "", sentence, "", "| name | what it is |", "|---|---|", *rows, ""])
+    for path in sorted(folder.glob("*/README.md")):
+        first = next(part for part in path.read_text().split("\n\n")[1:] if not part.startswith("    "))
+        about = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", first.replace("\n", " "))
+        sentence = re.split(r"(?<=\.)\s", about)[0]
+        rows.append(f"| [`{path.parent.name}`]({path.parent.name}/index.md) | {sentence} |\n")
+    return "".join(rows)
 
 
 if __name__ == "__main__":

@@ -32,11 +32,11 @@ class Masker(Protocol):
     """A strategy. Built as `cls(cls.Params(**params))`; has no other input than this call.
 
     Args of the call:
-        images: (B, 3, H, W), normalised as the tower gets them, H and W multiples of the patch size.
-        patches: (B, L, D) patch embeddings after the position embedding and before the first block, without class
-            token, detached, row by row from the top left. L = rows x columns; `pixels.grid_shape` tells which.
-        progress: share of the run that is done, in [0, 1].
-        generator: on the device of `images`; the only source of chance.
+        - images: (B, 3, H, W), normalised as the tower gets them, H and W multiples of the patch size.
+        - patches: (B, L, D) patch embeddings after the position embedding and before the first block, without class
+          token, detached, row by row from the top left. L = rows x columns; `pixels.grid_shape` tells which.
+        - progress: share of the run that is done, in [0, 1].
+        - generator: on the device of `images`; the only source of chance.
     """
 
     Params: ClassVar[type[MaskerParams]]

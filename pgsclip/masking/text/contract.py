@@ -16,13 +16,13 @@ class TextMasker(Protocol):
     """A strategy. Built as `cls(cls.Params(**params), counts)`.
 
     Args of the constructor:
-        counts: (V,) int64, how often each token stands in the training captions, where `needs_counts`; else None.
+        - counts: (V,) int64, how often each token stands in the training captions, where `needs_counts`; else None.
 
     Args of the call:
-        texts: (B, N) token ids: start, words, end of text, zeros.
-        lengths: (B,) tokens up to and including the end of text.
-        progress: share of the run that is done, in [0, 1].
-        generator: on the device of `texts`; the only source of chance.
+        - texts: (B, N) token ids: start, words, end of text, zeros.
+        - lengths: (B,) tokens up to and including the end of text.
+        - progress: share of the run that is done, in [0, 1].
+        - generator: on the device of `texts`; the only source of chance.
 
     Returns (B, N) scores, higher = keep. Only the order of a caption's own words counts: start and end always stay,
     and what follows the end never does.
