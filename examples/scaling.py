@@ -117,8 +117,8 @@ COUNTS = (1, 8, 16, 64, 256, 1024)
 def table(work: Work, machine: Machine, pairs: Callable[[int], int]) -> list[str]:
     """Markdown rows for each count of GPUs; `pairs` says how many each of them has."""
     rows = [
-        "| GPUs | pairs each | towers | loss | gather | reduce | decode | read | step | pairs/s | of linear | most |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+        "| GPUs | pairs each | step | most | of linear | pairs/s | towers | loss | gather | reduce | decode | read |",
+        "|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     alone = 0.0
     for gpus in COUNTS:
@@ -126,9 +126,11 @@ def table(work: Work, machine: Machine, pairs: Callable[[int], int]) -> list[str
         step = step_of(work, machine, gpus, batch)
         rate = gpus * batch / step.seconds
         alone = alone or rate
-        parts = (step.towers, step.loss, step.gather, step.reduce, step.decode, step.read, step.seconds)
+        parts = (step.towers, step.loss, step.gather, step.reduce, step.decode, step.read)
         milliseconds = " | ".join(f"{1000 * part:.1f}" for part in parts)
-        rows.append(f"| {gpus:,} | {batch} | {milliseconds} | {rate:,.0f} | {rate / gpus / alone:.0%} | {step.limit} |")
+        share = f"{rate / gpus / alone:.0%}"
+        whole = f"{1000 * step.seconds:.1f} | {step.limit} | {share} | {rate:,.0f}"
+        rows.append(f"| {gpus:,} | {batch} | {whole} | {milliseconds} |")
     return rows
 
 
