@@ -72,6 +72,7 @@ def bench_eval(
                 "datasets": dataset,
                 "data-root": str(root.resolve()),
                 "batch-size": str(batch_size),
+                "precision": "fp32",  # as --no_amp below
                 "out": results,
             }
             _run(["-m", "pgsclip", "eval", "zeroshot", name, *_options(given)], used[OURS])

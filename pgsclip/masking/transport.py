@@ -52,7 +52,7 @@ def potentials(
             scale = _scaling(kernel, iterations)
         else:
             scale = 1 / (kernel.shape[1] * _times(kernel.mT, _scaling(kernel[:, :, landmarks], iterations)))
-        return temperature * (scale * kernel.shape[1]).log() - 0.5
+        return temperature * (scale * kernel.shape[1]).log() - 0.5  # half of the 1 that was taken off the cosines
 
 
 def spread_patches(grid: Grid, wanted: int, device: torch.device) -> Int[Tensor, " M"]:

@@ -15,6 +15,9 @@ from pgsclip.models.adapt import adapt
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.text_tower import TextTower
 
+FORWARD_AND_BACKWARD = 3
+"""Forward passes that both take: the backward pass multiplies twice what the forward pass does."""
+
 
 class Flops(NamedTuple):
     """Forward pass of one pair, a multiplication and an addition counted as two."""

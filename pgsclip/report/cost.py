@@ -5,7 +5,7 @@ from __future__ import annotations
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ModelError
 from pgsclip.models.build import build_model
-from pgsclip.models.flops import pair_flops
+from pgsclip.models.flops import FORWARD_AND_BACKWARD, pair_flops
 from pgsclip.report.compare import Cost
 
 _CAPTION = 20
@@ -22,4 +22,4 @@ def cost_of(config: RunConfig | None) -> Cost:
         return lambda kept: 0.0
     flops = pair_flops(built)
     text = flops.text.at(float(min(_CAPTION, built.context_length)))
-    return lambda kept: 3.0 * (flops.image.at(kept * built.patches) + text)
+    return lambda kept: FORWARD_AND_BACKWARD * (flops.image.at(kept * built.patches) + text)

@@ -16,11 +16,9 @@ from torch import Tensor
 
 from pgsclip.config.schema import RunConfig
 from pgsclip.models.build import BuiltModel
-from pgsclip.models.flops import PairFlops, pair_flops
+from pgsclip.models.flops import FORWARD_AND_BACKWARD, PairFlops, pair_flops
 from pgsclip.models.rate import matrix_rate
 
-FORWARD_AND_BACKWARD = 3
-"""Forward passes that both take: the backward pass multiplies twice what the forward pass does."""
 _SECONDS = 0.25
 """For measuring the rate of a CPU."""
 

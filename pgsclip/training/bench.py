@@ -20,7 +20,7 @@ from torch import Tensor
 from pgsclip.config.ratio import Ratio
 from pgsclip.config.schema import MaskerConfig, ModelConfig, RunConfig
 from pgsclip.models.build import BuiltModel, build_model
-from pgsclip.models.flops import count_flops
+from pgsclip.models.flops import FORWARD_AND_BACKWARD, count_flops
 from pgsclip.models.rate import matrix_rate, wait_for
 from pgsclip.training.build import build_task
 from pgsclip.training.distributed import World
@@ -157,11 +157,11 @@ def _our_step(name: str, ratio: Ratio, model: str, device: torch.device, dtype: 
 
 
 def _flops(built: BuiltModel, kept: float, batch: _Pairs, *, whole_texts: bool) -> float:
-    """Forward and backward of the batch, the backward pass as two forward passes."""
+    """Forward and backward of the batch."""
     patches = round(kept * built.patches)
     tokens = batch.texts.shape[1] if whole_texts else round(float(batch.lengths.float().mean()))
     each = count_flops(built, kept_patches=patches, text_length=tokens)
-    return 3.0 * len(batch.images) * (each.image + each.text)
+    return float(FORWARD_AND_BACKWARD) * len(batch.images) * (each.image + each.text)
 
 
 def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -9,7 +9,7 @@ import torch
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.spec import open_source
 from pgsclip.masking.selection import kept_count
-from pgsclip.models.flops import count_flops
+from pgsclip.models.flops import FORWARD_AND_BACKWARD, count_flops
 from pgsclip.training.build import build_task, open_device, open_training_data
 from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import autocast_dtype, pick_engine
@@ -84,9 +84,9 @@ def make_plan(config: RunConfig, world: World) -> Plan:
         steps=steps,
         patches=total,
         kept=kept,
-        image_gflops=3 * flops.image * config.data.views / 1e9,  # the backward pass costs two forward passes
-        text_gflops=3 * flops.text / 1e9,
-        unmasked_image_gflops=3 * unmasked.image * config.data.views / 1e9,
+        image_gflops=FORWARD_AND_BACKWARD * flops.image * config.data.views / 1e9,
+        text_gflops=FORWARD_AND_BACKWARD * flops.text / 1e9,
+        unmasked_image_gflops=FORWARD_AND_BACKWARD * unmasked.image * config.data.views / 1e9,
         parameters=parameters,
         state_gib=_state_bytes(parameters, engine, config.engine.zero_stage, world.size) / 2**30,
         engine=f"{engine} on {device.type}, {str(dtype or torch.float32).removeprefix('torch.')}, "

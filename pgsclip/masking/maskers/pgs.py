@@ -44,7 +44,7 @@ class PgsParams(MaskerParams):
     landmarks: int = Field(default=49, ge=1)
     """At least so many patches, evenly spread, are balanced among themselves, and the rest against them; 10000: all."""
     detail: int = Field(default=4, ge=1)
-    """Pixels are compared as the means of so many squares along its side, or a few more; 10000: pixel by pixel."""
+    """Pixels are compared as means of so many squares along a patch's side, or a few more; 10000: pixel by pixel."""
     features: bool = True
     """Blend embeddings in as training goes on; false looks at pixels only."""
     threshold: float = Field(default=0.75, ge=-1, le=1)
