@@ -120,7 +120,8 @@ class TextConfig(Section):
     """How captions run through the text encoder."""
 
     groups: Positive = 4
-    """Captions are sorted by length and run in this many passes, each cut to its longest. Exact."""
+    """Captions are sorted by length and run in this many passes, cut where the padding to each one's longest is least.
+    Exact."""
     masker: str = "none"
     """A registered text masker (none, truncate, frequency) or `package.module:Class`; training only."""
     tokens: Annotated[int, Field(ge=3)] | None = None

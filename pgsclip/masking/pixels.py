@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -80,10 +81,16 @@ def luminance(images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B H W"]:
     Models with another mean and deviation give a luma that differs by a factor and an offset per channel, which
     moves no edge by much; edges are scaled per image in any case.
     """
-    weights = images.new_tensor(_LUMA, dtype=torch.float32)
-    scale = weights * images.new_tensor(CLIP_STD, dtype=torch.float32)
+    scale = _luma_scale(images.device)
     offset = float(sum(weight * mean for weight, mean in zip(_LUMA, CLIP_MEAN, strict=True)))
     return torch.einsum("bchw,c->bhw", images.float(), scale) + offset
+
+
+@cache
+def _luma_scale(device: torch.device) -> Float[Tensor, " 3"]:
+    """Kept, as every copy from the CPU waits until a GPU has done all that it was given."""
+    with torch.inference_mode(False):
+        return torch.tensor(_LUMA, device=device) * torch.tensor(CLIP_STD, device=device)
 
 
 def patch_means(values: Float[Tensor, "B H W"], grid: Grid) -> Float[Tensor, "B L"]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pgsclip.errors import ModelError
+from pgsclip.models.attention import pack_attention
 from pgsclip.models.towers import ImageTower, class_row, resized
 
 
@@ -22,6 +23,7 @@ class NativeTower(ImageTower):
 
     def __init__(self, tower: VisionTransformer) -> None:
         super().__init__(tower)
+        pack_attention(tower.transformer)
         self.patch_size = tuple(tower.patch_size)
         self.image_size = tuple(tower.image_size)
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from jaxtyping import Float, Int
 from open_clip.model import CLIP
 from open_clip.transformer import TextTransformer, text_global_pool
 from torch import Tensor, nn
 
+from pgsclip.models.attention import pack_attention
 from pgsclip.models.towers import in_batch_order
 
 Group = tuple[Tensor, int]
@@ -34,6 +36,8 @@ class TextTower(nn.Module):
         self._pool = tower.text_pool_type if isinstance(model, CLIP) else getattr(tower, "pool_type", "")
         self._end = getattr(tower, "text_eos_id" if isinstance(model, CLIP) else "eos_id", None)
         self._drives = isinstance(tower, CLIP | TextTransformer)
+        if self._drives:
+            pack_attention(tower.transformer)
         self.can_cut = (
             self._drives
             and tower.attn_mask is not None
@@ -51,7 +55,7 @@ class TextTower(nn.Module):
         """
         if groups is None or not self.can_cut:
             return self._whole(texts)
-        rows = [group_rows.to(texts.device) for group_rows, _ in groups]
+        rows = _on_device([group_rows for group_rows, _ in groups], texts.device)
         # Looked up once: the gradient of the table is as large as the table, for every look-up.
         embedded = self._embed(texts[:, : max(length for _, length in groups)])
         parts = [
@@ -94,3 +98,11 @@ class TextTower(nn.Module):
             return pooled
         projected: Tensor = projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
         return projected
+
+
+def _on_device(rows: list[Tensor], device: torch.device) -> list[Tensor]:
+    """One copy from page-locked memory, which the device makes when it gets there: plain ones would wait for it."""
+    order = torch.cat(rows)
+    if device.type == "cuda" and order.device.type == "cpu":
+        order = order.pin_memory()
+    return list(order.to(device, non_blocking=True).split([len(group) for group in rows]))

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from itertools import combinations, pairwise
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgsclip.masking.groups import sorted_groups
+from pgsclip.masking.groups import sorted_groups, tight_groups
 
 COUNTS = st.lists(st.integers(1, 200), min_size=1, max_size=40)
 
@@ -39,3 +41,32 @@ def test_as_many_groups_as_rows_waste_nothing(counts: list[int]) -> None:
 def test_groups_are_sorted_and_equal_rows_stay_in_order() -> None:
     found = sorted_groups(torch.tensor([5, 2, 5, 2, 9]), 2)
     assert [(rows.tolist(), most) for rows, most in found] == [([1, 3], 2), ([0, 2, 4], 9)]
+
+
+LENGTHS = st.lists(st.integers(3, 20), min_size=1, max_size=12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(LENGTHS, st.integers(1, 5))
+def test_tight_groups_are_the_tightest_of_all_that_are_as_many(lengths: list[int], groups: int) -> None:
+    ordered = sorted(lengths)
+    groups = min(groups, len(ordered))
+    inner = combinations(range(1, len(ordered)), groups - 1)
+    every = ([0, *cuts, len(ordered)] for cuts in inner)
+    least = min(sum((end - start) * ordered[end - 1] for start, end in pairwise(cuts)) for cuts in every)
+    found = tight_groups(torch.tensor(lengths), groups)
+    assert sum(len(rows) * most for rows, most in found) == least
+    assert len(found) == groups
+    assert all(len(rows) and max(lengths[row] for row in rows.tolist()) == most for rows, most in found)
+    assert sorted(row for rows, _ in found for row in rows.tolist()) == list(range(len(lengths)))
+
+
+def test_the_one_long_caption_runs_alone() -> None:
+    found = tight_groups(torch.tensor([5, 77, 5, 4, 5]), 2)
+    assert [(rows.tolist(), most) for rows, most in found] == [([3, 0, 2, 4], 5), ([1], 77)]
+
+
+def test_equal_captions_still_make_as_many_groups() -> None:
+    """Each rank must run as many passes as its peers, whatever it read."""
+    found = tight_groups(torch.full((6,), 8), 4)
+    assert [(len(rows), most) for rows, most in found] == [(3, 8), (1, 8), (1, 8), (1, 8)]

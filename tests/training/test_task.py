@@ -165,7 +165,7 @@ def test_captions_run_in_as_many_groups_as_configured(batch: tuple[Tensor, Tenso
     shapes: list[tuple[int, int]] = []
     model.transformer.register_forward_pre_hook(lambda _, args: shapes.append(tuple(args[0].shape[:2])))
     make_task(model, **{"text.groups": 2})(*batch, view())
-    assert shapes == [(2, 4), (2, 12)]
+    assert shapes == [(3, 5), (1, 12)]
     shapes.clear()
     make_task(model)(batch[0], batch[1], None, view())
     assert shapes == [(4, 12)]
