@@ -49,11 +49,18 @@ def cosine(vectors: Float[Tensor, "B L D"], rows: Int[Tensor, "B N"] | None = No
     Products are divided by lengths, not vectors before them: a normalised copy of all patches would cost as much as
     the product of the few rows that are wanted.
     """
-    vectors = vectors.float()
-    lengths = vectors.norm(dim=-1).clamp(min=_EMPTY)
+    vectors = vectors.float() if vectors.dtype == torch.float64 else vectors
+    lengths = torch.linalg.vector_norm(vectors, dim=-1, dtype=torch.float32).clamp(min=_EMPTY)
     left, own = (vectors, lengths) if rows is None else (take_rows(vectors, rows), lengths.gather(1, rows))
-    with torch.autocast(vectors.device.type, enabled=False):
-        return (left @ vectors.mT).div_(own.unsqueeze(2) * lengths.unsqueeze(1))
+    return _products(left, vectors).div_(own.unsqueeze(2) * lengths.unsqueeze(1))
+
+
+def _products(left: Float[Tensor, "B N D"], right: Float[Tensor, "B L D"]) -> Float[Tensor, "B N L"]:
+    """Dot products of all pairs in float32; 16-bit numbers on a GPU are multiplied as they are, which is exact."""
+    with torch.autocast(right.device.type, enabled=False):
+        if right.device.type == "cuda" and right.dtype in (torch.bfloat16, torch.float16):
+            return torch.bmm(left, right.mT, out_dtype=torch.float32)
+        return left.float() @ right.float().mT
 
 
 def without_noise(scores: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
@@ -74,4 +81,6 @@ def to_unit_range(values: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
 
 def take_rows(values: Float[Tensor, "B L D"], rows: Int[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
     """`values[b, rows[b]]` for every image b."""
-    return values.gather(1, rows.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
+    batch, count, width = values.shape
+    places = rows + count * torch.arange(batch, device=rows.device).unsqueeze(1)
+    return values.reshape(-1, width).index_select(0, places.flatten()).reshape(batch, -1, width)

@@ -29,7 +29,8 @@ class NativeTower(ImageTower):
 
     def embed(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B L D"]]:
         tower = self.tower
-        patches = tower.conv1(images).flatten(2).mT
+        # Channels last, as patches then lie one after the other in memory, as all that follows reads them.
+        patches = tower.conv1(images.contiguous(memory_format=torch.channels_last)).flatten(2).mT
         positions = tower.positional_embedding.to(patches.dtype)
         first = tower.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
         places = positions[1:]

@@ -86,7 +86,7 @@ class ImageTower(nn.Module):
             pooled = self.pool(prefix, patches)
             return Encoded(self.project(pooled), 1.0, pooled)
         groups = choose(self.crop(images), patches.detach())
-        parts = [self.pool(prefix[rows], take_patches(patches[rows], keep)) for rows, keep in groups]
+        parts = [self.pool(prefix[rows], take_patches(patches, rows, keep)) for rows, keep in groups]
         pooled = in_batch_order(parts, [rows for rows, _ in groups])
         seen = sum(keep.shape[0] * keep.shape[1] for _, keep in groups)
         return Encoded(self.project(pooled), seen / (patches.shape[0] * patches.shape[1]), pooled)
@@ -142,9 +142,31 @@ def resized(positions: Float[Tensor, "L D"], was: tuple[int, int], now: tuple[in
     return other.to(positions.dtype)
 
 
-def take_patches(patches: Float[Tensor, "B L D"], keep: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:
-    """`patches[b, keep[b]]` for every image b."""
-    return patches.gather(1, keep.unsqueeze(-1).expand(-1, -1, patches.shape[-1]))
+def take_patches(
+    patches: Float[Tensor, "B L D"], rows: Int[Tensor, " b"], keep: Int[Tensor, "b K"]
+) -> Float[Tensor, "b K D"]:
+    """`patches[rows[i], keep[i]]` for every row, each of which is taken once and none of its patches twice."""
+    taken: Tensor = _Take.apply(patches, keep + patches.shape[1] * rows.unsqueeze(1))
+    return taken
+
+
+class _Take(torch.autograd.Function):
+    """Patches by their place in the batch. As all are different, gradients are written and need not be added up."""
+
+    @staticmethod
+    def forward(ctx: Any, patches: Tensor, places: Tensor) -> Tensor:
+        ctx.save_for_backward(places)
+        ctx.shape = patches.shape
+        taken = patches.reshape(-1, patches.shape[2]).index_select(0, places.flatten())
+        return taken.reshape(*places.shape, patches.shape[2])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (places,) = ctx.saved_tensors
+        batch, count, width = ctx.shape
+        whole = gradient.new_zeros(batch * count, width)
+        whole.index_copy_(0, places.flatten(), gradient.reshape(-1, width))
+        return whole.reshape(ctx.shape), None
 
 
 def in_batch_order(parts: list[Tensor], rows: list[Tensor]) -> Tensor:

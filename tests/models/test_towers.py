@@ -14,16 +14,19 @@ from pgsclip.models.towers import in_batch_order, take_patches
 
 @settings(max_examples=25, deadline=None)
 @given(st.data())
-def test_taken_patches_are_those_of_each_image(data: st.DataObject) -> None:
+def test_taken_patches_and_their_gradients_are_those_of_each_image(data: st.DataObject) -> None:
     batch, patches, kept = (data.draw(st.integers(1, 5)) for _ in range(3))
     kept = min(kept, patches)
-    values = torch.arange(batch * patches * 2.0).reshape(batch, patches, 2)
-    rows = data.draw(st.lists(st.permutations(range(patches)), min_size=batch, max_size=batch))
-    keep = torch.tensor([row[:kept] for row in rows])
-    taken = take_patches(values, keep)
-    for image in range(batch):
-        for place in range(kept):
-            assert torch.equal(taken[image, place], values[image, keep[image, place]])
+    rows = data.draw(st.lists(st.integers(0, batch - 1), min_size=1, max_size=batch, unique=True))
+    drawn = [data.draw(st.permutations(range(patches)))[:kept] for _ in rows]
+    order, keep = torch.tensor(rows), torch.tensor(drawn)
+    values = torch.randn(batch, 2, patches).mT.requires_grad_()  # as a convolution may leave them
+    taken = take_patches(values, order, keep)
+    expected = torch.stack([torch.stack([values[row, one] for one in own]) for row, own in zip(rows, drawn, strict=True)])
+    assert torch.equal(taken, expected)
+    weights = torch.randn_like(taken)
+    found, wanted = (torch.autograd.grad((one * weights).sum(), values)[0] for one in (taken, expected))
+    assert torch.equal(found, wanted)
 
 
 @settings(max_examples=25, deadline=None)
