@@ -33,6 +33,7 @@ def step(
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; all variants take turns in each.")] = 5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or auto, for all variants.")] = "fp32",
+    compiled: Annotated[bool, typer.Option("--compile", help="The blocks of all variants by torch.compile.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
 ) -> None:
     """Seconds of one training step with each masker, beside open_clip's own step without and with patch dropout."""
@@ -58,14 +59,17 @@ def step(
             repeats=repeats,
             precision=precision,
             caption_tokens=caption_tokens,
+            compiled=compiled,
             device=open_device(device, World()),
             progress=status.update,
         )
     width = max(len(cost.name) for cost in costs)
-    typer.echo(f"{'variant':{width}}  seconds  of open_clip's  kept  of its arithmetic")
+    typer.echo(f"{'variant':{width}}  seconds  of open_clip's  kept  of its arithmetic  MFU  memory GiB")
     for cost in costs:
+        memory = "" if cost.memory_gib is None else f"{cost.memory_gib:10.1f}"
         typer.echo(
             f"{cost.name:{width}}  {cost.seconds:7.3f}  {cost.ratio:13.3f}  {cost.kept:4.0%}  {cost.times_floor:17.2f}"
+            f"  {cost.mfu:3.0%}  {memory}".rstrip()
         )
     if json_file:
         write_figures(json_file, as_json(costs))

@@ -103,7 +103,7 @@ class MaskerConfig(Section):
     ratio: Ratio = Ratio(0.5, 0.5)
     """Share of patches removed; `0.3:0.5` lets the masker choose for each image. `none` removes nothing."""
     groups: Positive = 4
-    """With a range, the batch is sorted by patch count and cut into this many passes."""
+    """With a range, the batch is sorted by patch count and cut into this many passes, where the padding is least."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the masker itself; checked when it is built."""
 
@@ -119,7 +119,7 @@ class MaskerConfig(Section):
 class TextConfig(Section):
     """How captions run through the text encoder."""
 
-    groups: Positive = 4
+    groups: Positive = 3
     """Captions are sorted by length and run in this many passes, cut where the padding to each one's longest is least.
     Exact."""
     masker: str = "none"
@@ -205,7 +205,13 @@ class EngineConfig(Section):
     timeout_minutes: Above0 = 10.0
     """How long a process waits for its peers before it stops with a sentence."""
     compile: bool = False
-    """torch.compile the image and text towers (torch engine)."""
+    """torch.compile the blocks of both towers; not with ZeRO stage 3, which gathers their weights within them."""
+
+    @model_validator(mode="after")
+    def _whole_blocks_alone_are_compiled(self) -> EngineConfig:
+        if self.compile and self.zero_stage == 3:
+            raise ValueError("compile and zero_stage=3 do not go together: give compile=false, or a stage of 0 to 2")
+        return self
 
 
 class CheckpointConfig(Section):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from jaxtyping import Int
@@ -12,58 +14,36 @@ Group = tuple[Tensor, int]
 
 
 def sorted_groups(counts: Int[Tensor, " B"], groups: int) -> list[Group]:
-    """Sort the batch by count and cut it into `groups` nearly equal runs, each as long as its longest row.
+    """Sort the batch by count and cut it into `groups` runs, where the padding to the longest of each is least.
 
-    The number of groups and their sizes depend on B and `groups` only, so all ranks run equally many passes of one
-    shape. One host read of as many integers as there are groups.
+    A few large counts among many small ones get a pass of their own. The number of groups depends on B and `groups`
+    only, so all ranks run equally many passes; their sizes do not. Counts on a GPU are read once.
 
     Args:
-        counts: patches that each row wants.
+        counts: patches or tokens that each row wants.
         groups: passes at most; fewer when the batch is smaller.
     """
-    batch = len(counts)
-    groups = min(groups, batch)
+    groups = min(groups, len(counts))
     ordered, order = torch.sort(counts, stable=True)
-    ends = [batch * (number + 1) // groups for number in range(groups)]
-    largest = ordered[torch.tensor(ends, device=counts.device) - 1].tolist()
-    return _cut(order, ends, largest)
-
-
-def tight_groups(lengths: Int[Tensor, " B"], groups: int) -> list[Group]:
-    """Sort the batch by length and cut it into `groups` runs where the padding to their longest is least.
-
-    A few long captions among many short ones get a pass of their own. The number of groups depends on B and `groups`
-    only, as with `sorted_groups`; their sizes do not.
-
-    Args:
-        lengths: tokens of each row, on the CPU.
-        groups: passes at most; fewer when the batch is smaller.
-    """
-    groups = min(groups, len(lengths))
-    ordered, order = torch.sort(lengths, stable=True)
-    ends = _tightest(ordered.numpy(), groups)
-    return _cut(order, ends, ordered[torch.tensor(ends, dtype=torch.long) - 1].tolist())
-
-
-def _cut(order: Tensor, ends: list[int], largest: list[int]) -> list[Group]:
-    starts = [0, *ends[:-1]]
-    return [(order[start:end], int(most)) for start, end, most in zip(starts, ends, largest, strict=True)]
+    known = ordered.cpu().numpy()
+    ends = _tightest(known, groups)
+    return [(order[start:end], int(known[end - 1])) for start, end in pairwise([0, *ends])]
 
 
 def _tightest(ordered: np.ndarray, groups: int) -> list[int]:
-    """Ends of the runs of sorted lengths with the least sum of run size times longest, by dynamic programming.
+    """Ends of the runs of sorted counts with the least sum of run size times longest, by dynamic programming.
 
-    A run may as well end where a length does. Where there are fewer lengths than groups, the last rows follow alone.
+    A run may as well end where a count does. Where there are fewer counts than groups, the last rows follow alone.
     """
     found, counts = np.unique(ordered, return_counts=True)
-    until = np.concatenate([[0], np.cumsum(counts)])  # rows up to each length
+    until = np.concatenate([[0], np.cumsum(counts)])  # rows up to each count
     cuts = min(groups, len(found))
-    size = until[None, 1:] - until[:-1, None]  # [i, j]: rows of the lengths i to j
+    size = until[None, 1:] - until[:-1, None]  # [i, j]: rows of the counts i to j
     cost = np.where(size > 0, size * found[None, :], np.inf)
-    best = cost[0]  # of all rows up to length j, in one run
+    best = cost[0]  # of all rows up to count j, in one run
     chosen = []
     for _ in range(cuts - 1):
-        ways = np.concatenate([[np.inf], best[:-1]])[:, None] + cost  # [i, j]: the last run holds lengths i to j
+        ways = np.concatenate([[np.inf], best[:-1]])[:, None] + cost  # [i, j]: the last run holds counts i to j
         chosen.append(ways.argmin(axis=0))
         best = ways.min(axis=0)
     ends, last = [], len(found) - 1

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from pgsclip.errors import ModelError
 from pgsclip.models.attention import pack_attention
+from pgsclip.models.patch_embedding import multiply_patches
 from pgsclip.models.towers import ImageTower, class_row, resized
 
 
@@ -23,14 +24,14 @@ class NativeTower(ImageTower):
 
     def __init__(self, tower: VisionTransformer) -> None:
         super().__init__(tower)
+        multiply_patches(tower.conv1)
         pack_attention(tower.transformer)
         self.patch_size = tuple(tower.patch_size)
         self.image_size = tuple(tower.image_size)
 
     def embed(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B L D"]]:
         tower = self.tower
-        # Channels last, as patches then lie one after the other in memory, as all that follows reads them.
-        patches = tower.conv1(images.contiguous(memory_format=torch.channels_last)).flatten(2).mT
+        patches = tower.conv1(images).flatten(2).mT
         positions = tower.positional_embedding.to(patches.dtype)
         first = tower.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
         places = positions[1:]
@@ -54,8 +55,12 @@ class NativeTower(ImageTower):
         tower = self.tower
         return int(tower.output_dim if tower.proj is None else getattr(tower.proj, "ds_shape", tower.proj.shape)[0])
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        return list(self.tower.transformer.resblocks)
+
     def class_attention(self) -> list[tuple[nn.Module, Callable[[Any, Tensor], Tensor]]]:
-        modules = [block.attn for block in self.tower.transformer.resblocks]
+        modules = [block.attn for block in self.blocks]
         for module in modules:
             if not isinstance(module, nn.MultiheadAttention):
                 raise ModelError(

@@ -76,6 +76,11 @@ class TextTower(nn.Module):
         found = (self.tower.positional_embedding, self.tower.text_projection, getattr(self.tower, "cls_emb", None))
         return [parameter for parameter in found if isinstance(parameter, nn.Parameter)]
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The transformer's layers, in order; none of a tower of another kind."""
+        return list(self.tower.transformer.resblocks) if self._drives else []
+
     def _whole(self, texts: Tensor) -> Tensor:
         if self.can_cut:
             return self._encode(self._embed(texts), texts)

@@ -13,6 +13,7 @@ from timm.models.vision_transformer import Attention, VisionTransformer
 from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
+from pgsclip.models.patch_embedding import multiply_patches
 from pgsclip.models.towers import ImageTower, class_row
 
 
@@ -24,6 +25,7 @@ class TimmTower(ImageTower):
     def __init__(self, tower: TimmModel | VisionTransformer) -> None:
         super().__init__(tower)
         embed = self._trunk.patch_embed
+        multiply_patches(embed.proj)
         self.patch_size = tuple(embed.patch_size)
         self.image_size = tuple(embed.img_size or tower.image_size)
 
@@ -53,6 +55,10 @@ class TimmTower(ImageTower):
     def width(self) -> int:
         return int(self._trunk.num_features)
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        return list(self._trunk.blocks)
+
     def attend(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B N h L"]]:
         if images.shape[2:] != self.image_size:
             raise ModelError(
@@ -68,7 +74,7 @@ class TimmTower(ImageTower):
                 "This image tower has no class token whose attention could be told; take a model with one, such as "
                 "ViT-B-16, or another masker."
             )
-        modules = [block.attn for block in trunk.blocks]
+        modules = [block.attn for block in self.blocks]
         for module in modules:
             if not isinstance(module, Attention):
                 raise ModelError(

@@ -62,6 +62,11 @@ class ImageTower(nn.Module):
     def width(self) -> int:
         """W, of the pooled state."""
 
+    @property
+    @abstractmethod
+    def blocks(self) -> Sequence[nn.Module]:
+        """The transformer's layers, in order."""
+
     @abstractmethod
     def class_attention(self) -> Sequence[tuple[nn.Module, Callable[[Any, Tensor], Tensor]]]:
         """Of each layer, the attention module and what tells from it and its input (B, P + K, D) where the class token

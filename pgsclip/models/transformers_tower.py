@@ -66,9 +66,13 @@ class TransformersTower(ImageTower):
     def width(self) -> int:
         return int(self.tower.config.hidden_size)
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        return list(self._core.encoder.layers)
+
     def class_attention(self) -> list[tuple[nn.Module, Callable[[Any, Tensor], Tensor]]]:
         """Told from the norm before each attention, which is called with names that a hook does not see."""
-        return [(layer.layer_norm1, partial(_row, layer.self_attn)) for layer in self._core.encoder.layers]
+        return [(layer.layer_norm1, partial(_row, layer.self_attn)) for layer in self.blocks]
 
     def borrowed_parameters(self) -> list[nn.Parameter]:
         embeddings = self._core.embeddings

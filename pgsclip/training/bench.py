@@ -15,11 +15,13 @@ from typing import NamedTuple
 import open_clip
 import torch
 from jaxtyping import Int64
+from open_clip.transformer import Transformer
 from torch import Tensor
 
 from pgsclip.config.ratio import Ratio
 from pgsclip.config.schema import MaskerConfig, ModelConfig, RunConfig
 from pgsclip.models.build import BuiltModel, build_model
+from pgsclip.models.compiled import compile_blocks
 from pgsclip.models.flops import FORWARD_AND_BACKWARD, count_flops
 from pgsclip.models.rate import matrix_rate, wait_for
 from pgsclip.training.build import build_task
@@ -40,11 +42,18 @@ class Cost:
     kept: float
     floor_seconds: float
     """What its matrix products take at the rate at which this machine multiplies large matrices."""
+    memory_gib: float | None
+    """Weights, moments and the most that the step needs beside them; on a GPU only."""
 
     @property
     def times_floor(self) -> float:
-        """How far the step is from its arithmetic; the inverse is the model FLOPs utilisation."""
+        """How far the step is from its arithmetic."""
         return self.seconds / self.floor_seconds
+
+    @property
+    def mfu(self) -> float:
+        """Model FLOPs utilisation (arXiv 2204.02311, appendix B), of the measured rate."""
+        return self.floor_seconds / self.seconds
 
 
 def bench_step(
@@ -56,6 +65,7 @@ def bench_step(
     device: torch.device,
     precision: str = "fp32",
     caption_tokens: int | None = None,
+    compiled: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Cost]:
     """Time forward, backward and AdamW on random pixels and random captions, the same for all variants.
@@ -67,28 +77,34 @@ def bench_step(
         repeats: timed rounds; one more round warms up.
         precision: as `engine.precision`, for all variants.
         caption_tokens: mean length of the captions; all as long as the model can read when None.
+        compiled: the blocks of all variants by torch.compile.
     """
     built = build_model(ModelConfig(name=model), seed=0, loss_has_bias=False)
     dtype = autocast_dtype(precision, device)
     torch.manual_seed(0)
     shares = sorted({0.0, *(ratio.high for _, ratio in maskers if not ratio.is_range)})
     theirs = {share: f"open_clip, patch_dropout {share:g}" if share else "open_clip, no mask" for share in shares}
-    steps = {name: _open_clip_step(model, share, device, dtype) for share, name in theirs.items()}
-    kept: dict[str, float] = dict.fromkeys(steps, 0.0)
+    steps = {name: _open_clip_step(model, share, device, dtype, compiled) for share, name in theirs.items()}
     for name, ratio in maskers:
-        steps[f"{name} {ratio}"] = _our_step(name, ratio, model, device, dtype)
+        steps[f"{name} {ratio}"] = _our_step(name, ratio, model, device, dtype, compiled)
+    kept: dict[str, float] = dict.fromkeys(steps, 0.0)
+    memory = dict.fromkeys(steps, 0)
     height, width = built.image_tower.image_size
     images = torch.randn(batch_size, 3, height, width, device=device)
     texts = random_captions(batch_size, built.context_length, built.vocab_size, caption_tokens)
     batch = _Pairs(images, texts.to(device), texts.argmax(dim=1) + 1)
 
     def run(name: str) -> None:
+        before = _start_of_peak(device)
         kept[name] = steps[name](batch)
+        if before is not None:
+            memory[name] = max(memory[name], torch.cuda.max_memory_allocated(device) - before)
 
     ways = {name: partial(run, name) for name in steps}
     times = seconds_in_turns(ways, repeats, wait=lambda: wait_for(device), progress=progress)
     unmasked = median(times[theirs[0.0]])
     rate = matrix_rate(device, dtype or torch.float32)
+    held = 12 * sum(parameter.numel() for parameter in built.model.parameters())  # float32: weights and two moments
     return [
         Cost(
             name,
@@ -96,6 +112,7 @@ def bench_step(
             ratio=median(took) / unmasked,
             kept=kept[name],
             floor_seconds=_flops(built, kept[name], batch, whole_texts=name in theirs.values()) / rate,
+            memory_gib=(held + memory[name]) / 2**30 if device.type == "cuda" else None,
         )
         for name, took in times.items()
     ]
@@ -103,7 +120,7 @@ def bench_step(
 
 def as_json(costs: list[Cost]) -> list[dict[str, object]]:
     """For `--json`."""
-    return [{**asdict(cost), "times_floor": cost.times_floor} for cost in costs]
+    return [{**asdict(cost), "times_floor": cost.times_floor, "mfu": cost.mfu} for cost in costs]
 
 
 class _Pairs(NamedTuple):
@@ -119,13 +136,18 @@ _Step = Callable[[_Pairs], float]
 """Trains on a batch and gives the share of patches kept."""
 
 
-def _open_clip_step(name: str, dropout: float, device: torch.device, dtype: torch.dtype | None) -> _Step:
+def _open_clip_step(
+    name: str, dropout: float, device: torch.device, dtype: torch.dtype | None, compiled: bool
+) -> _Step:
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)  # open_clip reports every model that it builds
     try:
         model = open_clip.create_model(name, force_patch_dropout=dropout).to(device).train()
     finally:
         logging.root.setLevel(level)
+    if compiled:
+        towers = [module for module in model.modules() if isinstance(module, Transformer)]
+        compile_blocks([block for tower in towers for block in tower.resblocks], device)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     loss_of = open_clip.ClipLoss()
 
@@ -139,10 +161,14 @@ def _open_clip_step(name: str, dropout: float, device: torch.device, dtype: torc
     return step
 
 
-def _our_step(name: str, ratio: Ratio, model: str, device: torch.device, dtype: torch.dtype | None) -> _Step:
+def _our_step(
+    name: str, ratio: Ratio, model: str, device: torch.device, dtype: torch.dtype | None, compiled: bool
+) -> _Step:
     config = RunConfig(model=ModelConfig(name=model), masker=MaskerConfig(name=name, ratio=ratio))
     _, task = build_task(config, World())
     task.to(device).train()
+    if compiled:
+        compile_blocks([*task.image_tower.blocks, *task.text_tower.blocks], device)
     optimizer = torch.optim.AdamW(task.parameters(), fused=True)
     rounds = iter(range(10**9))
 
@@ -154,6 +180,14 @@ def _our_step(name: str, ratio: Ratio, model: str, device: torch.device, dtype: 
         return float(report.kept)
 
     return step
+
+
+def _start_of_peak(device: torch.device) -> int | None:
+    """Bytes in use before a step, after which the peak is counted anew; None where nobody counts."""
+    if device.type != "cuda":
+        return None
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.memory_allocated(device)
 
 
 def _flops(built: BuiltModel, kept: float, batch: _Pairs, *, whole_texts: bool) -> float:

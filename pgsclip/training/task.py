@@ -17,7 +17,7 @@ from pgsclip.errors import MaskerError, PluginError
 from pgsclip.losses.auxiliary import Seen
 from pgsclip.losses.contrastive import ContrastiveLoss, acc1
 from pgsclip.masking.contract import Masker, MaskerWithModel
-from pgsclip.masking.groups import tight_groups
+from pgsclip.masking.groups import sorted_groups
 from pgsclip.masking.scoring import Scorer
 from pgsclip.masking.selection import choose
 from pgsclip.masking.text.contract import TextMasker
@@ -293,7 +293,7 @@ class Task(nn.Module):
     def _caption_groups(self, lengths: Tensor | None) -> list[tuple[Tensor, int]] | None:
         if lengths is None or not self.text_tower.can_cut:
             return None
-        return tight_groups(lengths, self._text_groups)
+        return sorted_groups(lengths, self._text_groups)
 
 
 def _by_image(rows: Float[Tensor, "N E"], views: int) -> Float[Tensor, "B V E"]:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgsclip.masking.groups import sorted_groups, tight_groups
+from pgsclip.masking.groups import sorted_groups
 
 COUNTS = st.lists(st.integers(1, 200), min_size=1, max_size=40)
 
@@ -23,12 +23,11 @@ def test_every_row_runs_once_and_gets_at_least_what_it_wants(counts: list[int], 
 
 @settings(max_examples=50, deadline=None)
 @given(COUNTS, st.integers(1, 12))
-def test_the_shape_of_the_passes_depends_on_batch_and_groups_alone(counts: list[int], groups: int) -> None:
-    others = [1 + (count * 7) % 50 for count in counts]
+def test_the_number_of_passes_depends_on_batch_and_groups_alone(counts: list[int], groups: int) -> None:
+    """Each rank must run as many as its peers, whatever it read."""
     sizes = [len(rows) for rows, _ in sorted_groups(torch.tensor(counts), groups)]
-    assert sizes == [len(rows) for rows, _ in sorted_groups(torch.tensor(others), groups)]
     assert len(sizes) == min(groups, len(counts))
-    assert max(sizes) - min(sizes) <= 1
+    assert min(sizes) > 0
 
 
 @settings(max_examples=50, deadline=None)
@@ -40,7 +39,7 @@ def test_as_many_groups_as_rows_waste_nothing(counts: list[int]) -> None:
 
 def test_groups_are_sorted_and_equal_rows_stay_in_order() -> None:
     found = sorted_groups(torch.tensor([5, 2, 5, 2, 9]), 2)
-    assert [(rows.tolist(), most) for rows, most in found] == [([1, 3], 2), ([0, 2, 4], 9)]
+    assert [(rows.tolist(), most) for rows, most in found] == [([1, 3, 0, 2], 5), ([4], 9)]
 
 
 LENGTHS = st.lists(st.integers(3, 20), min_size=1, max_size=12)
@@ -48,13 +47,13 @@ LENGTHS = st.lists(st.integers(3, 20), min_size=1, max_size=12)
 
 @settings(max_examples=200, deadline=None)
 @given(LENGTHS, st.integers(1, 5))
-def test_tight_groups_are_the_tightest_of_all_that_are_as_many(lengths: list[int], groups: int) -> None:
+def test_no_other_cuts_pad_less(lengths: list[int], groups: int) -> None:
     ordered = sorted(lengths)
     groups = min(groups, len(ordered))
     inner = combinations(range(1, len(ordered)), groups - 1)
     every = ([0, *cuts, len(ordered)] for cuts in inner)
     least = min(sum((end - start) * ordered[end - 1] for start, end in pairwise(cuts)) for cuts in every)
-    found = tight_groups(torch.tensor(lengths), groups)
+    found = sorted_groups(torch.tensor(lengths), groups)
     assert sum(len(rows) * most for rows, most in found) == least
     assert len(found) == groups
     assert all(len(rows) and max(lengths[row] for row in rows.tolist()) == most for rows, most in found)
@@ -62,11 +61,10 @@ def test_tight_groups_are_the_tightest_of_all_that_are_as_many(lengths: list[int
 
 
 def test_the_one_long_caption_runs_alone() -> None:
-    found = tight_groups(torch.tensor([5, 77, 5, 4, 5]), 2)
+    found = sorted_groups(torch.tensor([5, 77, 5, 4, 5]), 2)
     assert [(rows.tolist(), most) for rows, most in found] == [([3, 0, 2, 4], 5), ([1], 77)]
 
 
-def test_equal_captions_still_make_as_many_groups() -> None:
-    """Each rank must run as many passes as its peers, whatever it read."""
-    found = tight_groups(torch.full((6,), 8), 4)
+def test_equal_rows_still_make_as_many_groups() -> None:
+    found = sorted_groups(torch.full((6,), 8), 4)
     assert [(len(rows), most) for rows, most in found] == [(3, 8), (1, 8), (1, 8), (1, 8)]

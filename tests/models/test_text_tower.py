@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pgsclip.masking.groups import tight_groups
+from pgsclip.masking.groups import sorted_groups
 from pgsclip.models.text_tower import TextTower
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -42,7 +42,7 @@ def test_captions_cut_to_the_longest_of_their_group_are_exact(
     ours, theirs = make_clip(**kind), make_clip(**kind)
     tower = TextTower(ours)
     assert tower.can_cut
-    features = tower(captions.texts, tight_groups(captions.lengths, groups))
+    features = tower(captions.texts, sorted_groups(captions.lengths, groups))
     expected = theirs.encode_text(captions.texts)
     torch.testing.assert_close(features, expected, atol=1e-10, rtol=1e-9)
     torch.testing.assert_close(gradients(ours, features), gradients(theirs, expected), atol=1e-10, rtol=1e-9)
@@ -57,7 +57,7 @@ def test_any_lengths_in_any_number_of_groups(lengths: list[int], groups: int, ma
         row[length - 1] = 63
     model = make_clip()
     with torch.no_grad():
-        features = TextTower(model)(texts, tight_groups(torch.tensor(lengths), groups))
+        features = TextTower(model)(texts, sorted_groups(torch.tensor(lengths), groups))
         torch.testing.assert_close(features, model.encode_text(texts), atol=1e-10, rtol=1e-9)
 
 
@@ -65,7 +65,7 @@ def test_groups_run_no_longer_than_they_must(make_clip: Any, captions: Any) -> N
     model = make_clip()
     shapes: list[tuple[int, int]] = []
     model.transformer.resblocks[0].register_forward_pre_hook(lambda _, args: shapes.append(tuple(args[0].shape[:2])))
-    TextTower(model)(captions.texts, tight_groups(captions.lengths, 3))
+    TextTower(model)(captions.texts, sorted_groups(captions.lengths, 3))
     assert shapes == [(3, 3), (2, 7), (1, 12)]
 
 
@@ -83,7 +83,7 @@ def test_recomputed_activations_give_the_same_gradients(make_clip: Any, captions
     saving.set_grad_checkpointing(True)
     found: list[dict[str, Tensor]] = []
     for model in (plain, saving):
-        found.append(gradients(model, TextTower(model)(captions.texts, tight_groups(captions.lengths, 2))))
+        found.append(gradients(model, TextTower(model)(captions.texts, sorted_groups(captions.lengths, 2))))
     torch.testing.assert_close(found[1], found[0], atol=1e-10, rtol=1e-9)
 
 

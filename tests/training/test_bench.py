@@ -46,7 +46,7 @@ def test_variants_take_turns(costs: tuple[list[Cost], list[str]]) -> None:
 
 def test_json_carries_the_same_figures(costs: tuple[list[Cost], list[str]], tmp_path: Path) -> None:
     assert json.loads(json.dumps(as_json(costs[0])))[0].keys() == {
-        *("name", "seconds", "ratio", "kept", "floor_seconds", "times_floor")
+        *("name", "seconds", "ratio", "kept", "floor_seconds", "memory_gib", "times_floor", "mfu")
     }
 
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
+from pgsclip.models.compiled import compile_blocks
 from pgsclip.models.plugin_states import States
 from pgsclip.training.distributed import World, join
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
@@ -44,6 +45,8 @@ class DeepSpeedEngine:
         self._zero = deepspeed.zero
         if self.stage == 3:
             self._declare_borrowed_parameters()
+        if config.compile:
+            compile_blocks([*task.image_tower.blocks, *task.text_tower.blocks], device)
         self._adam = build_optimizer(self.task, optim)
         self._left_out = torch.zeros((), dtype=torch.bool, device=device)
         if self.stage == 0:  # the others look at the norm themselves

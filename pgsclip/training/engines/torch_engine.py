@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
+from pgsclip.models.compiled import compile_blocks
 from pgsclip.models.plugin_states import States
 from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
@@ -30,8 +31,7 @@ class TorchEngine:
         self._clip = optim.clip_grad_norm
         self._world = world
         if config.compile:
-            task.image_tower.compile()
-            task.text_tower.compile()
+            compile_blocks([*task.image_tower.blocks, *task.text_tower.blocks], device)
         self._optimizer = build_optimizer(self.task, optim)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._dtype == torch.float16)
         self._module: nn.Module = self.task
