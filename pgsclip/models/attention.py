@@ -19,7 +19,8 @@ class PackedAttention(nn.MultiheadAttention):
     def forward(self, query: Tensor, key: Tensor, value: Tensor, *arguments: Any, **options: Any) -> Any:
         if not (query is key and key is value and query.ndim == 3) or arguments or _wants_more(**options):
             return super().forward(query, key, value, *arguments, **options)
-        packed = F.linear(query, self.in_proj_weight, self.in_proj_bias).unflatten(-1, (3, self.num_heads, -1))
+        packed = F.linear(query, self.in_proj_weight, self.in_proj_bias)
+        packed = packed.reshape(*query.shape[:2], 3, self.num_heads, -1)
         queries, keys, values = (part.transpose(1, 2) for part in packed.unbind(2))
         seen: Tensor = F.scaled_dot_product_attention(queries, keys, values, options.get("attn_mask"))
         return self.out_proj(seen.transpose(1, 2).flatten(2)), None

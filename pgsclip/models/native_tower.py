@@ -60,7 +60,7 @@ class NativeTower(ImageTower):
         return list(self.tower.transformer.resblocks)
 
     def class_attention(self) -> list[tuple[nn.Module, Callable[[Any, Tensor], Tensor]]]:
-        modules = [block.attn for block in self.blocks]
+        modules: list[Any] = [block.attn for block in self.blocks]
         for module in modules:
             if not isinstance(module, nn.MultiheadAttention):
                 raise ModelError(

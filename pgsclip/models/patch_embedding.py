@@ -25,12 +25,12 @@ class PatchEmbedding(nn.Conv2d):
         down, across = self.kernel_size
         rows, columns = images.shape[2] // down, images.shape[3] // across
         cut = images[:, :, : rows * down, : columns * across]
-        cut = cut.unflatten(2, (rows, down)).unflatten(4, (columns, across)).permute(0, 2, 4, 1, 3, 5)
+        cut = cut.reshape(*images.shape[:2], rows, down, columns, across).permute(0, 2, 4, 1, 3, 5)
         device = images.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else images.dtype
         pixels = cut.to(dtype, memory_format=torch.contiguous_format)  # cast and put in order in one pass
-        patches = F.linear(pixels.flatten(3).flatten(1, 2), self.weight.flatten(1), self.bias)
-        return patches.mT.unflatten(2, (rows, columns))
+        patches: Tensor = F.linear(pixels.flatten(3).flatten(1, 2), self.weight.flatten(1), self.bias)
+        return patches.mT.reshape(len(images), -1, rows, columns)
 
 
 def multiply_patches(convolution: nn.Conv2d) -> None:

@@ -6,6 +6,7 @@ one that is pooled. Towers of another kind run uncut.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -110,4 +111,4 @@ def _on_device(rows: list[Tensor], device: torch.device) -> list[Tensor]:
     order = torch.cat(rows)
     if device.type == "cuda" and order.device.type == "cpu":
         order = order.pin_memory()
-    return list(order.to(device, non_blocking=True).split([len(group) for group in rows]))
+    return list(torch.tensor_split(order.to(device, non_blocking=True), list(accumulate(map(len, rows)))[:-1]))

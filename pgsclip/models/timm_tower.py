@@ -74,7 +74,7 @@ class TimmTower(ImageTower):
                 "This image tower has no class token whose attention could be told; take a model with one, such as "
                 "ViT-B-16, or another masker."
             )
-        modules = [block.attn for block in self.blocks]
+        modules: list[Any] = [block.attn for block in self.blocks]
         for module in modules:
             if not isinstance(module, Attention):
                 raise ModelError(

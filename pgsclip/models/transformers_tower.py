@@ -72,7 +72,8 @@ class TransformersTower(ImageTower):
 
     def class_attention(self) -> list[tuple[nn.Module, Callable[[Any, Tensor], Tensor]]]:
         """Told from the norm before each attention, which is called with names that a hook does not see."""
-        return [(layer.layer_norm1, partial(_row, layer.self_attn)) for layer in self.blocks]
+        layers: list[Any] = self.blocks
+        return [(layer.layer_norm1, partial(_row, layer.self_attn)) for layer in layers]
 
     def borrowed_parameters(self) -> list[nn.Parameter]:
         embeddings = self._core.embeddings

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,8 +25,6 @@ BATCH = 8
 @contextmanager
 def waits() -> Iterator[list[str]]:
     """Where the CPU waited for the GPU."""
-    import warnings
-
     found: list[str] = []
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("warn")

@@ -22,9 +22,8 @@ def test_taken_patches_and_their_gradients_are_those_of_each_image(data: st.Data
     order, keep = torch.tensor(rows), torch.tensor(drawn)
     values = torch.randn(batch, 2, patches).mT.requires_grad_()  # as a convolution may leave them
     taken = take_patches(values, order, keep)
-    expected = torch.stack(
-        [torch.stack([values[row, one] for one in own]) for row, own in zip(rows, drawn, strict=True)]
-    )
+    pairs = zip(rows, drawn, strict=True)
+    expected = torch.stack([torch.stack([values[row, one] for one in own]) for row, own in pairs])
     assert torch.equal(taken, expected)
     weights = torch.randn_like(taken)
     found, wanted = (torch.autograd.grad((one * weights).sum(), values)[0] for one in (taken, expected))
