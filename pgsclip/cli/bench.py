@@ -33,6 +33,10 @@ def step(
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; all variants take turns in each.")] = 5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or auto, for all variants.")] = "fp32",
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="SPEC", help="Real pairs, as for train; the last masker is also timed with its loader."),
+    ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="The blocks of all variants by torch.compile.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
 ) -> None:
@@ -60,6 +64,7 @@ def step(
             precision=precision,
             caption_tokens=caption_tokens,
             compiled=compiled,
+            data=data,
             device=open_device(device, World()),
             progress=status.update,
         )

@@ -103,7 +103,8 @@ class MaskerConfig(Section):
     ratio: Ratio = Ratio(0.5, 0.5)
     """Share of patches removed; `0.3:0.5` lets the masker choose for each image. `none` removes nothing."""
     groups: Positive = 4
-    """With a range, the batch is sorted by patch count and cut into this many passes, where the padding is least."""
+    """With a range, the batch is sorted by patch count and cut into at most this many passes, where the padding is
+    least."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the masker itself; checked when it is built."""
 
@@ -120,8 +121,8 @@ class TextConfig(Section):
     """How captions run through the text encoder."""
 
     groups: Positive = 3
-    """Captions are sorted by length and run in this many passes, cut where the padding to each one's longest is least.
-    Exact."""
+    """Captions are sorted by length and run in at most this many passes, cut where the padding to each one's longest
+    is least. Exact."""
     masker: str = "none"
     """A registered text masker (none, truncate, frequency) or `package.module:Class`; training only."""
     tokens: Annotated[int, Field(ge=3)] | None = None

@@ -30,11 +30,16 @@ def select(keep: Float[Tensor, "B L"], ratio: float, generator: torch.Generator)
     return _best(keep, kept_count(keep.shape[1], ratio), generator)
 
 
-def choose(scores: MaskScores, ratio: Ratio, generator: torch.Generator, groups: int) -> list[Chosen]:
+def choose(
+    scores: MaskScores, ratio: Ratio, generator: torch.Generator, groups: int, *, always: bool = False
+) -> list[Chosen]:
     """The kept patches of a batch, as groups of rows with equally many patches.
 
     A fixed ratio is one group and waits for nothing on the device. With a range each image removes the share that
     the masker asked for, clamped; its group may keep a few patches more than that, never fewer.
+
+    Args:
+        groups, always: of `sorted_groups`.
 
     Raises:
         MaskerError: a range was given and the scores carry no ratio per image.
@@ -44,7 +49,8 @@ def choose(scores: MaskScores, ratio: Ratio, generator: torch.Generator, groups:
         return [(torch.arange(len(keep), device=keep.device), select(keep, ratio.high, generator))]
     ranked = ranking(keep, generator)
     counts = wanted_counts(scores, ratio)
-    return [(rows, ranked[rows, :most].sort(dim=1).values) for rows, most in sorted_groups(counts, groups)]
+    cut = sorted_groups(counts, groups, always=always)
+    return [(rows, ranked[rows, :most].sort(dim=1).values) for rows, most in cut]
 
 
 def wanted_counts(scores: MaskScores, ratio: Ratio) -> Int[Tensor, " B"]:

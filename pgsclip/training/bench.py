@@ -6,15 +6,14 @@ Variants take turns within one process; figures are medians and ratios of median
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import repeat
 from statistics import median
-from typing import NamedTuple
 
 import open_clip
 import torch
-from jaxtyping import Int64
 from open_clip.transformer import Transformer
 from torch import Tensor
 
@@ -24,6 +23,7 @@ from pgsclip.models.build import BuiltModel, build_model
 from pgsclip.models.compiled import compile_blocks
 from pgsclip.models.flops import FORWARD_AND_BACKWARD, count_flops
 from pgsclip.models.rate import matrix_rate, wait_for
+from pgsclip.training.bench_pairs import Pairs, drawn_pairs, loaded_pairs
 from pgsclip.training.build import build_task
 from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import autocast_dtype
@@ -66,9 +66,10 @@ def bench_step(
     precision: str = "fp32",
     caption_tokens: int | None = None,
     compiled: bool = False,
+    data: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Cost]:
-    """Time forward, backward and AdamW on random pixels and random captions, the same for all variants.
+    """Time forward, backward and AdamW on one batch that lies ready, the same for all variants.
 
     Args:
         model: an open_clip model name.
@@ -76,8 +77,10 @@ def bench_step(
         batch_size: pairs per step.
         repeats: timed rounds; one more round warms up.
         precision: as `engine.precision`, for all variants.
-        caption_tokens: mean length of the captions; all as long as the model can read when None.
+        caption_tokens: mean length of random captions; all as long as the model can read when None.
         compiled: the blocks of all variants by torch.compile.
+        data: pairs as `data.spec` names them, instead of drawn scenes and random captions; one variant more, the last
+            masker, gets each batch from the loader.
     """
     built = build_model(ModelConfig(name=model), seed=0, loss_has_bias=False)
     dtype = autocast_dtype(precision, device)
@@ -87,16 +90,20 @@ def bench_step(
     steps = {name: _open_clip_step(model, share, device, dtype, compiled) for share, name in theirs.items()}
     for name, ratio in maskers:
         steps[f"{name} {ratio}"] = _our_step(name, ratio, model, device, dtype, compiled)
+    loader = None if data is None else loaded_pairs(built, data, batch_size, device)
+    batch = drawn_pairs(built, batch_size, caption_tokens, device) if loader is None else next(loader)
+    sources: dict[str, Iterator[Pairs]] = dict.fromkeys(steps, repeat(batch))
+    if loader is not None and maskers:
+        name, ratio = maskers[-1]
+        read = f"{name} {ratio}, from the loader"
+        steps[read], sources[read] = steps[f"{name} {ratio}"], loader
+
     kept: dict[str, float] = dict.fromkeys(steps, 0.0)
     memory = dict.fromkeys(steps, 0)
-    height, width = built.image_tower.image_size
-    images = torch.randn(batch_size, 3, height, width, device=device)
-    texts = random_captions(batch_size, built.context_length, built.vocab_size, caption_tokens)
-    batch = _Pairs(images, texts.to(device), texts.argmax(dim=1) + 1)
 
     def run(name: str) -> None:
         before = _start_of_peak(device)
-        kept[name] = steps[name](batch)
+        kept[name] = steps[name](next(sources[name]))
         if before is not None:
             memory[name] = max(memory[name], torch.cuda.max_memory_allocated(device) - before)
 
@@ -123,16 +130,7 @@ def as_json(costs: list[Cost]) -> list[dict[str, object]]:
     return [{**asdict(cost), "times_floor": cost.times_floor, "mfu": cost.mfu} for cost in costs]
 
 
-class _Pairs(NamedTuple):
-    """One batch for all variants."""
-
-    images: Tensor
-    texts: Tensor
-    lengths: Tensor
-    """On the CPU, as the loader gives them."""
-
-
-_Step = Callable[[_Pairs], float]
+_Step = Callable[[Pairs], float]
 """Trains on a batch and gives the share of patches kept."""
 
 
@@ -151,7 +149,7 @@ def _open_clip_step(
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     loss_of = open_clip.ClipLoss()
 
-    def step(batch: _Pairs) -> float:
+    def step(batch: Pairs) -> float:
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
             image_features, text_features, scale = model(batch.images, batch.texts)
             loss = loss_of(image_features, text_features, scale)
@@ -172,7 +170,7 @@ def _our_step(
     optimizer = torch.optim.AdamW(task.parameters(), fused=True)
     rounds = iter(range(10**9))
 
-    def step(batch: _Pairs) -> float:
+    def step(batch: Pairs) -> float:
         view = View(0.5, step_generator(0, 0, next(rounds), device))
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
             loss, report = task(batch.images, batch.texts, batch.lengths, view)
@@ -190,7 +188,7 @@ def _start_of_peak(device: torch.device) -> int | None:
     return torch.cuda.memory_allocated(device)
 
 
-def _flops(built: BuiltModel, kept: float, batch: _Pairs, *, whole_texts: bool) -> float:
+def _flops(built: BuiltModel, kept: float, batch: Pairs, *, whole_texts: bool) -> float:
     """Forward and backward of the batch."""
     patches = round(kept * built.patches)
     tokens = batch.texts.shape[1] if whole_texts else round(float(batch.lengths.float().mean()))
@@ -202,18 +200,3 @@ def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-
-
-def random_captions(batch: int, context: int, vocabulary: int, mean: int | None) -> Int64[Tensor, "B T"]:
-    """Random ids that end in the end of text, the largest id.
-
-    Lengths with a mean are spread as those of alt texts are: many short ones and a long tail (log-normal, sigma 0.5).
-    """
-    lengths = torch.full((batch,), context)
-    if mean is not None:
-        spread = (0.5 * torch.special.ndtri((torch.arange(batch) + 0.5) / batch)).exp()
-        lengths = (mean * spread / spread.mean()).round().long().clamp(3, context)
-    texts = torch.randint(1, vocabulary - 2, (batch, context))
-    texts[torch.arange(context) >= lengths[:, None]] = 0
-    texts[torch.arange(batch), lengths - 1] = vocabulary - 1
-    return texts

@@ -126,6 +126,7 @@ class Task(nn.Module):
         self._ratio = config.masker.ratio
         self._mask_groups = config.masker.groups
         self._text_groups = config.text.groups
+        self._gathers = config.engine.zero_stage == 3  # weights, within every pass, with all ranks
         self._text_masker = text_masker
         self._text_tokens = config.text.tokens
         self._largest_scale = torch.tensor(config.loss.max_scale).log().item()
@@ -286,14 +287,14 @@ class Task(nn.Module):
             scores = self._scorer(images, patches, progress=view.progress, generator=view.generator)
             if scores.features is not None:
                 of_masker.append(scores.features)
-            return choose(scores, self._ratio, view.generator, self._mask_groups)
+            return choose(scores, self._ratio, view.generator, self._mask_groups, always=self._gathers)
 
         return chosen
 
     def _caption_groups(self, lengths: Tensor | None) -> list[tuple[Tensor, int]] | None:
         if lengths is None or not self.text_tower.can_cut:
             return None
-        return sorted_groups(lengths, self._text_groups)
+        return sorted_groups(lengths, self._text_groups, always=self._gathers)
 
 
 def _by_image(rows: Float[Tensor, "N E"], views: int) -> Float[Tensor, "B V E"]:

@@ -26,15 +26,15 @@ BATCH = 8
 def waits() -> Iterator[list[str]]:
     """Where the CPU waited for the GPU."""
     found: list[str] = []
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("warn")
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.synchronize()
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
             yield found
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-        found += [f"{one.filename}:{one.lineno}" for one in caught if "synchronizing" in str(one.message)]
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    found += [f"{one.filename}:{one.lineno}" for one in caught if "called a synchronizing" in str(one.message)]
 
 
 def engine_of(masker: str, ratio: str, device: torch.device, **engine: Any) -> TorchEngine:

@@ -23,9 +23,10 @@ def test_every_row_runs_once_and_gets_at_least_what_it_wants(counts: list[int], 
 
 @settings(max_examples=50, deadline=None)
 @given(COUNTS, st.integers(1, 12))
-def test_the_number_of_passes_depends_on_batch_and_groups_alone(counts: list[int], groups: int) -> None:
-    """Each rank must run as many as its peers, whatever it read."""
-    sizes = [len(rows) for rows, _ in sorted_groups(torch.tensor(counts), groups)]
+def test_where_ranks_gather_weights_the_number_of_passes_depends_on_batch_and_groups_alone(
+    counts: list[int], groups: int
+) -> None:
+    sizes = [len(rows) for rows, _ in sorted_groups(torch.tensor(counts), groups, always=True)]
     assert len(sizes) == min(groups, len(counts))
     assert min(sizes) > 0
 
@@ -33,7 +34,7 @@ def test_the_number_of_passes_depends_on_batch_and_groups_alone(counts: list[int
 @settings(max_examples=50, deadline=None)
 @given(COUNTS)
 def test_as_many_groups_as_rows_waste_nothing(counts: list[int]) -> None:
-    found = sorted_groups(torch.tensor(counts), len(counts) + 3)
+    found = sorted_groups(torch.tensor(counts), len(counts) + 3, always=True)
     assert {int(rows): most for rows, most in found} == dict(enumerate(counts))
 
 
@@ -42,22 +43,29 @@ def test_groups_are_sorted_and_equal_rows_stay_in_order() -> None:
     assert [(rows.tolist(), most) for rows, most in found] == [([1, 3, 0, 2], 5), ([4], 9)]
 
 
-LENGTHS = st.lists(st.integers(3, 20), min_size=1, max_size=12)
-
-
 @settings(max_examples=200, deadline=None)
-@given(LENGTHS, st.integers(1, 5))
+@given(st.lists(st.integers(3, 20), min_size=1, max_size=12), st.integers(1, 5))
 def test_no_other_cuts_pad_less(lengths: list[int], groups: int) -> None:
     ordered = sorted(lengths)
-    groups = min(groups, len(ordered))
-    inner = combinations(range(1, len(ordered)), groups - 1)
-    every = ([0, *cuts, len(ordered)] for cuts in inner)
-    least = min(sum((end - start) * ordered[end - 1] for start, end in pairwise(cuts)) for cuts in every)
-    found = sorted_groups(torch.tensor(lengths), groups)
-    assert sum(len(rows) * most for rows, most in found) == least
-    assert len(found) == groups
-    assert all(len(rows) and max(lengths[row] for row in rows.tolist()) == most for rows, most in found)
-    assert sorted(row for rows, _ in found for row in rows.tolist()) == list(range(len(lengths)))
+
+    def least(passes: int) -> int:
+        inner = combinations(range(1, len(ordered)), min(passes, len(ordered)) - 1)
+        return min(
+            sum((end - start) * ordered[end - 1] for start, end in pairwise([0, *cuts, len(ordered)])) for cuts in inner
+        )
+
+    for always in (False, True):
+        found = sorted_groups(torch.tensor(lengths), groups, always=always)
+        assert sum(len(rows) * most for rows, most in found) == least(len(found))
+        assert all(len(rows) and max(lengths[row] for row in rows.tolist()) == most for rows, most in found)
+        assert sorted(row for rows, _ in found for row in rows.tolist()) == list(range(len(lengths)))
+
+
+def test_a_pass_that_spares_next_to_nothing_is_not_made() -> None:
+    counts = torch.tensor([100] * 50 + [101] * 50)
+    assert [(len(rows), most) for rows, most in sorted_groups(counts, 2)] == [(100, 101)]
+    counts = torch.tensor([100] * 50 + [103] * 50)
+    assert [(len(rows), most) for rows, most in sorted_groups(counts, 2)] == [(50, 100), (50, 103)]
 
 
 def test_the_one_long_caption_runs_alone() -> None:
@@ -65,6 +73,7 @@ def test_the_one_long_caption_runs_alone() -> None:
     assert [(rows.tolist(), most) for rows, most in found] == [([3, 0, 2, 4], 5), ([1], 77)]
 
 
-def test_equal_rows_still_make_as_many_groups() -> None:
-    found = sorted_groups(torch.full((6,), 8), 4)
-    assert [(len(rows), most) for rows, most in found] == [(3, 8), (1, 8), (1, 8), (1, 8)]
+def test_equal_rows_run_at_once_unless_ranks_must_run_equally_many() -> None:
+    counts = torch.full((6,), 8)
+    assert [(len(rows), most) for rows, most in sorted_groups(counts, 4)] == [(6, 8)]
+    assert [(len(rows), most) for rows, most in sorted_groups(counts, 4, always=True)] == [(1, 8)] * 3 + [(3, 8)]

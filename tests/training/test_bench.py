@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pgsclip.config.ratio import Ratio
-from pgsclip.errors import MaskerError, ModelError
-from pgsclip.training.bench import Cost, as_json, bench_step, random_captions
+from pgsclip.errors import DataError, MaskerError, ModelError
+from pgsclip.training.bench import Cost, as_json, bench_step
 
 CPU = torch.device("cpu")
 
@@ -57,14 +57,11 @@ def test_mistakes() -> None:
         bench_step("pgsclip-smoke", [("random", Ratio(0.3, 0.5))], batch_size=2, repeats=1, device=CPU)
 
 
-def test_captions_have_the_mean_length_that_is_asked_for_and_end_in_the_largest_id() -> None:
-    texts = random_captions(400, 77, 1000, 20)
-    lengths = texts.argmax(dim=1) + 1
-    assert abs(lengths.double().mean() - 20) < 0.5
-    assert lengths.min() < 8
-    assert lengths.max() > 50
-    assert texts.amax(dim=1).eq(999).all()
-    for row, length in zip(texts, lengths, strict=True):
-        assert row[:length].gt(0).all()
-        assert row[length:].eq(0).all()
-    assert random_captions(3, 8, 50, None).argmax(dim=1).tolist() == [7, 7, 7]
+def test_one_more_variant_reads_its_pairs(tmp_path: Path) -> None:
+    costs = bench_step(
+        "pgsclip-smoke", [("random", Ratio(0.5, 0.5))], batch_size=4, repeats=1, device=CPU, data="generated"
+    )
+    assert [cost.name for cost in costs][-2:] == ["random 0.5", "random 0.5, from the loader"]
+    assert costs[-1].kept == 0.5
+    with pytest.raises(DataError, match="nowhere"):
+        bench_step("pgsclip-smoke", [], batch_size=2, repeats=1, device=CPU, data=str(tmp_path / "nowhere-{0..1}.tar"))

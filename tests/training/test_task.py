@@ -171,6 +171,17 @@ def test_captions_run_in_as_many_groups_as_configured(batch: tuple[Tensor, Tenso
     assert shapes == [(4, 12)]
 
 
+def test_ranks_that_gather_weights_in_every_pass_run_equally_many(batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    model = make_model()
+    passes: list[int] = []
+    model.transformer.register_forward_pre_hook(lambda _, args: passes.append(len(args[0])))
+    alike = torch.full_like(batch[2], 12)
+    for stage, expected in ((1, [4]), (3, [1, 1, 2])):
+        passes.clear()
+        make_task(model, **{"text.groups": 3, "engine.zero_stage": stage})(batch[0], batch[1], alike, view())
+        assert passes == expected
+
+
 def test_evaluation_sees_every_patch_and_gives_what_is_asked(batch: tuple[Tensor, Tensor, Tensor]) -> None:
     images, texts, lengths = batch
     model = make_model()
