@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 
 import torch
@@ -26,7 +27,9 @@ def compile_blocks(blocks: Iterable[nn.Module], device: torch.device) -> None:
 
 def _try_compiler(device: torch.device) -> None:
     try:
-        torch.compile(torch.neg)(torch.ones(8, device=device))
+        with warnings.catch_warnings():  # torch about its own insides
+            warnings.simplefilter("ignore")
+            torch.compile(torch.neg)(torch.ones(8, device=device))
     except Exception as error:  # of whichever of its many parts
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(

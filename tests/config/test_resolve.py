@@ -94,3 +94,9 @@ def test_words_stay_words_and_the_last_to_set_a_key_is_blamed(tmp_path: Path) ->
         resolve("smoke", {}, ["optim.lr.x=3"])
     with pytest.raises(ConfigError, match=r"--steps: optim.steps: .*greater than 0 \(given: 0\)"):
         resolve("smoke", {"optim.steps": 0})
+
+
+def test_blocks_whose_weights_are_gathered_within_them_are_not_compiled() -> None:
+    with pytest.raises(ConfigError, match="compile and zero_stage=3 do not go together: give compile=false"):
+        resolve(None, {"engine.compile": True, "engine.zero_stage": 3})
+    assert resolve(None, {"engine.compile": True, "engine.zero_stage": 2}).engine.compile

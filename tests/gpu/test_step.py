@@ -81,6 +81,7 @@ def test_a_step_waits_for_the_gpu_where_a_range_must_be_read_and_nowhere_else(
     assert len(found) == reads, found
 
 
+@pytest.mark.filterwarnings("ignore")  # of torch about its own insides, while it compiles
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_losses_are_those_of_a_cpu(
