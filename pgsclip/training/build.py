@@ -152,13 +152,14 @@ def pairs_per_batch(config: RunConfig, world: World) -> int:
         ConfigError: the batch does not divide over processes and accumulation.
     """
     shares = world.size * config.optim.accumulate
-    if config.data.batch_size % shares:
+    pairs = config.data.pairs_per_step
+    if pairs % shares:
         over = f"{world.size}" + (f" x {config.optim.accumulate} (optim.accumulate)" if shares > world.size else "")
         raise ConfigError(
-            f"data.batch_size {config.data.batch_size} is the batch of all processes together and does not divide "
+            f"data.batch_size {pairs} is the batch of all processes together and does not divide "
             f"over {over}; give a multiple of {shares}."
         )
-    return config.data.batch_size // shares
+    return pairs // shares
 
 
 def held_out_spec(config: RunConfig) -> str | None:

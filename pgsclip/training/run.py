@@ -162,7 +162,7 @@ class _Run:
         dtype = autocast_dtype(config.engine.precision, self.device)
         arithmetic = measure_arithmetic(config, built, self.device, dtype)
         shapes = {name: p.shape for name, p in built.model.named_parameters()}
-        engine = build_engine(task, name, config.engine, config.optim, world, self.device, config.data.batch_size)
+        engine = build_engine(task, name, config.engine, config.optim, world, self.device, config.data.pairs_per_step)
         if stored is not None:
             engine.restore(stored.optimizer.fitting(shapes))
         start = self._start(stored, stream)
@@ -220,7 +220,7 @@ class _Run:
             evaluate=evaluation,
             stop=self.stop,
             diagnosis=Diagnosis(
-                contrast=config.data.batch_size if config.loss.name == "clip" and not config.loss.auxiliary else None,
+                contrast=config.data.pairs_per_step if config.loss.name == "clip" and not config.loss.auxiliary else None,
                 largest_scale=config.loss.max_scale,
                 warmup_steps=phase.first + config.optim.warmup_steps,
             ),
@@ -328,5 +328,5 @@ def _introduction(
     place = f"phase {phase.number + 1} of {len(phases)}, " if len(phases) > 1 else ""
     return (
         f"{config.recipe or 'run'}: {place}{config.model.name} on {stream.description}; {shown}; {steps} of "
-        f"{config.data.batch_size} pairs; {engine} on {device.type}; run folder {request.path}"
+        f"{config.data.pairs_per_step} pairs; {engine} on {device.type}; run folder {request.path}"
     )
