@@ -93,8 +93,11 @@ def train(
     with nullcontext() if dry_run else stop:  # a signal during the imports that follow, which take seconds, counts too
         from rich.console import Console
 
+        from pgsclip.errors import ConfigError
         from pgsclip.training.configure import configure, parse_resume
 
+        if no_measure and not dry_run:
+            raise ConfigError("--no-measure says what --dry-run is to leave out; give both, or neither.")
         if epochs is not None and steps is None:  # what is typed counts, also where the recipe has steps
             settings = ["optim.steps=null", *(settings or [])]
         request = configure(recipe, options, settings or [], resume=parse_resume(resume))
@@ -116,15 +119,19 @@ def _print_plan(config: RunConfig, *, measure: bool) -> None:
     from pgsclip.config.resolve import to_yaml
     from pgsclip.training.distributed import read_world
     from pgsclip.training.plan import make_plan, measured
+    from pgsclip.training.settle import settle
 
     world = read_world()
+    findings: tuple[str, ...] = ()
     with Console(stderr=True).status("counting") as status:
+        if measure:
+            config, findings = settle(config, world, status.update)
         plan = make_plan(config, world)
         if measure:
             status.update("measuring a few steps")
             plan = measured(plan, config, world)
     typer.echo(to_yaml(config))
-    typer.echo("\n".join(plan.lines()))
+    typer.echo("\n".join([*findings, *plan.lines()]))
 
 
 def _closing(config: RunConfig, outcome: Outcome) -> str:

@@ -106,7 +106,8 @@ class DataConfig(Section):
         """
         if not isinstance(self.batch_size, int):
             raise ConfigError(
-                "data.batch_size=auto is measured where a run begins, or is planned with --dry-run; give a number here."
+                "data.batch_size=auto is a number only after a measurement: `pgsclip train` makes it as it starts, and "
+                "so does --dry-run without --no-measure; give a number here."
             )
         return self.batch_size
 

@@ -57,9 +57,9 @@ class Forecast:
 def forecast_lines(forecasts: Sequence[Forecast], phases: Sequence[Phase]) -> list[str]:
     """A plan's lines of what was measured, for all phases of a run."""
     first, total = forecasts[0], clock(sum(one.whole for one in forecasts))
-    several = len(forecasts) > 1
+    each = ", of each phase" if len(forecasts) > 1 else ""
     lines = [
-        f"measured on {first.probed.steps} steps after {first.probed.warm} to warm up{', of each phase' if several else ''}, "
+        f"measured on {first.probed.steps} steps after {first.probed.warm} to warm up{each}, "
         f"in processes of their own:",
         f"  compute  {first.probed.gflops:.3g} GFLOPs per pair, at {first.probed.kept:.0%} of the patches and the "
         f"captions as they are",

@@ -1,15 +1,34 @@
-"""The largest batch that fits into a memory, found with few trials: each is a line through the two before it."""
+"""The largest batch that fits into a memory, found with few trials, from small to large.
+
+A step takes what lies there between steps and something for each pair, so a line through the first and one trial
+tells how large a batch may be. In a step of few pairs the gradients take more than the activations; the line through
+such a trial is too steep, which errs to the safe side, and the next trial corrects it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
-_FIRST_LEAP = 4
-_LEAP = 8
-"""The farthest that a line is trusted: beyond small batches it is not the weights that make the peak."""
+_LEAP = 16
+"""The farthest that a line is trusted."""
+_TRIALS = 8
 _FINENESS = 16
-"""A tidy number is one of so many between it and its half."""
+"""A tidy number is one of so many between it and its half; less than one part more is not worth a trial."""
+
+
+class Trial(NamedTuple):
+    """Memory of a step, in bytes."""
+
+    resting: int
+    """Between steps."""
+    peak: int
+
+    def promises(self, size: int, limit: int) -> float:
+        """The size that meets the limit, when a step of `size` took this."""
+        rise = max(self.peak - self.resting, 1)
+        return min(size * (limit - self.resting) / rise, _LEAP * size)
 
 
 @dataclass(frozen=True)
@@ -18,48 +37,37 @@ class Largest:
 
     size: int | None
     """None where not even the smallest fits."""
-    tried: dict[int, int | None] = field(default_factory=dict)
-    """Size → bytes, None where memory ran out."""
+    tried: dict[int, Trial | None]
+    """By size; None where memory ran out."""
 
 
-def largest_that_fits(taken: Callable[[int], int | None], *, limit: int, unit: int, most: int) -> Largest:
-    """Search among multiples of `unit`, from small to large, and never beyond what the trials so far promise to fit.
+def largest_that_fits(trial: Callable[[int], Trial | None], *, limit: int, unit: int, most: int) -> Largest:
+    """Try tidy multiples of `unit`, or `most` itself.
 
     Args:
-        taken: bytes of a trial; None when it ran out of memory.
+        trial: makes steps of a size; None when they ran out of memory.
         limit: in bytes.
-        unit: also the smallest size.
+        unit: the smallest size too.
         most: the largest size, at least `unit`.
     """
-    tried: dict[int, int | None] = {}
-    beyond = most + 1
-    size = unit
-    while size not in tried:
-        found = tried[size] = taken(size)
-        fits = {one: used for one, used in tried.items() if used is not None and used <= limit}
-        if size not in fits:
-            beyond = min(beyond, size)
-        if not fits:
+    tried: dict[int, Trial | None] = {}
+    best, beyond = 0, most + 1
+    size: int = unit
+    while best < size < beyond and len(tried) < _TRIALS:
+        found = tried[size] = trial(size)
+        if found is not None and found.peak <= limit:
+            best, promised = size, found.promises(size, limit)
+        else:
+            beyond = size
+            promised = (best + size) / 2 if found is None else found.promises(size, limit)
+        if best == 0:
             break
-        size = max(max(fits), tidy(min(_promised(fits, tried, limit), beyond - 1), unit))
-    fitting = [one for one, used in tried.items() if used is not None and used <= limit]
-    return Largest(max(fitting, default=None), tried)
-
-
-def _promised(fits: dict[int, int], tried: dict[int, int | None], limit: int) -> int:
-    """The size at which the line through the two largest known points meets the limit."""
-    best = max(fits)
-    if len(fits) == 1:
-        return _FIRST_LEAP * best if len(tried) == 1 else (best + min(one for one in tried if one > best)) // 2
-    known = sorted((one, used) for one, used in tried.items() if used is not None)
-    at = max(number for number, (one, _) in enumerate(known) if one <= best)
-    (low, low_bytes), (high, high_bytes) = known[at : at + 2] if at + 1 < len(known) else known[at - 1 : at + 1]
-    slope = (high_bytes - low_bytes) / (high - low)
-    reached = _LEAP * best if slope <= 0 else low + (limit - low_bytes) / slope
-    failed = [one for one, used in tried.items() if used is None]
-    if failed and reached >= min(failed):  # where memory ran out there is no point to draw a line to
-        reached = (best + min(failed)) / 2
-    return int(min(reached, _LEAP * best))
+        if len(tried) == 1:
+            promised = unit * round(promised / unit)
+        size = most if promised >= most else tidy(int(min(promised, beyond - 1)), unit)
+        if size < best * (1 + 1 / _FINENESS) and size < most:
+            break
+    return Largest(best or None, tried)
 
 
 def tidy(size: int, unit: int) -> int:

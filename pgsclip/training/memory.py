@@ -39,6 +39,14 @@ def taken_bytes(device: torch.device) -> int:
     return _most_resident() + sum(_share(child.pid) for child in active_children())
 
 
+def resting_bytes(device: torch.device) -> int:
+    """What is occupied now, without what the allocator of a GPU only keeps for later."""
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return taken_bytes(device) - kept
+    return _of_this_process("VmRSS") or 0
+
+
 def may_take_bytes(device: torch.device, root: Path = Path("/")) -> int:
     """What a training may occupy: most of a GPU; else most of what is free now and within the control group's limit.
 
@@ -58,6 +66,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, kinds) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
+class DoesNotFitError(TrainingError):
+    """A step needs more memory than there is."""
+
+
 @contextmanager
 def enough_memory(batch: int) -> Iterator[None]:
     """A training that does not fit ends with a sentence.
@@ -66,14 +78,14 @@ def enough_memory(batch: int) -> Iterator[None]:
         batch: pairs per step.
 
     Raises:
-        TrainingError: an allocation failed.
+        DoesNotFitError: an allocation failed.
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise TrainingError(
+        raise DoesNotFitError(
             f"A step of {batch} pairs does not fit into the memory ({_first_sentence(error)}). --batch-size auto finds "
             f"the largest batch that fits, optim.accumulate=2 works this one off in two halves with the same gradient, "
             f"and model.checkpoint_activations=true needs less memory and about a third more time."
@@ -86,11 +98,16 @@ def _first_sentence(error: BaseException) -> str:
 
 def _most_resident() -> int:
     """Peak of this program; `getrusage` also counts the process that started it, until it became this one."""
-    for line in _lines(Path("/proc/self/status")):
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) * 1024
+    found = _of_this_process("VmHWM")
+    if found is not None:
+        return found
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _of_this_process(name: str) -> int | None:
+    lines = _lines(Path("/proc/self/status"))
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), None)
 
 
 def _share(process: int | None) -> int:

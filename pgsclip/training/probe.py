@@ -1,7 +1,7 @@
 """A few real steps of a run, to see what they take: seconds, memory, arithmetic, and how fast its data comes.
 
-Model, masker, loss, engine, precision, accumulation and data are the run's own, and the clock and the memory are read as
-the rows of `metrics.jsonl` have them. Nothing is written, and nothing is kept.
+Model, masker, loss, engine, precision, accumulation and data are the run's own, and clock and memory are read as for
+the rows of `metrics.jsonl`. Nothing is written, and nothing is kept.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from pgsclip.training.arithmetic import measure_arithmetic
 from pgsclip.training.build import build_engine, build_task, open_device, open_training_data, pairs_per_batch
 from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import autocast_dtype, pick_engine
-from pgsclip.training.memory import memory_gib, taken_bytes
+from pgsclip.training.memory import memory_gib, resting_bytes, taken_bytes
 from pgsclip.training.optimizer import learning_rate
 from pgsclip.training.phases import plan_phases
 from pgsclip.training.step import Stepper
+from pgsclip.training.task import Task
 
 _WARM = 2
 """Steps that are not counted: the first ones load libraries, fill caches and allocate Adam's moments."""
@@ -64,7 +65,9 @@ class Probed:
     memory_gib: float
     """As `metrics.jsonl` has it."""
     taken: int
-    """Bytes that the training occupies in all."""
+    """Bytes that the training occupies in all, at its peak."""
+    resting: int
+    """And between its steps: at least weights and Adam's moments."""
 
 
 def probe(config: RunConfig, phase: int, *, only_memory: bool = False) -> Probed:
@@ -91,6 +94,7 @@ def probe(config: RunConfig, phase: int, *, only_memory: bool = False) -> Probed
     arithmetic = measure_arithmetic(config, built, device, dtype)
     name = pick_engine(config.engine, world, device)
     engine = build_engine(task, name, config.engine, config.optim, world, device, config.data.pairs_per_step)
+    resting = resting_bytes(device) + (0 if name == "deepspeed" and config.engine.zero_stage else _moments(task))
     stepper = Stepper(engine, config.seed, world.rank, phases[-1].end)
     batches = stream.batches(batch_size=pairs, rank=0, world=1)
     clock = _Clock()
@@ -133,7 +137,13 @@ def probe(config: RunConfig, phase: int, *, only_memory: bool = False) -> Probed
         gflops=sum(flops[-count:]) / len(flops[-count:]) / config.data.pairs_per_step / 1e9,
         memory_gib=memory_gib(device),
         taken=taken_bytes(device),
+        resting=resting,
     )
+
+
+def _moments(task: Task) -> int:
+    """Bytes that Adam allocates in its first step; ZeRO has done so before."""
+    return sum(8 * parameter.numel() for parameter in task.parameters() if parameter.requires_grad)
 
 
 class _Clock:

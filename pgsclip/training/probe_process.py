@@ -18,17 +18,13 @@ from typing import Any
 from pgsclip.config.resolve import check
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import PgsclipError, TrainingError
-from pgsclip.training.distributed import leave, peers
-from pgsclip.training.memory import is_out_of_memory
+from pgsclip.training.distributed import leave
+from pgsclip.training.memory import DoesNotFitError, enough_memory
 from pgsclip.training.probe import Probed, probe
 
 _MINUTES = 30
 """After which a probe is given up."""
 _OF_LAUNCHERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-
-
-class DoesNotFitError(TrainingError):
-    """The steps need more memory than there is."""
 
 
 def probe_apart(config: RunConfig, phase: int, *, only_memory: bool = False) -> Probed:
@@ -67,14 +63,11 @@ def _read(done: subprocess.CompletedProcess[str]) -> Probed:
 
 def _answer(asked: dict[str, Any]) -> dict[str, Any]:
     try:
-        with peers():
-            found = probe(check(asked["config"]), asked["phase"], only_memory=asked["only_memory"])
+        config = check(asked["config"])
+        with enough_memory(config.data.pairs_per_step):
+            found = probe(config, asked["phase"], only_memory=asked["only_memory"])
     except PgsclipError as error:
-        return {"sentence": str(error), "fits": True}
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return {"sentence": str(error), "fits": False}
+        return {"sentence": str(error), "fits": not isinstance(error, DoesNotFitError)}
     finally:
         leave()
     return {"found": asdict(found)}
