@@ -76,4 +76,4 @@ def forecast_lines(forecasts: Sequence[Forecast], phases: Sequence[Phase]) -> li
 
 
 def _figure(rate: float) -> str:
-    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2f}"

@@ -25,10 +25,10 @@ class Trial(NamedTuple):
     """Between steps."""
     peak: int
 
-    def promises(self, size: int, limit: int) -> float:
+    def promises(self, size: int, limit: int) -> int:
         """The size that meets the limit, when a step of `size` took this."""
         rise = max(self.peak - self.resting, 1)
-        return min(size * (limit - self.resting) / rise, _LEAP * size)
+        return min(size * (limit - self.resting) // rise, _LEAP * size)
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ def largest_that_fits(trial: Callable[[int], Trial | None], *, limit: int, unit:
             best, promised = size, found.promises(size, limit)
         else:
             beyond = size
-            promised = (best + size) / 2 if found is None else found.promises(size, limit)
+            promised = (best + size) // 2 if found is None else found.promises(size, limit)
         if best == 0:
             break
         if len(tried) == 1:
             promised = unit * round(promised / unit)
-        size = most if promised >= most else tidy(int(min(promised, beyond - 1)), unit)
+        size = most if promised >= most else tidy(min(promised, beyond - 1), unit)
         if size < best * (1 + 1 / _FINENESS) and size < most:
             break
     return Largest(best or None, tried)

@@ -18,13 +18,13 @@ from pgsclip.data.batch import Batch
 from pgsclip.data.loading import Stream
 from pgsclip.data.spec import open_source
 from pgsclip.models.rate import wait_for
-from pgsclip.training.arithmetic import measure_arithmetic
+from pgsclip.training.arithmetic import Arithmetic, measure_arithmetic
 from pgsclip.training.build import build_engine, build_task, open_device, open_training_data, pairs_per_batch
 from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import autocast_dtype, pick_engine
 from pgsclip.training.memory import memory_gib, resting_bytes, taken_bytes
 from pgsclip.training.optimizer import learning_rate
-from pgsclip.training.phases import plan_phases
+from pgsclip.training.phases import Phase, plan_phases
 from pgsclip.training.step import Stepper
 from pgsclip.training.task import Task
 
@@ -75,7 +75,7 @@ def probe(config: RunConfig, phase: int, *, only_memory: bool = False) -> Probed
 
     Args:
         phase: its number; the steps are those in its middle, with the weights of its start.
-        only_memory: as few steps as tell it, and no look at the loader.
+        only_memory: a single counted step, and no look at the loader.
 
     Raises:
         PgsclipError: the sentence that the run would stop with.
@@ -95,68 +95,78 @@ def probe(config: RunConfig, phase: int, *, only_memory: bool = False) -> Probed
     name = pick_engine(config.engine, world, device)
     engine = build_engine(task, name, config.engine, config.optim, world, device, config.data.pairs_per_step)
     resting = resting_bytes(device) + (0 if name == "deepspeed" and config.engine.zero_stage else _moments(task))
-    stepper = Stepper(engine, config.seed, world.rank, phases[-1].end)
-    batches = stream.batches(batch_size=pairs, rank=0, world=1)
-    clock = _Clock()
-    flops: list[float] = []
-    kept: list[float] = []
-
-    def step(number: int) -> None:
-        place = min(now.first + now.steps // 2 + number, now.end - 1)
-        parts = clock.fetch(batches, config.optim.accumulate)
-        _, report, _ = stepper.step(place, parts, learning_rate(place - now.first, now.steps, config.optim))
-        flops.append(arithmetic.step(report.kept, [part.lengths for part in parts]))
-        kept.append(report.kept)
-
-    began = time.perf_counter()
+    steps = _Steps(
+        phase=now,
+        stepper=Stepper(engine, config.seed, world.rank, phases[-1].end),
+        batches=stream.batches(batch_size=pairs, rank=world.rank, world=world.size),
+        arithmetic=arithmetic,
+    )
     warm = _WARM + (_SCALED if dtype == torch.float16 else 0)
-    usual = 0.0
-    for number in range(warm):
-        before = time.perf_counter()
-        step(number)
-        wait_for(device)
-        usual = time.perf_counter() - before
-    warmed_up = time.perf_counter()
-    count = 0 if only_memory else min(_MOST, max(_FEWEST, math.ceil(_SECONDS / usual)))
-    clock.waited = 0.0
-    for number in range(warm, warm + count):
-        step(number)
-    wait_for(device)
-    whole = (time.perf_counter() - warmed_up) / count if count else usual
-    waited = clock.waited / max(count, 1)
+    began = time.perf_counter()
+    steps.make(warm - 1)
+    usual = steps.make(1)
+    first = time.perf_counter() - began
+    count = 1 if only_memory else min(_MOST, max(_FEWEST, math.ceil(_SECONDS / usual)))
+    steps.forget()
+    whole = steps.make(count) / count
     return Probed(
         steps=count,
         warm=warm,
         pairs=config.data.pairs_per_step,
-        seconds=whole - waited,
-        waited=waited,
-        late=max(0.0, warmed_up - began - warm * whole),
+        seconds=whole - steps.waited / count,
+        waited=steps.waited / count,
+        late=max(0.0, first - warm * whole),
         reader_seconds=reader,
         workers=stream.workers,
-        kept=sum(kept[-count:]) / len(kept[-count:]),
-        gflops=sum(flops[-count:]) / len(flops[-count:]) / config.data.pairs_per_step / 1e9,
+        kept=steps.kept / count,
+        gflops=steps.flops / count / config.data.pairs_per_step / 1e9,
         memory_gib=memory_gib(device),
         taken=taken_bytes(device),
         resting=resting,
     )
 
 
+@dataclass
+class _Steps:
+    """Steps from the middle of a phase on, and what they came to since this was last forgotten."""
+
+    phase: Phase
+    stepper: Stepper
+    batches: Iterator[Batch]
+    arithmetic: Arithmetic
+    made: int = 0
+    waited: float = 0.0
+    """Seconds, for data."""
+    kept: float = 0.0
+    """Sum of the steps' shares."""
+    flops: float = 0.0
+
+    def make(self, count: int) -> float:
+        """Make so many more; the seconds that they took."""
+        began = time.perf_counter()
+        for _ in range(count):
+            self._step()
+        wait_for(self.stepper.engine.device)
+        return time.perf_counter() - began
+
+    def forget(self) -> None:
+        self.waited = self.kept = self.flops = 0.0
+
+    def _step(self) -> None:
+        optim, phase = self.phase.config.optim, self.phase
+        number = min(phase.first + phase.steps // 2 + self.made, phase.end - 1)
+        began = time.perf_counter()
+        parts = [next(self.batches) for _ in range(optim.accumulate)]
+        self.waited += time.perf_counter() - began
+        _, report, _ = self.stepper.step(number, parts, learning_rate(number - phase.first, phase.steps, optim))
+        self.kept += report.kept
+        self.flops += self.arithmetic.step(report.kept, [part.lengths for part in parts])
+        self.made += 1
+
+
 def _moments(task: Task) -> int:
     """Bytes that Adam allocates in its first step; ZeRO has done so before."""
     return sum(8 * parameter.numel() for parameter in task.parameters() if parameter.requires_grad)
-
-
-class _Clock:
-    """Takes batches from a loader and notes how long they made a step wait."""
-
-    def __init__(self) -> None:
-        self.waited = 0.0
-
-    def fetch(self, batches: Iterator[Batch], count: int) -> list[Batch]:
-        began = time.perf_counter()
-        found = [next(batches) for _ in range(count)]
-        self.waited += time.perf_counter() - began
-        return found
 
 
 def _seconds_per_pair(stream: Stream, pairs: int) -> float:
