@@ -70,7 +70,7 @@ class Plan:
 def measured(plan: Plan, config: RunConfig, world: World) -> Plan:
     """The plan with what a few real steps of each phase take; a phase that cannot be measured says why."""
     if world.size > 1:
-        why = f"they would be those of one process, and this run has {world.size}; start one alone to see its steps"
+        why = f"a plan makes steps in one process, and this run has {world.size}; plan one alone to see what those take"
         return replace(plan, measured=(f"measured nothing: {why}",))
     phases = plan_phases(config, plan.epoch_samples)
     try:

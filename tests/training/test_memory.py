@@ -104,7 +104,7 @@ def test_running_out_of_memory_is_a_sentence() -> None:
 
 
 def test_other_errors_pass() -> None:
-    with pytest.raises(RuntimeError, match="^shapes do not fit$"):
+    with pytest.raises(RuntimeError, match=r"^shapes do not fit$"):
         raise_within(RuntimeError("shapes do not fit"))
 
 

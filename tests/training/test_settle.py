@@ -6,6 +6,7 @@ import pytest
 
 from pgsclip.config.resolve import resolve
 from pgsclip.config.schema import RunConfig
+from pgsclip.data.generated import GeneratedSource
 from pgsclip.errors import ConfigError, TrainingError
 from pgsclip.training import settle as room
 from pgsclip.training.distributed import World
@@ -127,8 +128,7 @@ def test_as_many_loaders_as_the_steps_need(
 def test_never_more_loaders_than_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     monkeypatch.setattr(room, "probe_apart", lambda config, phase: replace(FOUND, reader_seconds=4.0))
-    source = type("Source", (), {"size": 100, "shards": 3})
-    monkeypatch.setattr(room, "open_source", lambda spec, config: source)
+    monkeypatch.setattr(GeneratedSource, "shards", 3)
     settled, (finding,) = settle(config("data.workers=auto"), World())
     assert settled.data.workers == 3
     assert "10 would be needed, and there are 3 shards" in finding
