@@ -17,6 +17,7 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Batch
 from pgsclip.data.loading import Stream
 from pgsclip.data.spec import open_source
+from pgsclip.errors import TrainingError
 from pgsclip.models.rate import wait_for
 from pgsclip.training.arithmetic import Arithmetic, measure_arithmetic
 from pgsclip.training.build import build_engine, build_task, open_device, open_training_data, pairs_per_batch
@@ -35,6 +36,8 @@ _SCALED = 4
 _FEWEST, _MOST = 3, 50
 _SECONDS = 6.0
 """What the counted steps take together, where that many fit; three of them take longer on a slow device."""
+_PATIENCE = 600.0
+"""Seconds; steps whose arithmetic alone takes longer are not begun."""
 _LOADER_SECONDS = 1.5
 _LOADER_BATCH = 32
 
@@ -89,9 +92,13 @@ def probe(config: RunConfig, phase: int, *, only_memory: bool = False) -> Probed
     built, task = build_task(config, world, count_words=False)
     stream = open_training_data(config, built, source, world)
     pairs = pairs_per_batch(config, world)
-    reader = 0.0 if only_memory else config.data.pairs_per_step * _seconds_per_pair(stream, pairs)
     dtype = autocast_dtype(config.engine.precision, device)
+    warm = _WARM + (_SCALED if dtype == torch.float16 else 0)
     arithmetic = measure_arithmetic(config, built, device, dtype)
+    reader = 0.0
+    if not only_memory:
+        _refuse_hours(arithmetic, config, warm + _FEWEST)
+        reader = config.data.pairs_per_step * _seconds_per_pair(stream, pairs)
     name = pick_engine(config.engine, world, device)
     engine = build_engine(task, name, config.engine, config.optim, world, device, config.data.pairs_per_step)
     resting = resting_bytes(device) + (0 if name == "deepspeed" and config.engine.zero_stage else _moments(task))
@@ -101,7 +108,6 @@ def probe(config: RunConfig, phase: int, *, only_memory: bool = False) -> Probed
         batches=stream.batches(batch_size=pairs, rank=world.rank, world=world.size),
         arithmetic=arithmetic,
     )
-    warm = _WARM + (_SCALED if dtype == torch.float16 else 0)
     began = time.perf_counter()
     steps.make(warm - 1)
     usual = steps.make(1)
@@ -162,6 +168,17 @@ class _Steps:
         self.kept += report.kept
         self.flops += self.arithmetic.step(report.kept, [part.lengths for part in parts])
         self.made += 1
+
+
+def _refuse_hours(arithmetic: Arithmetic, config: RunConfig, steps: int) -> None:
+    """A plan on a laptop for a run on eight GPUs ends here, before it fills the laptop's memory for an hour."""
+    shortest = torch.ones(config.data.pairs_per_step, dtype=torch.long)
+    least = steps * arithmetic.step(1 - config.masker.ratio.high, [shortest]) / arithmetic.rate
+    if least > _PATIENCE:
+        raise TrainingError(
+            f"{steps} steps of {len(shortest):,} pairs would take more than {least / 60:.0f} minutes here; plan this "
+            f"run where it is to be made, or a smaller one with --batch-size."
+        )
 
 
 def _moments(task: Task) -> int:

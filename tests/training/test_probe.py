@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import open_clip
@@ -10,8 +11,9 @@ import pytest
 import torch
 
 from pgsclip.config.resolve import resolve
-from pgsclip.errors import ConfigError
+from pgsclip.errors import ConfigError, TrainingError
 from pgsclip.training import probe as room
+from pgsclip.training.arithmetic import measure_arithmetic
 from pgsclip.training.memory import memory_gib
 from pgsclip.training.probe import Probed, probe
 from pgsclip.training.step import Stepper
@@ -96,3 +98,12 @@ def test_the_steps_are_those_in_the_middle_of_their_phase(monkeypatch: pytest.Mo
 def test_the_mistake_of_a_run_is_its_mistake() -> None:
     with pytest.raises(ConfigError, match=r"data\.batch_size 8 .* does not divide over 1 x 3"):
         found("optim.accumulate=3")
+
+
+def test_steps_that_would_take_hours_are_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "measure_arithmetic", lambda *given: replace(measure_arithmetic(*given), rate=10.0))
+    monkeypatch.setattr(room, "build_engine", lambda *given: pytest.fail("began"))
+    with pytest.raises(
+        TrainingError, match=r"^5 steps of 8 pairs would take more than \d+ minutes here; plan this run"
+    ):
+        found()
