@@ -38,6 +38,15 @@ def open_device(wanted: str, world: World) -> torch.device:
     Raises:
         ConfigError: there is no such device here.
     """
+    check_device(wanted, world)
+    return pick_device(wanted, world)
+
+
+def check_device(wanted: str, world: World) -> None:
+    """
+    Raises:
+        ConfigError: there is no device called `wanted` for this process.
+    """
     there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if wanted not in ("auto", "cpu", *there):
         raise ConfigError(f"There is no kind of device {wanted!r}; give auto, cpu, cuda or mps.")
@@ -48,7 +57,6 @@ def open_device(wanted: str, world: World) -> torch.device:
             f"Process {world.local_rank} of this machine has no GPU of its own, as there are {there['cuda']}; "
             f"start that many processes here (torchrun --nproc-per-node {there['cuda']}), or give engine.device=cpu."
         )
-    return pick_device(wanted, world)
 
 
 def build_task(config: RunConfig, world: World, *, count_words: bool = True) -> tuple[BuiltModel, Task]:

@@ -34,7 +34,7 @@ _WARM = 2
 _SCALED = 4
 """As many more with fp16, whose first steps may only look for its scale and leave the moments out."""
 _FEWEST, _MOST = 3, 50
-_SECONDS = 6.0
+_SECONDS = 10.0
 """What the counted steps take together, where that many fit; three of them take longer on a slow device."""
 _PATIENCE = 600.0
 """Seconds; steps whose arithmetic alone takes longer are not begun."""

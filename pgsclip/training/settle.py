@@ -7,12 +7,15 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
+
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.source import Source
 from pgsclip.data.spec import open_source
 from pgsclip.errors import ConfigError
-from pgsclip.training.build import open_device
+from pgsclip.training.build import check_device
 from pgsclip.training.distributed import World
+from pgsclip.training.engines.base import device_kind
 from pgsclip.training.largest import Largest, Trial, largest_that_fits
 from pgsclip.training.memory import DoesNotFitError, may_take_bytes
 from pgsclip.training.phases import plan_phases
@@ -68,16 +71,19 @@ def settle(config: RunConfig, world: World, tell: Callable[[str], None] = lambda
 
 
 def _batch_size(config: RunConfig, source: Source, tell: Callable[[str], None]) -> tuple[int, str]:
-    device = open_device(config.engine.device, World())
+    check_device(config.engine.device, World())
+    device = torch.device(device_kind(config.engine.device))
     if device.type == "mps":
         raise ConfigError("data.batch_size=auto is found on cuda and cpu, and this is mps; give a number.")
+    if config.data.workers == "auto":
+        config = _with(config, workers=None)
     limit = may_take_bytes(device)
     share = config.optim.accumulate
     unit = min(_UNIT, max(1, source.size // share)) * share
 
     def trial(size: int) -> Trial | None:
         tell(f"measuring the memory of {size:,} pairs")
-        tried = _with(config, batch_size=size, workers=None if config.data.workers == "auto" else config.data.workers)
+        tried = _with(config, batch_size=size)
         try:
             phases = [probe_apart(tried, number, only_memory=True) for number in _unlike(tried, source)]
         except DoesNotFitError:

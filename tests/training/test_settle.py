@@ -155,3 +155,12 @@ def test_a_mistake_of_the_steps_is_no_lack_of_memory(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(room, "probe_apart", broken)
     with pytest.raises(TrainingError, match=r"^No such masker\.$"):
         settle(config("data.batch_size=auto"), World())
+
+
+def test_a_device_that_is_not_there_or_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    with pytest.raises(ConfigError, match="There is no cuda device on this machine"):
+        settle(config("data.batch_size=auto", "engine.device=cuda"), World())
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    with pytest.raises(ConfigError, match="is found on cuda and cpu, and this is mps; give a number"):
+        settle(config("data.batch_size=auto", "engine.device=mps"), World())
