@@ -99,10 +99,11 @@ def _batch_size(config: RunConfig, source: Source, tell: Callable[[str], None]) 
             f"Take a smaller model or image, more than {config.masker.ratio} of the patches removed, a larger "
             f"optim.accumulate, or model.checkpoint_activations=true."
         )
+    parts = ", with its loader processes" if device.type == "cpu" else ""
     why = "all pairs of an epoch" if found.size == most else "the largest batch that fits"
     return found.size, (
-        f"data.batch_size=auto is {found.size:,}, {why}: a run may take {_gib(limit)} on {device.type}, and steps took "
-        f"{_trials(found)}, each in a process of its own."
+        f"data.batch_size=auto is {found.size:,}, {why}: a run may take {_gib(limit)} on {device.type}{parts}, and "
+        f"steps took {_trials(found)}, each in a process of its own."
     )
 
 

@@ -58,9 +58,11 @@ def ended(monkeypatch: pytest.MonkeyPatch, code: int = 0, out: str = "", err: st
 def test_it_is_asked_in_json_and_finds_modules_where_this_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ended(monkeypatch, out=json.dumps({"found": asdict(FOUND)}))
     monkeypatch.setattr("sys.path", ["", "/mine", "/yours"])
+    monkeypatch.setenv("WORLD_SIZE", "2")  # whoever started this process did not start that one
     assert probe_apart(config("optim.lr=0.25"), 1) == FOUND
     given = json.loads(asked["input"])
     assert (given["phase"], given["only_memory"], given["config"]["optim"]["lr"]) == (1, False, 0.25)
+    assert "WORLD_SIZE" not in asked["env"]
     assert asked["env"]["PYTHONPATH"] == "/mine:/yours"
     assert asked["timeout"] == 1800
 

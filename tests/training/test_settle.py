@@ -60,8 +60,9 @@ def test_the_largest_batch_that_fits(asked: list[tuple[int, int, int | str | Non
     assert settled.data.workers == 2
     assert asked == [(8, 0, 2), (128, 0, 2), (896, 0, 2)]
     assert findings == (
-        "data.batch_size=auto is 896, the largest batch that fits: a run may take 10.00 GiB on cpu, and steps took "
-        "1.08 GiB with 8 pairs, 2.25 GiB with 128 pairs, 9.75 GiB with 896 pairs, each in a process of its own.",
+        "data.batch_size=auto is 896, the largest batch that fits: a run may take 10.00 GiB on cpu, with its loader "
+        "processes, and steps took 1.08 GiB with 8 pairs, 2.25 GiB with 128 pairs, 9.75 GiB with 896 pairs, each in a "
+        "process of its own.",
     )
     assert told == [f"measuring the memory of {size} pairs" for size in (8, 128, 896)]
 
@@ -137,6 +138,7 @@ def test_never_more_loaders_than_shards(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_loaders_are_chosen_for_the_batch_that_was_found(asked: list[tuple[int, int, int | str | None]]) -> None:
     settled, findings = settle(config("data.batch_size=auto", "data.workers=auto"), World())
     assert (settled.data.batch_size, settled.data.workers, len(findings)) == (896, 1, 2)
+    assert {workers for _, _, workers in asked} == {None}, "nothing but this module sees the word"
     assert asked[-1] == (896, 0, None)
 
 
