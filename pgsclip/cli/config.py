@@ -47,8 +47,9 @@ def check(
     found = resolve(file, {})
     check_config(found)
     length = f"{found.optim.steps:,} steps" if found.optim.steps else f"{found.optim.epochs or 0:g} epochs"
+    batch = found.data.batch_size
     data = found.data.spec if "spec" in found.data.model_fields_set else "what --data names"
     typer.echo(
         f"{file} is a valid recipe: {found.model.name}, masker {found.masker.name} {found.masker.ratio}, "
-        f"batch size {found.data.batch_size:,}, {length} on {data}"
+        f"batch size {batch if isinstance(batch, str) else f'{batch:,}'}, {length} on {data}"
     )

@@ -52,7 +52,10 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run folder; `runs/...` when not given.")] = None,
     steps: Annotated[int | None, typer.Option(help="Length of the whole run in steps.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Length of the run in passes over the data.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pairs per step, over all processes together.")] = None,
+    batch_size: Annotated[
+        str | None,
+        typer.Option(metavar="N|auto", help="Pairs per step, over all processes; `auto`: the most that fit."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Where all chance comes from.")] = None,
     engine: Annotated[str | None, typer.Option(metavar="auto|torch|deepspeed", help="What executes a step.")] = None,
     resume: Annotated[
@@ -62,7 +65,12 @@ def train(
     stop_after: Annotated[
         str | None, typer.Option(metavar="3h30m", help="Save and end in time, to go on later with --resume.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the config and the plan, then stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the config and the plan, measured on a few steps, then stop.")
+    ] = False,
+    no_measure: Annotated[
+        bool, typer.Option("--no-measure", help="With --dry-run: only count, make no steps.")
+    ] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; repeatable.")
     ] = None,
@@ -85,13 +93,16 @@ def train(
     with nullcontext() if dry_run else stop:  # a signal during the imports that follow, which take seconds, counts too
         from rich.console import Console
 
+        from pgsclip.errors import ConfigError
         from pgsclip.training.configure import configure, parse_resume
 
+        if no_measure and not dry_run:
+            raise ConfigError("--no-measure says what --dry-run is to leave out; give both, or neither.")
         if epochs is not None and steps is None:  # what is typed counts, also where the recipe has steps
             settings = ["optim.steps=null", *(settings or [])]
         request = configure(recipe, options, settings or [], resume=parse_resume(resume))
         if dry_run:
-            _print_plan(request.config)
+            _print_plan(request.config, measure=not no_measure)
             return
         from pgsclip.training.run import train as train_run
 
@@ -102,13 +113,25 @@ def train(
         typer.echo(_closing(request.config, outcome))
 
 
-def _print_plan(config: RunConfig) -> None:
+def _print_plan(config: RunConfig, *, measure: bool) -> None:
+    from rich.console import Console
+
     from pgsclip.config.resolve import to_yaml
     from pgsclip.training.distributed import read_world
-    from pgsclip.training.plan import make_plan
+    from pgsclip.training.plan import make_plan, measured
+    from pgsclip.training.settle import settle
 
+    world = read_world()
+    findings: tuple[str, ...] = ()
+    with Console(stderr=True).status("counting") as status:
+        if measure:
+            config, findings = settle(config, world, status.update)
+        plan = make_plan(config, world)
+        if measure:
+            status.update("measuring a few steps")
+            plan = measured(plan, config, world)
     typer.echo(to_yaml(config))
-    typer.echo("\n".join(make_plan(config, read_world()).lines()))
+    typer.echo("\n".join([*findings, *plan.lines()]))
 
 
 def _closing(config: RunConfig, outcome: Outcome) -> str:

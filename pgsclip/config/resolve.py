@@ -115,7 +115,9 @@ def _sentence(detail: ErrorDetails, origins: dict[str, str]) -> str:
 
 def _is_union_branch(part: int | str) -> bool:
     """pydantic adds the branch of a union, such as `constrained-int` or `literal['auto']`, to the place."""
-    return isinstance(part, str) and (part in {"int", "float", "str"} or part.startswith(("constrained-", "literal[")))
+    return isinstance(part, str) and (
+        part in {"int", "word", "float", "str"} or part.startswith(("constrained-", "literal["))
+    )
 
 
 def _keys_beside(place: tuple[str, ...]) -> list[str]:

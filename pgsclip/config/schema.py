@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from pgsclip.config.ratio import Ratio
+from pgsclip.errors import ConfigError
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -19,6 +20,22 @@ def _in_order(given: tuple[float, float]) -> tuple[float, float]:
     if not 0 < given[0] <= given[1]:
         raise ValueError(f"{list(given)} is not a range of shares: give the smallest, above 0, and then the largest")
     return given
+
+
+def _no_other_word(given: Any) -> Any:
+    if given != "auto":
+        raise ValueError(f"{given!r} is neither a whole number nor 'auto'")
+    return given
+
+
+def _kind(given: Any) -> str:
+    return "word" if isinstance(given, str) and not given.lstrip("+-").isdigit() else "int"
+
+
+_Auto = Annotated[Literal["auto"], BeforeValidator(_no_other_word), Tag("word")]
+PositiveOrAuto = Annotated[_Auto | Annotated[Positive, Tag("int")], Discriminator(_kind)]
+CountOrAuto = Annotated[_Auto | Annotated[int, Field(ge=0), Tag("int")], Discriminator(_kind)]
+"""A number, or a word in whose place one is measured before a run begins (`pgsclip.training.settle`)."""
 
 
 class Section(BaseModel):
@@ -58,10 +75,11 @@ class DataConfig(Section):
     """`generated`, shards (`dir/{00000..01242}.tar`, a glob, `a::b`), a .csv/.tsv, or a folder of images."""
     samples: Positive | None = None
     """Pairs in one epoch; counted once when not given."""
-    batch_size: Positive = 256
-    """Pairs per optimiser step over all processes together."""
-    workers: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
-    """Loader processes per training process; `auto` takes up to four, never more than there are shards."""
+    batch_size: PositiveOrAuto = 256
+    """Pairs per optimiser step over all processes together; `auto` finds the most that fit into the memory."""
+    workers: CountOrAuto | None = None
+    """Loader processes per training process; null takes up to four, one for each core, never more than there are
+    shards; `auto` measures how many the steps need."""
     shuffle: Positive = 5000
     """Shards are shuffled as a whole, samples within a buffer of this many."""
     crop_scale: Annotated[tuple[Share, Share], AfterValidator(_in_order)] = (0.9, 1.0)
@@ -78,6 +96,20 @@ class DataConfig(Section):
     """Column of a table that holds the image path; found by its name when not given."""
     caption_key: str | None = None
     """Column of a table that holds the caption; found by its name when not given."""
+
+    @property
+    def pairs_per_step(self) -> int:
+        """`batch_size` as a number.
+
+        Raises:
+            ConfigError: it is `auto` still, which is settled when a run begins.
+        """
+        if not isinstance(self.batch_size, int):
+            raise ConfigError(
+                "data.batch_size=auto is a number only after a measurement: `pgsclip train` makes it as it starts, and "
+                "so does --dry-run without --no-measure; give a number here."
+            )
+        return self.batch_size
 
 
 class ModelConfig(Section):

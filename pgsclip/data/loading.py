@@ -200,7 +200,7 @@ def loader_workers(most: int, config: DataConfig, world: int) -> int:
             f"There are {most} shards for {world} training processes; each needs one of its own. "
             f"Split the data into more shards, or start fewer processes."
         )
-    if config.workers == "auto":
+    if not isinstance(config.workers, int):  # also `auto`, where nothing is measured
         return min(_MOST_WORKERS, os.cpu_count() or 1, most // world)
     if config.workers * world > most:
         raise DataError(

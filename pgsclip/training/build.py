@@ -38,6 +38,15 @@ def open_device(wanted: str, world: World) -> torch.device:
     Raises:
         ConfigError: there is no such device here.
     """
+    check_device(wanted, world)
+    return pick_device(wanted, world)
+
+
+def check_device(wanted: str, world: World) -> None:
+    """
+    Raises:
+        ConfigError: there is no device called `wanted` for this process.
+    """
     there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if wanted not in ("auto", "cpu", *there):
         raise ConfigError(f"There is no kind of device {wanted!r}; give auto, cpu, cuda or mps.")
@@ -48,7 +57,6 @@ def open_device(wanted: str, world: World) -> torch.device:
             f"Process {world.local_rank} of this machine has no GPU of its own, as there are {there['cuda']}; "
             f"start that many processes here (torchrun --nproc-per-node {there['cuda']}), or give engine.device=cpu."
         )
-    return pick_device(wanted, world)
 
 
 def build_task(config: RunConfig, world: World, *, count_words: bool = True) -> tuple[BuiltModel, Task]:
@@ -152,13 +160,14 @@ def pairs_per_batch(config: RunConfig, world: World) -> int:
         ConfigError: the batch does not divide over processes and accumulation.
     """
     shares = world.size * config.optim.accumulate
-    if config.data.batch_size % shares:
+    pairs = config.data.pairs_per_step
+    if pairs % shares:
         over = f"{world.size}" + (f" x {config.optim.accumulate} (optim.accumulate)" if shares > world.size else "")
         raise ConfigError(
-            f"data.batch_size {config.data.batch_size} is the batch of all processes together and does not divide "
+            f"data.batch_size {pairs} is the batch of all processes together and does not divide "
             f"over {over}; give a multiple of {shares}."
         )
-    return config.data.batch_size // shares
+    return pairs // shares
 
 
 def held_out_spec(config: RunConfig) -> str | None:

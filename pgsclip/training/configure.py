@@ -63,7 +63,8 @@ def configure(
 
     With neither recipe nor data it is the smoke recipe. `optim.steps` among the options is the whole length of a run
     that starts: a recipe's later phases are left out, unless the settings name some. On resume the run's own
-    `config.yaml` takes the place of the recipe, and options given now lie on top of it.
+    `config.yaml` takes the place of the recipe, and options given now lie on top of it; what was measured when the run
+    began is not measured again.
 
     Raises:
         ConfigError: a setting is wrong. RunError: there is no run to resume.
@@ -83,9 +84,19 @@ def configure(
             f"Give the folder of the run with --out, or start without --resume."
         )
     name = load_recipe(str(stored)).settings.get("recipe")
-    config = resolve(str(stored), options, settings).model_copy(update={"recipe": name})
-    changed = _differences(resolve(str(stored), {}), config)
+    before = resolve(str(stored), {})
+    config = _still_settled(resolve(str(stored), options, settings), before).model_copy(update={"recipe": name})
+    changed = _differences(_still_settled(before, before), config)
     return Request(config, path, resume=True, may_start=resume is Resume.AUTO, changed=changed)
+
+
+def _still_settled(config: RunConfig, before: RunConfig) -> RunConfig:
+    """What is `auto` now stays what the run had; loader workers were `auto` themselves when that meant null's rule."""
+    data, old = config.data, before.data
+    batch_size = old.batch_size if data.batch_size == "auto" else data.batch_size
+    workers = data.workers if data.workers != "auto" else old.workers if old.workers != "auto" else None
+    kept = data.model_copy(update={"batch_size": batch_size, "workers": workers})
+    return config.model_copy(update={"data": kept})
 
 
 def _differences(before: RunConfig, now: RunConfig) -> tuple[str, ...]:

@@ -7,15 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
-from torch import Tensor
-
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Batch, Position
 from pgsclip.data.faults import FaultLedger
 from pgsclip.errors import TrainingError, UnfinishedError
 from pgsclip.loggers.build import Loggers
 from pgsclip.loggers.contract import Row
-from pgsclip.training.accumulation import Part, backward
 from pgsclip.training.arithmetic import Arithmetic
 from pgsclip.training.checkpoint import CheckpointFolder, Progress
 from pgsclip.training.diagnosis import Diagnosis
@@ -27,9 +24,8 @@ from pgsclip.training.meter import Meter
 from pgsclip.training.optimizer import learning_rate
 from pgsclip.training.phases import Phase
 from pgsclip.training.run_folder import RunFolder
-from pgsclip.training.seeding import seed_step, step_generator
+from pgsclip.training.step import Stepper
 from pgsclip.training.stop import StopRequest
-from pgsclip.training.task import StepReport, View
 
 _HOPELESS = 25
 """Steps in a row without a finite gradient after which skipping them is no way out."""
@@ -74,17 +70,18 @@ class Loop:
         """
         self._positions.update({position.worker: position for position in self.done.positions})
         meter, vote = Meter(self.engine.device, self.arithmetic.rate), Vote()
+        stepper = Stepper(self.engine, self.config.seed, self.world.rank, self.total)
         if self._owes_results():
             with meter.paused():
                 self._evaluate()
         for step in range(self.done.step, self.phase.end):
             batches, waited = self._fetch()
             lr = learning_rate(step - self.phase.first, self.phase.steps, self.config.optim)
-            loss, report, left_out = self._step(step, batches, lr)
+            loss, report, left_out = stepper.step(step, batches, lr)
             self._advance(step, batches)
             keys = [key for batch in batches for key in batch.keys]
             flops = self.arithmetic.step(report.kept, [batch.lengths for batch in batches])
-            samples = self.config.data.batch_size
+            samples = self.config.data.pairs_per_step
             meter.add(step + 1, loss, report, left_out=left_out, keys=keys, samples=samples, flops=flops, waited=waited)
             stop = vote.cast(self.stop.reason is not None)
             log, save = self._is_due(self.config.log.every_steps), self._is_due(self.config.checkpoint.every_steps)
@@ -114,26 +111,10 @@ class Loop:
             self.ledger.add(batch)
         return batches, waited
 
-    def _step(self, step: int, batches: list[Batch], lr: float) -> tuple[Tensor, StepReport, Tensor]:
-        loss, report = backward(self.engine, [self._part(step, number, batch) for number, batch in enumerate(batches)])
-        left_out = self.engine.step(lr)
-        self.engine.observe((step + 1) / self.total)
-        return loss, report, left_out
-
-    def _part(self, step: int, number: int, batch: Batch) -> Part:
-        device, seed, rank = self.engine.device, self.config.seed, self.world.rank
-
-        def view() -> View:
-            seed_step(seed, rank, step, number)
-            return View(step / self.total, step_generator(seed, rank, step, device, number))
-
-        images = batch.images.to(device, non_blocking=True)
-        return Part(images, batch.texts.to(device, non_blocking=True), batch.lengths, view)
-
     def _advance(self, step: int, batches: list[Batch]) -> None:
         for batch in batches:
             self._positions[batch.position.worker] = batch.position
-        samples = self.done.samples + self.config.data.batch_size
+        samples = self.done.samples + self.config.data.pairs_per_step
         self.done = replace(
             self.done,
             step=step + 1,
@@ -158,7 +139,7 @@ class Loop:
         figures["mfu"] = fmean(shares)  # each rank has captions of its own
         row = {"step": self.done.step, "samples": self.done.samples, "epoch": round(self.done.epoch, 6), **figures}
         row["lr"] = lr
-        seconds = (self.total - self.done.step) * self.config.data.batch_size / max(figures["samples_per_s"], 1e-9)
+        seconds = (self.total - self.done.step) * self.config.data.pairs_per_step / max(figures["samples_per_s"], 1e-9)
         self.display.show(row, seconds)
         for finding in self.diagnosis.look(row):
             self.display.say(finding)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from pgsclip.training.memory import memory_gib
 from pgsclip.training.task import StepReport
 
 
@@ -90,11 +89,3 @@ class Meter:
         self._samples = 0
         self._flops = 0.0
         self._waited = 0.0
-
-
-def memory_gib(device: torch.device) -> float:
-    """Largest memory of this process so far in GiB: on the GPU where there is one, else resident."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**30 if sys.platform == "darwin" else 2**20)

@@ -49,4 +49,4 @@ def _steps(steps: int | None, epochs: float | None, samples: int, config: RunCon
         return steps
     if epochs is None:
         raise ConfigError(f"The run has no length{of}: give --steps or --epochs, or a --recipe that has one.")
-    return max(1, int(epochs * samples // config.data.batch_size))
+    return max(1, int(epochs * samples // config.data.pairs_per_step))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.spec import open_source
+from pgsclip.errors import TrainingError
 from pgsclip.masking.selection import kept_count
 from pgsclip.models.flops import FORWARD_AND_BACKWARD, count_flops
 from pgsclip.training.build import build_task, open_device, open_training_data
 from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import autocast_dtype, pick_engine
+from pgsclip.training.forecast import Forecast, forecast_lines
 from pgsclip.training.phases import Phase, plan_phases
+from pgsclip.training.probe_process import probe_apart
 
 _TYPICAL_CAPTION = 20
 """Tokens of a web caption with its two markers, CC12M's mean: what a sorted group of captions is cut to, about."""
@@ -40,6 +43,8 @@ class Plan:
     engine: str
     later: list[str]
     """A line for each phase after the first, whose figures the others are."""
+    measured: tuple[str, ...] = ()
+    """Lines of what a few steps took, or why none were made."""
 
     def lines(self) -> list[str]:
         """The plan as text."""
@@ -58,7 +63,21 @@ class Plan:
             f"per process, activations come on top",
             f"engine   {self.engine}",
             *(f"then     {line}" for line in self.later),
+            *self.measured,
         ]
+
+
+def measured(plan: Plan, config: RunConfig, world: World) -> Plan:
+    """The plan with what a few real steps of each phase take; a phase that cannot be measured says why."""
+    if world.size > 1:
+        why = f"a plan makes steps in one process, and this run has {world.size}; plan one alone to see what those take"
+        return replace(plan, measured=(f"measured nothing: {why}",))
+    phases = plan_phases(config, plan.epoch_samples)
+    try:
+        forecasts = [Forecast(probe_apart(config, phase.number), phase.steps) for phase in phases]
+    except TrainingError as error:
+        return replace(plan, measured=(f"measured nothing: {error}",))
+    return replace(plan, measured=tuple(forecast_lines(forecasts, phases)))
 
 
 def make_plan(config: RunConfig, world: World) -> Plan:
@@ -80,7 +99,7 @@ def make_plan(config: RunConfig, world: World) -> Plan:
     return Plan(
         description=stream.description,
         epoch_samples=stream.size,
-        samples=steps * config.data.batch_size,
+        samples=steps * config.data.pairs_per_step,
         steps=steps,
         patches=total,
         kept=kept,

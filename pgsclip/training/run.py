@@ -43,9 +43,11 @@ from pgsclip.training.distributed import World, collect, join, leave, peers, rea
 from pgsclip.training.engines.base import Engine, autocast_dtype, pick_engine
 from pgsclip.training.loop import Loop
 from pgsclip.training.mask_pictures import check_mask_images
+from pgsclip.training.memory import enough_memory
 from pgsclip.training.phases import Phase, plan_phases
 from pgsclip.training.run_folder import RunFolder
 from pgsclip.training.run_state import Claim, claimed
+from pgsclip.training.settle import settle, wants_settling
 from pgsclip.training.stop import StopRequest
 from pgsclip.training.task import Task
 
@@ -72,16 +74,18 @@ def train(request: Request, console: Console, stop: StopRequest | None = None) -
     Raises:
         PgsclipError: any mistake of configuration, data or numbers, as a sentence. UnfinishedError: asked to stop.
     """
-    config = request.config
     world = read_world()
+    check_mask_images(request.config)
+    makers = check_loggers(request.config.log.loggers)
+    request, findings = _settled(request, world, console)
+    config = request.config
     device = open_device(config.engine.device, world)
-    check_mask_images(config)
-    makers = check_loggers(config.log.loggers)
     with ExitStack() as around:
         stop = stop or around.enter_context(StopRequest())
         around.enter_context(_joined(world, device, config))
         claim = around.enter_context(claimed(request.path, world.leads))
         around.enter_context(peers())
+        around.enter_context(enough_memory(config.data.pairs_per_step))
         request = collect(request)[0]  # another machine may see later than the leader what is in the folder
         config = request.config
         folder = RunFolder(request.path)
@@ -97,16 +101,16 @@ def train(request: Request, console: Console, stop: StopRequest | None = None) -
                 f"{phases[-1].end}; give more --steps or --epochs, or leave both out."
             )
         with Display(phases[-1].end, console=console, silent=not world.leads) as display:
-            for sentence in (finding, _warning(request, stored)):
+            for sentence in (*findings, finding, _warning(request, stored)):
                 if sentence:
                     display.say(sentence)
             run = _Run(request, world, device, source, folder, claim, checkpoints, phases, display, stop, makers)
             around.callback(lambda: run.loggers.close())
             for phase in phases:
                 if stored is None or phase is phases[-1] or run.has_work(phase, stored):
-                    findings = run.train(phase, stored)
+                    results = run.train(phase, stored)
                     stored = read_checkpoint(checkpoints.last_or_error())
-    return Outcome(request.path, checkpoints.last_or_error(), phases[-1].end, findings, world.leads)
+    return Outcome(request.path, checkpoints.last_or_error(), phases[-1].end, results, world.leads)
 
 
 @dataclass
@@ -162,7 +166,7 @@ class _Run:
         dtype = autocast_dtype(config.engine.precision, self.device)
         arithmetic = measure_arithmetic(config, built, self.device, dtype)
         shapes = {name: p.shape for name, p in built.model.named_parameters()}
-        engine = build_engine(task, name, config.engine, config.optim, world, self.device, config.data.batch_size)
+        engine = build_engine(task, name, config.engine, config.optim, world, self.device, config.data.pairs_per_step)
         if stored is not None:
             engine.restore(stored.optimizer.fitting(shapes))
         start = self._start(stored, stream)
@@ -220,7 +224,9 @@ class _Run:
             evaluate=evaluation,
             stop=self.stop,
             diagnosis=Diagnosis(
-                contrast=config.data.batch_size if config.loss.name == "clip" and not config.loss.auxiliary else None,
+                contrast=config.data.pairs_per_step
+                if config.loss.name == "clip" and not config.loss.auxiliary
+                else None,
                 largest_scale=config.loss.max_scale,
                 warmup_steps=phase.first + config.optim.warmup_steps,
             ),
@@ -295,6 +301,17 @@ def _joined(world: World, device: torch.device, config: RunConfig) -> Iterator[N
         leave()
 
 
+def _settled(request: Request, world: World, console: Console) -> tuple[Request, tuple[str, ...]]:
+    """The request with numbers for what is `auto`, and how they were found; nothing is measured in vain."""
+    if not wants_settling(request.config):
+        return request, ()
+    if not request.resume:
+        RunFolder(request.path).refuse_taken()
+    with console.status("measuring") as status:
+        settled = settle(request.config, world, status.update)
+    return request._replace(config=settled.config), settled.findings
+
+
 def _stored(request: Request, checkpoints: CheckpointFolder) -> tuple[Stored | None, str | None]:
     """The checkpoint to go on from, if that is asked for, and what there is to say about newer ones."""
     if not request.resume:
@@ -328,5 +345,5 @@ def _introduction(
     place = f"phase {phase.number + 1} of {len(phases)}, " if len(phases) > 1 else ""
     return (
         f"{config.recipe or 'run'}: {place}{config.model.name} on {stream.description}; {shown}; {steps} of "
-        f"{config.data.batch_size} pairs; {engine} on {device.type}; run folder {request.path}"
+        f"{config.data.pairs_per_step} pairs; {engine} on {device.type}; run folder {request.path}"
     )

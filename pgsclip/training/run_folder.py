@@ -33,17 +33,24 @@ class RunFolder:
         self.faults = path / "faults.json"
         self._metrics = path / "metrics.jsonl"
 
-    def create(self, config: RunConfig) -> None:
-        """Start a new run here.
-
+    def refuse_taken(self) -> None:
+        """
         Raises:
-            RunError: when the folder already holds something; nothing is touched.
+            RunError: the folder already holds something.
         """
         if self.path.exists() and not self._is_free():
             raise RunError(
                 f"The run folder {self.path} already exists and is not overwritten. "
                 f"Give another --out, go on with --resume, or delete it yourself."
             )
+
+    def create(self, config: RunConfig) -> None:
+        """Start a new run here.
+
+        Raises:
+            RunError: when the folder already holds something; nothing is touched.
+        """
+        self.refuse_taken()
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:

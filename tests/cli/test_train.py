@@ -96,7 +96,7 @@ def test_output_that_is_no_terminal_is_plain_lines(train: Train) -> None:
 
 
 def test_dry_run_writes_nothing_and_its_config_and_figures_are_right(train: Train, tmp_path: Path) -> None:
-    said = train("--dry-run", "--ratio", "0.3:0.5", "--steps", "10")
+    said = train("--dry-run", "--no-measure", "--ratio", "0.3:0.5", "--steps", "10")
     assert said.code == 0, said.err
     assert list(tmp_path.iterdir()) == []
     text, plan = said.out.split("\ndata     ")
@@ -104,6 +104,23 @@ def test_dry_run_writes_nothing_and_its_config_and_figures_are_right(train: Trai
     assert to_yaml(config).strip() == text.strip()
     assert "samples  80 in 10 steps = 1.25 epochs of 64" in plan
     assert "patches  8 to 11 of 16 per image" in plan
+
+
+@pytest.mark.slow
+def test_a_plan_is_measured_and_leaves_nothing_behind(cli: Callable[..., Any], tmp_path: Path) -> None:
+    said = cli("train", "--dry-run", *SMOKE)
+    assert said.code == 0, said.err
+    assert list(tmp_path.iterdir()) == []
+    measured = said.out.partition("\nmeasured on ")[2].splitlines()
+    assert re.fullmatch(r"\d+ steps after 2 to warm up, in processes of their own:", measured[0])
+    assert [line.split()[0] for line in measured[1:]] == ["compute", "memory", "speed", "time"]
+    assert measured[-1].endswith(" for 24 pairs; evaluations and checkpoints come on top")
+
+
+def test_a_plan_that_cannot_be_measured_is_still_a_plan(train: Train) -> None:
+    said = train("--dry-run")  # the model is registered in this process alone
+    assert said.code == 0, said.err
+    assert "\nmeasured nothing: Unknown model 'pgsclip-test'." in said.out
 
 
 def test_a_range_that_has_no_effect_is_said(train: Train) -> None:
@@ -135,6 +152,12 @@ MISTAKES = {
     "steps 0": (["--steps", "0"], r"--steps: optim\.steps: Input should be greater than 0 \(given: 0\)"),
     "steps below 0": (["--steps", "-3"], r"greater than 0 \(given: -3\)"),
     "epochs": (["--epochs", "inf"], r"--epochs: optim\.epochs: Input should be a finite number \(given: inf\)"),
+    "batch word": (["--batch-size", "all"], r"--batch-size: data\.batch_size: 'all' is neither a whole number nor"),
+    "auto that is not measured": (
+        ["--dry-run", "--no-measure", "--batch-size", "auto"],
+        r"data\.batch_size=auto is a number only after a measurement",
+    ),
+    "no measure": (["--no-measure"], r"--no-measure says what --dry-run is to leave out; give both, or neither"),
     "batch": (["--batch-size", "0"], r"--batch-size: data\.batch_size: Input should be greater than 0"),
     "seed": (["--seed", str(2**70)], r"--seed: seed: Input should be less than"),
     "learning rate": (["optim.lr=.inf"], r"optim\.lr: Input should be a finite number"),
@@ -253,7 +276,7 @@ def test_ctrl_c_while_training_saves_and_stops_everything_with_a_sentence(tmp_pa
 
 
 def test_epochs_count_also_where_the_recipe_has_steps(cli: Callable[..., Any]) -> None:
-    said = cli("train", "--epochs", "0.1", "--dry-run")
+    said = cli("train", "--epochs", "0.1", "--dry-run", "--no-measure")
     assert said.code == 0, said.err
     assert "in 15 steps = 0.10 epochs of 20,000" in said.out
 

@@ -100,3 +100,22 @@ def test_blocks_whose_weights_are_gathered_within_them_are_not_compiled() -> Non
     with pytest.raises(ConfigError, match="compile and zero_stage=3 do not go together: give compile=false"):
         resolve(None, {"engine.compile": True, "engine.zero_stage": 3})
     assert resolve(None, {"engine.compile": True, "engine.zero_stage": 2}).engine.compile
+
+
+def test_a_number_or_auto() -> None:
+    data = resolve("smoke", {"data.batch_size": "auto"}, ["data.workers=auto"]).data
+    assert (data.batch_size, data.workers) == ("auto", "auto")
+    with pytest.raises(ConfigError, match=r"data.batch_size=auto is a number only after a measurement.* give a number"):
+        _ = data.pairs_per_step
+    data = resolve("smoke", {"data.batch_size": "24"}, ["data.workers=null"]).data
+    assert (data.batch_size, data.pairs_per_step, data.workers) == (24, 24, None)
+    for given, words in (
+        ("batch_size=all", r"'all' is neither a whole number nor 'auto'"),
+        ("batch_size=null", r"Input should be a valid integer \(given: None\)"),
+        ("batch_size=0", r"Input should be greater than 0 \(given: 0\)"),
+        ("workers=all", r"'all' is neither a whole number nor 'auto'"),
+        ("workers=-2", r"Input should be greater than or equal to 0 \(given: -2\)"),
+    ):
+        key = given.partition("=")[0]
+        with pytest.raises(ConfigError, match=rf"^One setting is not valid:\n  --set: data\.{key}: {words}"):
+            resolve("smoke", {}, [f"data.{given}"])

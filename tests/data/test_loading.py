@@ -333,17 +333,17 @@ def test_there_are_as_many_workers_as_the_shards_allow(
 ) -> None:
     spec = "::".join(write_shards([1, 1, 1, 1, 1]))
 
-    def opened(workers: int | str, world: int = 1, spec: str = spec) -> Stream:
+    def opened(workers: int | str | None, world: int = 1, spec: str = spec) -> Stream:
         config = DataConfig.model_validate({"workers": workers, "shuffle": 3})
         return open_stream(
             open_source(spec, config), config=config, look=noisy, tokenizer=tokenize, seed=0, world=world
         )
 
     monkeypatch.setattr("os.cpu_count", lambda: 64)
-    assert [opened("auto", world).workers for world in (1, 2, 3, 5)] == [4, 2, 1, 1]
-    assert opened("auto", spec="generated").workers == 4
+    assert [opened(None, world).workers for world in (1, 2, 3, 5)] == [4, 2, 1, 1]
+    assert opened(None, spec="generated").workers == 4
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert opened("auto").workers == 2
+    assert opened(None).workers == opened("auto").workers == 2, "auto, where nothing was measured"
     assert opened(0, 5).workers == 0
     assert (opened(5).workers, opened(5).size, opened(5).shuffle) == (5, 5, 3)
     assert opened(5).description == "5 pairs in 5 shards"

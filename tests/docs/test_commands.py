@@ -59,6 +59,7 @@ SMALLER = [
     (r"^(pgsclip viz-mask .*--seeds) \d+", r"\1 2"),
     (r"^(pgsclip viz-mask (?!.*--checkpoint).*)$", r"\1 --image-size 64"),
     (r"^(pgsclip data (?:check|make) .*)$", r"\1 --jobs 1"),
+    (r"(?<=--dry-run)(?! --no-measure)", " --no-measure"),  # tests/cli/test_train.py measures
 ]
 # Settings of every training; those that a page itself gives stay as they are.
 TINY = ("model.name=pgsclip-docs", "data.samples=16", "data.workers=0", "evaluate.data=null")
@@ -126,7 +127,7 @@ def smaller(command: str) -> str:
     given = re.findall(r"--set '?([\w.]+)=", ready)
     tiny = [f"--set {setting}" for setting in TINY if setting.partition("=")[0] not in given]
     if any(re.search(pattern, ready) for pattern in ONLY_PLANNED) and "--dry-run" not in ready:
-        tiny.append("--dry-run")
+        tiny.append("--dry-run --no-measure")
     return " ".join([ready, "--batch-size 8 --steps 1", *tiny])
 
 

@@ -95,3 +95,20 @@ def test_what_may_follow_resume() -> None:
     assert [parse_resume(word) for word in (None, "always", "auto")] == [Resume.NEVER, Resume.ALWAYS, Resume.AUTO]
     with pytest.raises(ConfigError, match="--resume 'yes' is unknown; give --resume alone, or --resume auto"):
         parse_resume("yes")
+
+
+def test_what_was_measured_stays_on_resume_and_is_no_change() -> None:
+    store("mine", "data.batch_size=40", "data.workers=3")
+    again = {"out": "mine", "data.batch_size": "auto"}
+    request = configure(None, again, ["data.workers=auto"], resume=Resume.AUTO)
+    assert (request.config.data.batch_size, request.config.data.workers) == (40, 3)
+    assert request.changed == ()
+    other = configure(None, {"out": "mine", "data.batch_size": 80}, ["data.workers=1"], resume=Resume.ALWAYS)
+    assert other.changed == ("data.batch_size (40, now 80)", "data.workers (3, now 1)")
+
+
+def test_workers_of_a_run_that_has_the_word_itself_follow_the_rule_that_it_meant() -> None:
+    store("old", "data.workers=auto")
+    request = configure(None, {"out": "old"}, [], resume=Resume.ALWAYS)
+    assert request.config.data.workers is None
+    assert request.changed == ()

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pgsclip.config.resolve import resolve
+from pgsclip.config.schema import RunConfig
+from pgsclip.training import plan as room
 from pgsclip.training.distributed import World
-from pgsclip.training.plan import Plan, make_plan
+from pgsclip.training.memory import DoesNotFitError
+from pgsclip.training.plan import Plan, make_plan, measured
+from pgsclip.training.probe import Probed
 
 
 def plan(*settings: str, world: World | None = None, model: str = "pgsclip-smoke") -> Plan:
@@ -64,3 +70,30 @@ def test_nothing_hidden_costs_all() -> None:
     everything = plan()
     assert everything.image_gflops == everything.unmasked_image_gflops
     assert any("100% of unmasked" in line for line in everything.lines())
+
+
+def test_a_plan_has_what_the_steps_of_each_phase_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    probed = Probed(
+        steps=3, warm=2, pairs=256, seconds=0.5, waited=0.0, late=0.0, reader_seconds=0.4, workers=2, kept=0.5,
+        gflops=1.25, memory_gib=2.5, taken=3, resting=1,
+    )  # fmt: skip
+    monkeypatch.setattr(room, "probe_apart", lambda config, phase: replace(probed, seconds=0.5 * (phase + 1)))
+    config = resolve(None, {"optim.steps": 10}, ["model.name=pgsclip-smoke", "phases=[{steps: 20, lr: 0.1}]"])
+    counted = make_plan(config, World())
+    assert counted.measured == ()
+    plan = measured(counted, config, World())
+    assert plan.lines()[: len(counted.lines())] == counted.lines()
+    assert "measured on 3 steps after 2 to warm up, of each phase, in processes of their own:" in plan.lines()
+    assert "  time     0:25 for 7,680 pairs; evaluations and checkpoints come on top" in plan.lines()
+
+
+def test_what_cannot_be_measured_says_why_and_the_counted_plan_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(config: RunConfig, phase: int) -> Probed:
+        raise DoesNotFitError("A step does not fit.")
+
+    monkeypatch.setattr(room, "probe_apart", full)
+    config = resolve(None, {"optim.steps": 10}, ["model.name=pgsclip-smoke"])
+    counted = make_plan(config, World())
+    assert measured(counted, config, World()).lines() == [*counted.lines(), "measured nothing: A step does not fit."]
+    several = measured(counted, config, World(0, 4, 0)).lines()
+    assert several[-1].startswith("measured nothing: a plan makes steps in one process, and this run has 4;")

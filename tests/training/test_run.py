@@ -15,20 +15,25 @@ from typing import Any, ClassVar
 import open_clip
 import pytest
 import torch
+import yaml
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
 from torch import Tensor
 
 from pgsclip.config.params import PluginParams
+from pgsclip.config.schema import RunConfig
 from pgsclip.data.generated import scene
 from pgsclip.errors import ConfigError, DataError, ModelError, PluginError, RunError, TrainingError
 from pgsclip.loggers.contract import Row, RunInfo
 from pgsclip.losses.contrastive import ClipLoss
 from pgsclip.training import build as room
+from pgsclip.training import settle as settling
 from pgsclip.training.configure import Resume, configure
+from pgsclip.training.probe import Probed
 from pgsclip.training.run import Outcome, train
 from pgsclip.training.run_state import read_state
+from pgsclip.training.step import Stepper
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "loss_curve.json"
 MODEL = {
@@ -415,3 +420,48 @@ def test_loggers_get_the_rows_of_metrics_jsonl_and_know_where_a_run_goes_on(
     with pytest.raises(PluginError, match=r"Unknown logger 'roows'"):
         go(tmp_path / "other", "log.loggers=[roows]")
     assert not (tmp_path / "other").exists()
+
+
+def probed(pairs: int) -> Probed:
+    return Probed(
+        steps=3, warm=2, pairs=pairs, seconds=0.5, waited=0.0, late=0.0, reader_seconds=0.1, workers=1, kept=0.5,
+        gflops=1.25, memory_gib=2.5, taken=100 + 10 * pairs, resting=100,
+    )  # fmt: skip
+
+
+def test_what_is_auto_is_settled_once_and_a_number_everywhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def probe(config: RunConfig, phase: int, *, only_memory: bool = False) -> Probed:
+        return probed(config.data.pairs_per_step)
+
+    monkeypatch.setattr(settling, "probe_apart", probe)
+    monkeypatch.setattr(settling, "may_take_bytes", lambda device: 100 + 10 * 24)
+    out, said = tmp_path / "run", io.StringIO()
+    auto = ("data.batch_size=auto", "data.workers=auto", "optim.steps=2")
+    given = ["model.name=pgsclip-test", "data.samples=64", "evaluate.data=null", "engine.device=cpu", *auto]
+    train(configure("smoke", {"out": str(out)}, given), Console(file=said, width=1000))
+    assert "data.batch_size=auto is 24, the largest batch that fits" in said.getvalue()
+    assert "data.workers=auto is 1: one loader process" in said.getvalue()
+    stored = yaml.safe_load((out / "config.yaml").read_text())["data"]
+    assert (stored["batch_size"], stored["workers"]) == (24, 1)
+    assert rows(out)[-1]["samples"] == 48
+    monkeypatch.setattr(settling, "probe_apart", lambda *given, **more: pytest.fail("measured again"))
+    again = configure(None, {"out": str(out)}, [*auto[:2], "optim.steps=3"], resume=Resume.ALWAYS)
+    train(again, Console(file=io.StringIO()))
+    assert rows(out)[-1]["samples"] == 72
+    taken = configure("smoke", {"out": str(out)}, given)
+    with pytest.raises(RunError, match="already exists and is not overwritten"):  # before anything is measured
+        train(taken, Console(file=io.StringIO()))
+
+
+def test_a_step_that_does_not_fit_ends_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(Stepper, "step", full)
+    with pytest.raises(TrainingError, match=r"^A step of 8 pairs does not fit into the memory .*--batch-size auto"):
+        go(tmp_path / "run")
+    state = read_state(tmp_path / "run")
+    assert state is not None
+    assert state.state == "failed"

@@ -94,15 +94,21 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
     return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
+def device_kind(wanted: str) -> str:
+    """`auto` takes CUDA, then MPS, then the CPU. Nothing is opened on it, which on a GPU takes memory."""
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def pick_device(wanted: str, world: World) -> torch.device:
-    """`auto` takes CUDA, then MPS, then the CPU; with several processes each takes its own GPU."""
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if wanted == "cuda":
+    """The device of that kind; with several processes each takes its own GPU."""
+    kind = device_kind(wanted)
+    if kind == "cuda":
         device = torch.device("cuda", world.local_rank)
         torch.cuda.set_device(device)
         return device
-    return torch.device(wanted)
+    return torch.device(kind)
 
 
 def pick_engine(config: EngineConfig, world: World, device: torch.device) -> str:

@@ -1,0 +1,152 @@
+"""How much memory a training takes, and how much it may take on its device."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import active_children
+from pathlib import Path
+
+import torch
+
+from pgsclip.errors import TrainingError
+
+_SPARED = 0.08
+"""Of the device's memory that is left alone: fragments, libraries, evaluations, what others do meanwhile."""
+_CONTROLLERS = {
+    "": ("sys/fs/cgroup", "memory.max", "memory.current", "file"),
+    "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache"),
+}
+"""Of control groups, versions 2 and 1: where they are mounted, files of the limit and of what is used, its cache."""
+
+
+def memory_gib(device: torch.device) -> float:
+    """Largest memory of this process so far in GiB: on the GPU where there is one, else resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return _most_resident() / 2**30
+
+
+def taken_bytes(device: torch.device) -> int:
+    """What a training that has made its first steps occupies: on its GPU all in all, else with its loader processes."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)  # what the allocator took at the peak it keeps
+        return total - free
+    return _most_resident() + sum(_share(child.pid) for child in active_children())
+
+
+def resting_bytes(device: torch.device) -> int:
+    """What is occupied now, without what the allocator of a GPU only keeps for later."""
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return taken_bytes(device) - kept
+    return _of_this_process("VmRSS") or 0
+
+
+def may_take_bytes(device: torch.device, root: Path = Path("/")) -> int:
+    """What a training may occupy: most of a GPU; else most of what is free now and within the control group's limit.
+
+    Args:
+        root: where `/proc` and `/sys` are looked for.
+    """
+    if device.type == "cuda":
+        return int((1 - _SPARED) * torch.cuda.get_device_properties(device).total_memory)
+    found = [*_of_the_machine(root), *_of_control_groups(root)]
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return int((1 - _SPARED) * min(found, default=physical))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, on a GPU or on a CPU, where torch has no error of its own for it."""
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
+class DoesNotFitError(TrainingError):
+    """A step needs more memory than there is."""
+
+
+@contextmanager
+def enough_memory(batch: int) -> Iterator[None]:
+    """A training that does not fit ends with a sentence.
+
+    Args:
+        batch: pairs per step.
+
+    Raises:
+        DoesNotFitError: an allocation failed.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DoesNotFitError(
+            f"A step of {batch} pairs does not fit into the memory ({_first_sentence(error)}). --batch-size auto finds "
+            f"the largest batch that fits, optim.accumulate=2 works this one off in two halves with the same gradient, "
+            f"and model.checkpoint_activations=true needs less memory and about a third more time."
+        ) from error
+
+
+def _first_sentence(error: BaseException) -> str:
+    return re.split(r"\.\s|\n", str(error))[0].rstrip(".") or type(error).__name__
+
+
+def _most_resident() -> int:
+    """Peak of this program; `getrusage` also counts the process that started it, until it became this one."""
+    found = _of_this_process("VmHWM")
+    if found is not None:
+        return found
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _of_this_process(name: str) -> int | None:
+    lines = _lines(Path("/proc/self/status"))
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), None)
+
+
+def _share(process: int | None) -> int:
+    """Memory of another process, pages that it shares with others in part; 0 where nobody tells."""
+    lines = _lines(Path(f"/proc/{process}/smaps_rollup"))
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+
+
+def _of_the_machine(root: Path) -> Iterator[int]:
+    lines = _lines(root / "proc/meminfo")
+    yield from (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+
+
+def _of_control_groups(root: Path) -> Iterator[int]:
+    """What the limits of this process's control group and of those around it leave."""
+    lines = _lines(root / "proc/self/cgroup")
+    for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
+        mounted, limit, usage, cache = _CONTROLLERS.get(controllers, ("",) * 4)
+        inner = Path(path.strip("/"))
+        for group in (inner, *inner.parents) if mounted else ():
+            files = root / mounted / group
+            most, used = _number(files / limit), _number(files / usage)
+            if most is not None and used is not None:
+                yield most - used + _cached(files / "memory.stat", cache)
+
+
+def _number(path: Path) -> int | None:
+    lines = _lines(path)
+    return int(lines[0]) if lines and lines[0].strip().isdigit() else None
+
+
+def _cached(path: Path, name: str) -> int:
+    """Of what is used, that which the kernel gives back when it is needed."""
+    return next((int(line.split()[1]) for line in _lines(path) if line.split()[:1] == [name]), 0)
+
+
+def _lines(path: Path) -> list[str]:
+    """Of a file of the kernel; none where there is no such file."""
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
