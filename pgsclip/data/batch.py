@@ -37,7 +37,8 @@ class Batch:
     """B pairs, ready for the device."""
 
     images: Tensor
-    """(B, 3, H, W) float32, normalised as the tower wants them; (B, V, 3, H, W) where there are V views of each."""
+    """(B, 3, H, W) uint8 for training, float32 as the tower wants them for evaluation; (B, V, 3, H, W) where there are
+    V views of each."""
     texts: Tensor
     """(B, context_length) int64 token ids, zero-padded."""
     lengths: Tensor

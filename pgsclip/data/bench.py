@@ -22,6 +22,7 @@ from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Fault
 from pgsclip.data.crops import TrainCrop
 from pgsclip.data.hard_scenes import hard_scenes
+from pgsclip.data.normalise import Normalise
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import open_source
 from pgsclip.data.upright import upright_rgb
@@ -60,11 +61,11 @@ def bench_data(
     mean, std = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
     augment = open_clip.AugmentationCfg(scale=scale)
     theirs = open_clip.image_transform(image_size, is_train=True, mean=mean, std=std, aug_cfg=augment)
-    ours = TrainCrop((image_size, image_size), scale, mean, std)
+    crop, normalise = TrainCrop((image_size, image_size), scale), Normalise(mean, std)
     chance = random.Random(0)
     ways: dict[str, Callable[[Open], object]] = {
         "open_clip": lambda opened: theirs(upright_rgb(opened())),
-        "pgsclip": lambda opened: ours(opened(), chance),
+        "pgsclip": lambda opened: normalise(crop(opened(), chance)),
         "decoding alone": lambda opened: upright_rgb(opened()),
     }
 

@@ -1,4 +1,4 @@
-"""From an opened image file to a training tensor: a random crop, resized with antialiasing, normalised.
+"""From an opened image file to the pixels that are trained on: a random crop, resized with antialiasing.
 
 The crop is torchvision's RandomResizedCrop (Szegedy et al., "Going Deeper with Convolutions", section 6), the
 resampling Pillow's antialiased bicubic to one level of 255, by torch's kernel for uint8, which takes a third of the
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -49,10 +49,8 @@ class TrainCrop:
     """Height and width in pixels."""
     scale: tuple[float, float]
     """Smallest and largest share of the image's area."""
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
 
-    def __call__(self, picture: Image.Image, chance: random.Random) -> Float[Tensor, "3 H W"]:
+    def __call__(self, picture: Image.Image, chance: random.Random) -> UInt8[Tensor, "3 H W"]:
         """Decode and crop; which crop is decided by `chance` alone. Raises what Pillow raises."""
         image = None if picture.format == "JPEG" else upright_rgb(picture)  # others may say late how they stand
         width, height = upright_size(picture) if image is None else image.size
@@ -60,7 +58,7 @@ class TrainCrop:
         if image is None:
             factor = self._shrunk(picture, box)
             image, box = upright_rgb(picture), box.divided(factor)
-        return self._normalised(_cut(np.asarray(image), box))
+        return F.interpolate(_cut(np.asarray(image), box), self.size, mode="bicubic", antialias=True)[0].contiguous()
 
     def _shrunk(self, picture: Image.Image, box: Box) -> int:
         """Have a JPEG decoded no larger than the crop needs; by how much, a power of two."""
@@ -69,13 +67,6 @@ class TrainCrop:
         if factor > 1:
             picture.draft("RGB", (picture.width // factor, picture.height // factor))
         return factor
-
-    def _normalised(self, pixels: Tensor) -> Tensor:
-        resized = F.interpolate(pixels, self.size, mode="bicubic", antialias=True)[0]
-        wanted = torch.empty(resized.shape).copy_(resized)  # float32, channel by channel
-        for channel, mean, std in zip(wanted, self.mean, self.std, strict=True):
-            channel.mul_(1 / (255 * std)).sub_(mean / std)
-        return wanted
 
 
 def draw_box(width: int, height: int, scale: tuple[float, float], chance: random.Random) -> Box:

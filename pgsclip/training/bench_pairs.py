@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pgsclip.config.schema import DataConfig, RunConfig
 from pgsclip.data.generated import scene
+from pgsclip.data.normalise import Normalise
 from pgsclip.data.spec import open_source
 from pgsclip.masking.pixels import normalised
 from pgsclip.models.build import BuiltModel
@@ -44,9 +45,10 @@ def loaded_pairs(built: BuiltModel, data: str, batch_size: int, device: torch.de
     """
     config = RunConfig(data=DataConfig(spec=data, batch_size=batch_size))
     stream = open_training_data(config, built, open_source(data, config.data), World())
+    normalise = Normalise(built.mean, built.std).to(device)
     for batch in stream.batches(batch_size=batch_size, rank=0, world=1):
         images, texts = (tensor.to(device, non_blocking=True) for tensor in (batch.images, batch.texts))
-        yield Pairs(images, texts, batch.lengths)
+        yield Pairs(normalise(images), texts, batch.lengths)
 
 
 def drawn_images(count: int, height: int, width: int) -> Float[Tensor, "B 3 H W"]:

@@ -146,7 +146,7 @@ def open_training_data(config: RunConfig, built: BuiltModel, source: Source, wor
     return open_stream(
         source,
         config=config.data,
-        look=TrainCrop(built.image_tower.image_size, config.data.crop_scale, built.mean, built.std),
+        look=TrainCrop(built.image_tower.image_size, config.data.crop_scale),
         tokenizer=built.tokenizer,
         seed=config.seed,
         world=world.size,

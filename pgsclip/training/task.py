@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pgsclip import plugins
 from pgsclip.config.schema import RunConfig
+from pgsclip.data.normalise import Normalise
 from pgsclip.errors import MaskerError, PluginError
 from pgsclip.losses.auxiliary import Seen
 from pgsclip.losses.contrastive import ContrastiveLoss, acc1
@@ -99,9 +100,9 @@ class Pull(NamedTuple):
 class Task(nn.Module):
     """CLIP training on visible patches.
 
-    `forward(images, texts, lengths, view)` gives `(loss, StepReport)`; with `look`, the detached Features instead; with
-    a `pull`, the scalar that passes it on. Without a view it is evaluation: whichever of images and texts are given
-    come back as normalised float32 features, all patches seen.
+    `forward(images, texts, lengths, view)`, of images as bytes or as normalised numbers, gives `(loss, StepReport)`;
+    with `look`, the detached Features instead; with a `pull`, the scalar that passes it on. Without a view it is
+    evaluation: whichever of images and texts are given come back as normalised float32 features, all patches seen.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Task(nn.Module):
         # Hidden from nn.Module: a masker's own model is neither trained nor spread over processes.
         object.__setattr__(self, "masker", masker)
         self._scorer = Scorer(config.masker.name, masker)
+        self.normalise = Normalise(built.mean, built.std)
         self.loss = loss
         self.auxiliary = nn.ModuleList([term for _, term in auxiliary])
         self._terms: tuple[tuple[str, Any], ...] = tuple(auxiliary)
@@ -134,7 +136,7 @@ class Task(nn.Module):
 
     def forward(
         self,
-        images: Float[Tensor, "*B 3 H W"] | None,
+        images: UInt8[Tensor, "*B 3 H W"] | Float[Tensor, "*B 3 H W"] | None,
         texts: Int[Tensor, "T N"] | None,
         lengths: Int[Tensor, " T"] | None = None,
         view: View | None = None,
@@ -232,6 +234,7 @@ class Task(nn.Module):
         return [parameter for parameter in found if isinstance(parameter, nn.Parameter)]
 
     def _see(self, images: Tensor, texts: Tensor, lengths: Tensor | None, view: View) -> Features:
+        images = self.normalise(images)
         views = images.shape[1] if images.ndim == 5 else 1
         flat = images.transpose(0, 1).flatten(0, 1) if images.ndim == 5 else images
         of_masker: list[Tensor] = []

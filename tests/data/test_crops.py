@@ -16,11 +16,9 @@ from torchvision.transforms import RandomResizedCrop
 
 from pgsclip.data.crops import Box, TrainCrop, draw_box
 
-MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
-
 
 def crop(size: tuple[int, int] = (32, 32), scale: tuple[float, float] = (0.9, 1.0)) -> TrainCrop:
-    return TrainCrop(size, scale, MEAN, STD)
+    return TrainCrop(size, scale)
 
 
 def scene(width: int, height: int) -> Image.Image:
@@ -37,9 +35,8 @@ def stored(image: Image.Image, kind: str, **options: Any) -> Image.Image:
 
 
 def levels(pixels: torch.Tensor) -> np.ndarray:
-    """Back to 0 to 255, (H, W, 3)."""
-    mean, std = torch.tensor(MEAN).reshape(3, 1, 1), torch.tensor(STD).reshape(3, 1, 1)
-    return ((pixels * std + mean) * 255).permute(1, 2, 0).double().numpy()
+    """(H, W, 3)"""
+    return pixels.permute(1, 2, 0).double().numpy()
 
 
 def by_pillow(image: Image.Image, box: Box, size: tuple[int, int]) -> np.ndarray:
