@@ -102,9 +102,10 @@ def step_of(work: Work, machine: Machine, gpus: int, batch: int) -> Step:
     )
 
 
-H100 = Machine(rate=0.4 * 989e12, inside=360e9, between=45e9, cores=14, storage=1e9)
-"""An eighth of a DGX H100: bf16 without sparsity at 40 %, 900 GB/s of NVLink both ways and 400 Gb/s of InfiniBand at
-80 to 90 %, 112 cores, 8 GB/s of storage (NVIDIA's data sheets; the shares are assumptions)."""
+H100 = Machine(rate=0.3 * 989e12, inside=360e9, between=45e9, cores=14, storage=1e9)
+"""An eighth of a DGX H100: bf16 without sparsity at 30 %, which a step was measured to reach
+(docs/benchmarks/step.md), 900 GB/s of NVLink both ways and 400 Gb/s of InfiniBand at
+80 to 90 %, 112 cores, 8 GB/s of storage (NVIDIA's data sheets; these shares are assumptions)."""
 CC12M = Work(operations=56.8e9, parameters=149_620_737, width=512, decode=3.1e-3, size=84e3)
 """ViT-B/16, half of the patches, 20 tokens (`--dry-run`); JPEGs of 500 px (docs/benchmarks/data.md), 84 kB each."""
 SMALL_IMAGES = replace(CC12M, decode=2.1e-3, size=25e3)

@@ -281,7 +281,7 @@ class Task(nn.Module):
     def _chooser(
         self, view: View, of_masker: list[Tensor]
     ) -> Callable[[Tensor, Tensor], list[tuple[Tensor, Tensor]]] | None:
-        """None when every patch is shown, so that `none` costs exactly what open_clip costs."""
+        """None when every patch is shown, so that `none` pays for no choice."""
         if self._ratio.high == 0:
             return None
 
