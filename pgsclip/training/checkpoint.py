@@ -205,8 +205,8 @@ class CheckpointFolder:
     def _sweep(self, newest: Path) -> None:
         """Drop whole checkpoints beyond `keep`, older ones that are not whole, and what a killed run left half-written.
 
-        Only whole ones count, so a damaged folder can never push a good one out. Of those set aside as damaged the newest
-        stays, for whoever wants to see what happened to it.
+        Only whole ones count, so a damaged folder can never push a good one out. Of those that were set aside the
+        newest stays, for whoever wants to see what happened to it.
         """
         whole = [folder for folder in self._folders() if folder <= newest and _is_complete(folder)]
         kept = {newest, *whole[-self._keep :]}
