@@ -11,6 +11,7 @@ ellipses and polygons, so their outlines are a little wrong, as people's outline
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,10 +19,14 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import skimage
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_images
+
+try:
+    import skimage
+except ModuleNotFoundError:
+    sys.exit("The photographs are those of scikit-image: python -m pip install scikit-image")
 
 SHIPPED = Path(skimage.__file__).parent / "data"
 TINTS = {"grass": (0.62, 0.85, 0.35), "gravel": (0.9, 0.86, 0.8), "brick": (1.25, 0.72, 0.55)}

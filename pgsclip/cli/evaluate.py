@@ -120,7 +120,7 @@ def _run(asked: _Asked) -> None:
     if error is not None:
         raise error
     assert asked.out is not None
-    _finish(report, asked.out, asked.json_file)
+    _finish(report, asked.root, asked.out, asked.json_file)
 
 
 def _checked(asked: _Asked) -> _Asked:
@@ -179,7 +179,7 @@ def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> Report:
     return report
 
 
-def _finish(report: Report, out: Path, json_file: Path | None) -> None:
+def _finish(report: Report, root: Path, out: Path, json_file: Path | None) -> None:
     from pgsclip.config.averages import averages
 
     for name, value in averages(report.results).items():
@@ -188,7 +188,9 @@ def _finish(report: Report, out: Path, json_file: Path | None) -> None:
         typer.echo(f"{report.skipped} of {len(report.results)} results were there already and were not computed again.")
     if report.missing:
         typer.echo(
-            f"{len(report.missing)} sets were left out; `pgsclip data eval-sets` says how to get them.", err=True
+            f"{len(report.missing)} sets were left out; "
+            f"`pgsclip data eval-sets --data-root {root}` says how to get them.",
+            err=True,
         )
     typer.echo(f"Results: {out}")
     if json_file:

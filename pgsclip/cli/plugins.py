@@ -70,7 +70,7 @@ def new(
         f"Next:\n"
         f"  python -m pip install -e {place if place.is_absolute() else f'./{place}'}\n"
         f"  pgsclip viz-mask photo.jpg --masker {masker}\n"
-        f"  cd {place} && python -m pytest"
+        f"  python -m pip install pytest && python -m pytest {place}"
     )
 
 

@@ -143,10 +143,11 @@ def _closing(config: RunConfig, outcome: Outcome) -> str:
         f"Weights:    {outcome.checkpoint}/open_clip_model.safetensors (open_clip reads it as it is)",
     ]
     if config.recipe == "smoke":
+        other = f"pgsclip train --masker {'pgs' if config.masker.name == 'random' else 'random'} --ratio 0.5"
         lines += [
             "This was the smoke run: a tiny model on generated scenes, to show that everything works here. Next:",
             "  pgsclip viz-mask photo.jpg                                   what each masker keeps of your picture",
-            "  pgsclip train --masker random --ratio 0.5                    another masker, to compare",
+            f"  {other:61}another masker, to compare",
             "  pgsclip train --recipe clipart --data 'shards/{00000..00006}.tar'   your own pairs",
             "  pgsclip recipes                                              the published settings",
         ]

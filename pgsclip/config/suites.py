@@ -39,9 +39,9 @@ DEMO: Mapping[str, tuple[str, ...]] = {
     "retrieval": ("demo-captions",),
     "linear-probe": ("demo-shapes",),
     "robustness": ("demo-noisy", "demo-grey"),
-    "compositionality": ("sugar_crepe/swap_att",),
+    "compositionality": ("demo-colours",),
 }
-"""Generated sets, one or two for each family."""
+"""Generated sets, one or two for each family; no name is that of a published benchmark."""
 
 _VTAB = frozenset({"cifar10", "cifar100", "dtd", "pets", "caltech101", "flowers", "eurosat", "resisc45", "pcam"})
 """Sets that the hub calls `vtab/NAME`."""

@@ -23,7 +23,7 @@ from pgsclip.evaluation.classifier import ClassifierCache
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.features import Encoded, encode_images, encode_texts, from_all, ranks
 from pgsclip.evaluation.gallery import write_gallery
-from pgsclip.evaluation.layouts import Found, MissingSetError, locate
+from pgsclip.evaluation.layouts import AbsentSetError, Found, MissingSetError, locate
 from pgsclip.evaluation.metrics import Scores
 from pgsclip.evaluation.probe import probe
 from pgsclip.evaluation.reading import Opened, open_set
@@ -84,7 +84,8 @@ def evaluate(
         except MissingSetError as error:
             report.missing.append(str(error))
             if leads:
-                say(f"left out: {error}")
+                absent = isinstance(error, AbsentSetError)
+                say(f"left out: {f'{job.family} {job.dataset}, which is not there' if absent else error}")
             continue
         result = Result(
             model=subject.name,
@@ -241,7 +242,8 @@ def nothing_done(report: Report) -> PgsclipError | None:
         "None of the sets could be evaluated.\n  "
         + "\n  ".join(report.missing[:3])
         + (
-            f"\n  and {len(report.missing) - 3} more; `pgsclip data eval-sets` lists all."
+            f"\n  and {len(report.missing) - 3} more; `pgsclip data eval-sets` lists all. "
+            "Sets of your own: --datasets A,B."
             if len(report.missing) > 3
             else ""
         )

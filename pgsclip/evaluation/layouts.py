@@ -68,6 +68,10 @@ class MissingSetError(DataError):
     """A set is not there, or not whole."""
 
 
+class AbsentSetError(MissingSetError):
+    """Nothing of a set is there; there may be many of those, and all that differs between them is the name."""
+
+
 def places(dataset: str, root: Path) -> list[Path]:
     """The folders that are looked in, in turn: `wds_NAME` with slashes as dashes, then `NAME`."""
     names = spellings(canonical(dataset))
@@ -81,7 +85,8 @@ def locate(job: Job, root: Path) -> Found:
     """The set of a job.
 
     Raises:
-        MissingSetError: a sentence with the folder that was looked in, the layout and how to get it.
+        AbsentSetError: a sentence with the folder that was looked in, the layout and how to get it.
+        MissingSetError: the set is not whole, or is none for this family.
     """
     splits = ("train", "test") if job.family == "linear-probe" else ("test",)
     for folder in places(job.dataset, root):
@@ -89,7 +94,7 @@ def locate(job: Job, root: Path) -> Found:
             return _checked(_wds(job.dataset, folder), job, splits)
     found = _classic(job, root)
     if found is None:
-        raise MissingSetError(missing_sentence(job, root))
+        raise AbsentSetError(missing_sentence(job, root))
     return found
 
 

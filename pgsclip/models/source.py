@@ -34,6 +34,8 @@ _WEIGHTS = (
     f"model{INDEX}",
     "pytorch_model.bin",
 )
+_BIN_INDEX = "pytorch_model.bin.index.json"
+"""Of pickles in several files, as transformers wrote them before safetensors."""
 _FILES = (".safetensors", ".pt", ".pth", ".bin")
 _FORMS = (
     "Give a run folder, a checkpoint folder, MODEL:TAG or MODEL:FILE with an open_clip model name such as "
@@ -143,6 +145,8 @@ def _folder(path: Path) -> Source:
     if (path / "config.yaml").is_file():
         return _run(path, None)
     weights = next((path / name for name in _WEIGHTS if (path / name).is_file()), None)
+    if weights is None and (path / _BIN_INDEX).is_file():
+        raise _several_pickles(path)
     described = (path / OPEN_CLIP_CONFIG).is_file() or _description(path) is not None
     if described and weights is None:
         raise ModelError(f"{path} describes a model, but has none of {', '.join(_WEIGHTS)} beside it.")
@@ -157,7 +161,17 @@ def _folder(path: Path) -> Source:
     )
 
 
+def _several_pickles(folder: Path) -> ModelError:
+    return ModelError(
+        f"{folder} holds its weights in several pickled files ({_BIN_INDEX}), which are not read. Write them as "
+        f"safetensors once, where you trust them: "
+        f"CLIPModel.from_pretrained({str(folder)!r}).save_pretrained(OTHER), with transformers, and give OTHER."
+    )
+
+
 def _file(path: Path) -> Source:
+    if path.name == _BIN_INDEX:
+        raise _several_pickles(path.parent)
     if path.suffix not in _FILES and not path.name.endswith(INDEX):
         raise ModelError(f"{path} is not a weights file: {', '.join(_FILES)} are. {_FORMS}.")
     if (path.parent / OPEN_CLIP_CONFIG).is_file() or _description(path.parent) is not None:

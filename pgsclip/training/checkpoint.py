@@ -205,12 +205,14 @@ class CheckpointFolder:
     def _sweep(self, newest: Path) -> None:
         """Drop whole checkpoints beyond `keep`, older ones that are not whole, and what a killed run left half-written.
 
-        Only whole ones count, so a damaged folder can never push a good one out.
+        Only whole ones count, so a damaged folder can never push a good one out. Of those that were set aside the
+        newest stays, for whoever wants to see what happened to it.
         """
         whole = [folder for folder in self._folders() if folder <= newest and _is_complete(folder)]
         kept = {newest, *whole[-self._keep :]}
         old = [folder for folder in self._folders() if folder < newest and folder not in kept]
-        for folder in [*old, *self.path.glob(f".{_PREFIX}*.tmp")]:
+        aside = sorted(self.path.glob(f"{_PREFIX}*{_DAMAGED}"))[:-1]
+        for folder in [*old, *aside, *self.path.glob(f".{_PREFIX}*.tmp")]:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _together(self, temporary: Path, act: Callable[[], None]) -> None:

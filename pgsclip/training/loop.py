@@ -166,6 +166,8 @@ class Loop:
         self.loggers.log(row)
 
     def _save(self) -> None:
+        if self.world.leads:  # first, so that a power cut never leaves a checkpoint whose rows are lost
+            self.folder.flush_rows()
         saved = self.checkpoints.save(self.engine, replace(self.done, faults=self.ledger.state()))
         if self.world.leads and self.config.log.mask_images:
             out = self.folder.path / "masks" / f"{saved.name}.png"

@@ -72,9 +72,23 @@ class RunFolder:
         write_atomically(self.path / "environment.json", json.dumps(_environment(), indent=2) + "\n")
 
     def add_row(self, row: Mapping[str, float | int | str | None]) -> None:
-        """Append one row to metrics.jsonl; complete on disk when this returns to the kernel."""
+        """Append one row to metrics.jsonl; the kernel has it when this returns, the disk after `flush_rows`."""
         with self._metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+
+    def flush_rows(self) -> None:
+        """Push the rows to the disk, for a checkpoint that is to be no newer than they are.
+
+        Raises:
+            RunError: the disk does not take them.
+        """
+        if not self._metrics.exists():
+            return
+        try:
+            with self._metrics.open("a", encoding="utf-8") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise RunError(f"{self._metrics} cannot be written to the disk: {error.strerror}.") from None
 
     def has_results(self, step: int) -> bool:
         """Whether the evaluation after a step is in metrics.jsonl."""

@@ -282,9 +282,10 @@ def test_the_paper_s_suite_names_what_is_missing_and_does_the_rest(evaluate: Cli
         ("zeroshot", "cifar10"), ("linear-probe", "cifar10"),
         ("compositionality", "sugar_crepe/swap_att"), ("compositionality", "sugar_crepe/add_obj"),
     }  # fmt: skip
-    assert f"The set food101 is not in {sets}/wds_food101 or {sets}/food101. Expected there, for SPLIT test" in said.out
-    assert "huggingface.co/datasets/clip-benchmark/wds_vtab-dtd, or let --download do so." in said.out
-    assert "32 sets were left out" in said.err
+    assert said.out.count("left out: ") == 32
+    assert "left out: zeroshot food101, which is not there\n" in said.out
+    assert max(map(len, said.out.splitlines())) < 300, "a line each, and how to get them is told once"
+    assert f"32 sets were left out; `pgsclip data eval-sets --data-root {sets}` says how to get them." in said.err
 
 
 def test_nothing_to_evaluate_is_a_sentence(evaluate: Cli) -> None:

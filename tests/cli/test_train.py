@@ -55,6 +55,8 @@ def test_every_masker_trains_the_smoke_model(
     assert math.isfinite(row["loss"])
     assert "Trained 3 steps." in said.out
     assert "This was the smoke run" in said.out
+    (other,) = re.findall(r"\n  pgsclip train --masker (\S+) --ratio 0.5 +another masker, to compare\n", said.out)
+    assert other != masker
 
 
 def test_a_run_folder_describes_itself_and_its_weights_are_open_clip_s(train: Train, model: str) -> None:

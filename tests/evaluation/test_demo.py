@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import json
+import tarfile
 from pathlib import Path
 
-import pytest
-from clip_benchmark.datasets.builder import build_dataset
-
-from pgsclip.config.suites import DEMO, Job
+from pgsclip.config.suites import DEMO, PAPER, Job
 from pgsclip.evaluation.demo import write_demo_sets
-from pgsclip.evaluation.layouts import locate
+from pgsclip.evaluation.layouts import locate, places
 
 
 def test_every_set_of_the_demo_is_whole_and_stays_as_it_is(tmp_path: Path) -> None:
@@ -22,15 +19,26 @@ def test_every_set_of_the_demo_is_whole_and_stays_as_it_is(tmp_path: Path) -> No
     assert path.stat().st_mtime_ns == before
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+def test_sets_of_an_earlier_demo_are_completed(tmp_path: Path) -> None:
+    (tmp_path / "complete").touch()
+    write_demo_sets(tmp_path)
+    assert locate(Job("compositionality", "demo-colours"), tmp_path).type == "selection"
+
+
+def test_a_demo_does_not_look_like_a_published_benchmark(tmp_path: Path) -> None:
+    published = {name for names in PAPER.values() for name in names}
+    assert not published & {name for names in DEMO.values() for name in names}
+    write_demo_sets(tmp_path)
+    for name in published:
+        assert not any(place.exists() for place in places(name, tmp_path)), name
+
+
 def test_right_and_wrong_captions_differ_in_colour_only(tmp_path: Path) -> None:
     write_demo_sets(tmp_path)
-    entries = json.loads((tmp_path / "sugar_crepe/swap_att.json").read_text()).values()
-    for entry in entries:
-        right, wrong = entry["caption"].split(), entry["negative_caption"].split()
+    with tarfile.open(tmp_path / "wds_demo-colours/test/0.tar") as tar:
+        texts = [tar.extractfile(member).read().decode() for member in tar if member.name.endswith(".txt")]  # type: ignore[union-attr]
+    assert len(texts) == 96
+    for text in texts:
+        right, wrong = (line.split() for line in text.splitlines())
         assert right[1] != wrong[1]
         assert right[2:] == wrong[2:]
-    found = build_dataset(
-        "sugar_crepe/swap_att", root=str(tmp_path / "sugar_crepe"), task="image_caption_selection", download=False
-    )
-    assert len(found) == len(entries)

@@ -33,5 +33,6 @@ def test_an_evaluation_without_any_set_is_an_error_that_names_three() -> None:
     assert nothing_done(Report([result()], 0, ["a"])) is None
     error = nothing_done(Report([], 0, ["a.", "b.", "c.", "d.", "e."]))
     assert str(error) == (
-        "None of the sets could be evaluated.\n  a.\n  b.\n  c.\n  and 2 more; `pgsclip data eval-sets` lists all."
+        "None of the sets could be evaluated.\n  a.\n  b.\n  c.\n  and 2 more; `pgsclip data eval-sets` lists all. "
+        "Sets of your own: --datasets A,B."
     )

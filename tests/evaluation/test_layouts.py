@@ -37,7 +37,7 @@ def test_what_is_there_is_described(root: Path) -> None:
     assert (found.type, found.splits, found.shards, found.kind) == ("classification", ("train", "test"), 2, "wds")
     assert found.bytes > 50_000
     assert locate(Job("retrieval", "demo-captions"), root).type == "retrieval"
-    assert locate(Job("compositionality", "sugar_crepe/swap_att"), root).type == "selection"
+    assert locate(Job("compositionality", "demo-colours"), root).type == "selection"
     assert [kind_of(name, root) for name in ("demo-shapes", "demo-captions", "sugar_crepe/swap_att", "gone")] == [
         "zeroshot", "retrieval", "compositionality", "zeroshot"
     ]  # fmt: skip

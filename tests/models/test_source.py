@@ -41,3 +41,14 @@ def test_a_folder_that_describes_no_model_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ModelError, match=r"config\.json cannot be read: "):
         find_source(str(tmp_path))
+
+
+@pytest.mark.parametrize("given", [".", "pytorch_model.bin.index.json"])
+def test_pickles_in_several_files_are_not_read_and_the_way_out_is_named(given: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip"}))
+    (tmp_path / "pytorch_model.bin.index.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"in several pickled files .* not read\. .*\.save_pretrained\(OTHER\)"):
+        find_source(str(tmp_path / given))
+    (tmp_path / "model.safetensors.index.json").write_text("{}")
+    if given == ".":
+        assert find_source(str(tmp_path)).file == tmp_path / "model.safetensors.index.json"

@@ -258,6 +258,17 @@ def test_damage_of_any_kind_is_passed_over_on_resume_by_name_and_set_aside(
     assert folder.save(OneNumber(2), Progress(7)) == folder.last()
 
 
+def test_of_what_was_set_aside_the_newest_alone_stays(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    folder.save(OneNumber(1), Progress(3))
+    for step in (9, 10, 7):  # as a run meets them that goes back further each time but one
+        (folder.path / f"step-{step:08d}.damaged").mkdir()
+    assert folder.choose().path == folder.last()
+    assert len(names(folder.path)) == 4, "nothing goes before there is another whole checkpoint"
+    folder.save(OneNumber(2), Progress(8))
+    assert names(folder.path) == ["step-00000003", "step-00000008", "step-00000010.damaged"]
+
+
 def test_when_none_is_left_the_ways_out_are_named_and_nothing_is_moved(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     assert folder.choose().path is None

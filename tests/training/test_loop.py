@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -330,3 +331,20 @@ def test_findings_are_said_once(tmp_path: Path) -> None:
     said = made.display._console.file
     made.run()
     assert said.getvalue().count("The loss stays at ln(batch) = 1.39") == 1
+
+
+def test_rows_are_on_the_disk_before_a_checkpoint_is_and_only_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = Notes()
+
+    def flush(handle: int) -> None:
+        metrics = tmp_path / "metrics.jsonl"
+        assert os.path.samestat(os.fstat(handle), metrics.stat())
+        steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
+        notes.told.append(f"rows up to {steps[-1]} flushed")
+
+    monkeypatch.setattr(os, "fsync", flush)
+    loop(tmp_path, notes, "checkpoint.every_steps=4").run()
+    told = [one for one in notes.told if one.startswith(("save", "rows"))]
+    assert told == ["rows up to 4 flushed", "save 4", "rows up to 6 flushed", "save 6"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,18 @@ def test_rows_of_steps_to_come_are_forgotten_and_a_torn_line_too(tmp_path: Path)
     folder.add_row({"step": 3})
     assert len(metrics.read_text().splitlines()) == 3
     RunFolder(tmp_path / "none").forget_rows_after(2)
+
+
+def test_rows_that_the_disk_does_not_take_are_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    folder = RunFolder(tmp_path)
+    monkeypatch.setattr(os, "fsync", refuse)
+    folder.flush_rows()  # there are none yet
+    folder.add_row({"step": 1})
+    with pytest.raises(RunError, match=r"metrics\.jsonl cannot be written to the disk: Input/output error\."):
+        folder.flush_rows()
 
 
 def test_default_names_are_numbered_and_resume_takes_the_newest(
