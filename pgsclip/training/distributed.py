@@ -131,9 +131,10 @@ _LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed? ?out|bro
 
 
 def barrier() -> None:
-    """Wait for all peers."""
-    if dist.is_initialized():
-        dist.barrier()
+    """Wait for all peers; nobody waits alone."""
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        own = [torch.cuda.current_device()] if dist.get_backend() == "nccl" else None  # else NCCL guesses, and says so
+        dist.barrier(device_ids=own)
 
 
 def agree(flag: bool) -> bool:
