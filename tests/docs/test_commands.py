@@ -73,7 +73,7 @@ ONLY_PLANNED = {
 NOT_RUN = {
     r"^python -m pip install": "a network",
     r"^(wget|sed|img2dataset) ": "another program, and a network",
-    r"^python (examples|tests)/\S+\.py": "a file of the repository, which is there and has a test of its own",
+    r"^python (examples|tests|docs)/\S+\.py": "a file of the repository, which is there and has a test of its own",
     r"^pgsclip .*--download$": "a network",
     r"^pgsclip push ": "a network, and an account",
     r"^pgsclip train .*text\.masker=mine": "a text masker that the reader has written",
