@@ -21,6 +21,7 @@ from pgsclip.data.decoding import decoded_rgb
 from pgsclip.data.evaluated import digest, evaluation_images
 from pgsclip.data.generated import GeneratedSource
 from pgsclip.data.loading import loader_workers
+from pgsclip.data.repeats import Repeats
 from pgsclip.data.shards import open_bytes, read_shard
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import open_source, shard_urls
@@ -66,6 +67,7 @@ class Check:
     formats: Counter[str] = field(default_factory=Counter)
     tokens: Counter[int] = field(default_factory=Counter)
     captions: Counter[str] = field(default_factory=Counter)
+    """Those that stand in more than one pair, with how often."""
     duplicates: list[list[str]] = field(default_factory=list)
     """Groups of images that are the same or alike, each `shard: member`; the largest first."""
     overlaps: dict[str, Overlap] = field(default_factory=dict)
@@ -103,12 +105,16 @@ def check_data(
     config = config or DataConfig()
     shards = shard_urls(spec)
     found = Check(spec, len(shards) or None)
-    censuses = list(_censuses(spec, shards, config, jobs, progress))
-    for one in censuses:
+    repeats = Repeats()
+    censuses = []
+    for one in _censuses(spec, shards, config, jobs, progress):
+        censuses.append(one)
         found.faults += one.faults
         for mine, other in ((found.sizes, one.sizes), (found.formats, one.formats), (found.tokens, one.tokens)):
             mine.update(other)  # type: ignore[arg-type]
-        found.captions.update(one.captions)
+        repeats.add(one.captions)
+        one.captions.clear()  # there may be millions
+    found.captions = repeats.counts
     counts = [one.usable for one in censuses]
     found.pairs, found.fewest, found.most = sum(counts), min(counts), max(counts)
     names = [f"{one.shard}: {member}" for one in censuses for member in one.members]

@@ -39,7 +39,6 @@ def lines(check: Check) -> list[str]:
 
 def figures(check: Check) -> dict[str, Any]:
     """Everything, nothing left out."""
-    repeated = {caption: count for caption, count in check.captions.most_common() if count > 1}
     return {
         "spec": check.spec,
         "sound": check.sound,
@@ -51,7 +50,7 @@ def figures(check: Check) -> dict[str, Any]:
         "undecodable_share": _undecodable(check),
         "caption_tokens": {str(length): count for length, count in sorted(check.tokens.items())},
         "captions_cut_share": _share_above(check.tokens, _CONTEXT),
-        "repeated_captions": repeated,
+        "repeated_captions": dict(check.captions.most_common()),
         "duplicate_images": {"bits": BITS, "levels": LEVELS, "groups": check.duplicates},
         "overlaps": {
             name: {
@@ -80,11 +79,12 @@ def _images(check: Check) -> str:
 
 def _captions(check: Check) -> str:
     low, middle, high = (_quantile(check.tokens, share) for share in (0.0, 0.5, 1.0))
-    again = sum(count for count in check.captions.values() if count > 1)
+    again = check.captions.total()
     said = f"captions    {low} to {high} tokens, median {middle}; {_share_above(check.tokens, _CONTEXT):.1%} "
     said += f"longer than {_CONTEXT}, which are cut; {again:,} share their words with another"
-    (caption, count), *_ = check.captions.most_common(1)
-    return said + (f", most often ({count:,} times) {_short(caption)!r}" if count > 1 else "")
+    for caption, count in check.captions.most_common(1):
+        said += f", most often ({count:,} times) {_short(caption)!r}"
+    return said
 
 
 def _duplicates(check: Check) -> list[str]:

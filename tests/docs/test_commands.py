@@ -1,4 +1,6 @@
-"""Every command on every page of docs/ is run, in the order of its page, on data and models as small as can be.
+"""Every command on every page of docs/, and in the README of every plugin, is run.
+
+They run in the order of their page, on data and models as small as can be.
 
 A block that is indented, or fenced as bash, is commands; everything else on a page is fenced with its own language.
 What is put in place of what is printed stands in `SMALLER`, what belongs to other programs or wants a network in
@@ -29,7 +31,7 @@ from pgsclip.evaluation.demo import write_demo_sets, write_shards
 pytestmark = pytest.mark.xdist_group("docs")  # what pages take for granted is made once
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "plugins").glob("*/README.md"))]
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 MODEL = {
     "embed_dim": 16,
@@ -73,6 +75,9 @@ ONLY_PLANNED = {
 NOT_RUN = {
     r"^python -m pip install": "a network",
     r"^(wget|sed|img2dataset) ": "another program, and a network",
+    r"^(tensorboard|wandb|trackio) ": "what a logger hands its rows to",
+    r"^python -m pytest": "the tests of a plugin, which its own session runs",
+    r"^--set ": "an option alone",
     r"^python (examples|tests|docs)/\S+\.py": "a file of the repository, which is there and has a test of its own",
     r"^pgsclip .*--download$": "a network",
     r"^pgsclip push ": "a network, and an account",
@@ -214,7 +219,7 @@ def place(things: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT / "docs")))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)).removeprefix("docs/"))
 def test_every_command_runs(
     page: Path, place: Path, things: Path, done: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
