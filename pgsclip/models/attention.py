@@ -14,16 +14,28 @@ from torch.nn import functional as F
 
 
 class PackedAttention(nn.MultiheadAttention):
-    """Takes over where tokens look at themselves under one mask for all, and nobody asks where; all else is torch's."""
+    """Takes over where some tokens look at themselves or at others, and nobody asks where; all else is torch's.
+
+    A mask may also have four dimensions, (B, 1, Q, N), which torch's own knows only as one for each head.
+    """
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, *arguments: Any, **options: Any) -> Any:
-        if not (query is key and key is value and query.ndim == 3) or arguments or _wants_more(**options):
+        if key is not value or query.ndim != 3 or arguments or _wants_more(**options):
             return super().forward(query, key, value, *arguments, **options)
-        packed = F.linear(query, self.in_proj_weight, self.in_proj_bias)
-        packed = packed.reshape(*query.shape[:2], 3, self.num_heads, -1)
-        queries, keys, values = (part.transpose(1, 2) for part in packed.unbind(2))
+        weight, bias, width = self.in_proj_weight, self.in_proj_bias, self.embed_dim
+        if query is key:
+            queries, keys, values = self._heads(query, weight, bias).unbind()
+        else:
+            of_query, of_rest = (None, None) if bias is None else (bias[:width], bias[width:])
+            (queries,) = self._heads(query, weight[:width], of_query).unbind()
+            keys, values = self._heads(key, weight[width:], of_rest).unbind()
         seen: Tensor = F.scaled_dot_product_attention(queries, keys, values, options.get("attn_mask"))
         return self.out_proj(seen.transpose(1, 2).flatten(2)), None
+
+    def _heads(self, tokens: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """(J, B, h, N, d), of as many projections as the weight holds; a view."""
+        packed = F.linear(tokens, weight, bias)
+        return packed.reshape(*tokens.shape[:2], -1, self.num_heads, self.head_dim).permute(2, 0, 3, 1, 4)
 
 
 def pack_attention(blocks: nn.Module) -> None:
@@ -35,7 +47,7 @@ def pack_attention(blocks: nn.Module) -> None:
 
 def _wants_more(*, need_weights: bool = True, attn_mask: Tensor | None = None, **others: Any) -> bool:
     """A mask of truth values means the opposite in the fused kernels, and one for each head has other dimensions."""
-    usual = attn_mask is None or (attn_mask.ndim == 2 and attn_mask.is_floating_point())
+    usual = attn_mask is None or (attn_mask.ndim in (2, 4) and attn_mask.is_floating_point())
     return need_weights or not usual or any(value is not None for value in others.values())
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from pgsclip.errors import ModelError
 from pgsclip.models.attention import pack_attention
+from pgsclip.models.last_block import is_plain, one_token
 from pgsclip.models.patch_embedding import multiply_patches
 from pgsclip.models.towers import ImageTower, class_row, resized
 
@@ -42,7 +43,11 @@ class NativeTower(ImageTower):
 
     def pool(self, prefix: Float[Tensor, "B P D"], patches: Float[Tensor, "B K D"]) -> Float[Tensor, "B W"]:
         tower = self.tower
-        hidden = tower.transformer(tower.ln_pre(torch.cat([prefix, patches], dim=1)))
+        hidden = tower.ln_pre(torch.cat([prefix, patches], dim=1))
+        if tower.pool_type == "tok" and tower.attn_pool is None and is_plain(tower.transformer):
+            hidden = one_token(tower.transformer, hidden, 0)
+        else:
+            hidden = tower.transformer(hidden)
         pooled: Tensor = tower._pool(hidden)[0]
         return pooled
 

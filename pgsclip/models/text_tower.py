@@ -16,6 +16,7 @@ from open_clip.transformer import TextTransformer, text_global_pool
 from torch import Tensor, nn
 
 from pgsclip.models.attention import pack_attention
+from pgsclip.models.last_block import is_plain, one_token
 from pgsclip.models.towers import in_batch_order
 
 Group = tuple[Tensor, int]
@@ -35,7 +36,7 @@ class TextTower(nn.Module):
         tower: Any = model if isinstance(model, CLIP) else model.text
         object.__setattr__(self, "tower", tower)
         self._pool = tower.text_pool_type if isinstance(model, CLIP) else getattr(tower, "pool_type", "")
-        self._end = getattr(tower, "text_eos_id" if isinstance(model, CLIP) else "eos_id", None)
+        self._end: Any = getattr(tower, "text_eos_id" if isinstance(model, CLIP) else "eos_id", None)
         self._drives = isinstance(tower, CLIP | TextTransformer)
         if self._drives:
             pack_attention(tower.transformer)
@@ -70,6 +71,10 @@ class TextTower(nn.Module):
         last = getattr(getattr(self.tower, "token_embedding", None), "num_embeddings", 0) - 1
         return self._pool == "argmax" or (self._pool == "eos" and self._end == last)
 
+    def _ends(self, texts: Tensor) -> Tensor:
+        """Where the token that is pooled stands."""
+        return texts.argmax(dim=1) if self._pool == "argmax" else texts.eq(self._end).int().argmax(dim=1)
+
     def borrowed_parameters(self) -> list[nn.Parameter]:
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""
         if not self._drives:
@@ -97,8 +102,12 @@ class TextTower(nn.Module):
 
     def _encode(self, embedded: Tensor, texts: Tensor) -> Tensor:
         tower, length = self.tower, texts.shape[1]
-        hidden = tower.ln_final(tower.transformer(embedded, attn_mask=tower.attn_mask[:length, :length]))
-        pooled: Tensor = text_global_pool(hidden, texts, self._pool, eos_token_id=self._end)
+        mask = tower.attn_mask[:length, :length]
+        if is_plain(tower.transformer):
+            pooled: Tensor = tower.ln_final(one_token(tower.transformer, embedded, self._ends(texts), mask))[:, 0]
+        else:
+            hidden = tower.ln_final(tower.transformer(embedded, attn_mask=mask))
+            pooled = text_global_pool(hidden, texts, self._pool, eos_token_id=self._end)
         projection = tower.text_projection
         if projection is None:
             return pooled

@@ -111,7 +111,7 @@ class ImageTower(nn.Module):
         layers = self.class_attention()
 
         def watch(tell: Callable[[Any, Tensor], Tensor]) -> Any:
-            return lambda module, inputs: rows.append(tell(module, inputs[0]))
+            return lambda module, inputs: rows.append(tell(module, inputs[-1]))  # the values: of all tokens
 
         handles = [module.register_forward_pre_hook(watch(tell)) for module, tell in layers]
         try:

@@ -62,6 +62,19 @@ def test_outputs_weights_and_gradients_are_torch_s(options: Any, training: bool,
     torch.testing.assert_close(figures(ours, [tokens], **options), figures(theirs, [tokens], **options))
 
 
+def test_some_tokens_look_at_all_under_masks_of_their_own(tokens: Tensor) -> None:
+    theirs = made()
+    ours = packed(theirs)
+    chosen, masks = tokens[:, 2:4].clone(), torch.stack([CAUSAL[row : row + 2] for row in (0, 3, 5)])
+    for one, mask in ((ours, masks.unsqueeze(1)), (theirs, masks.repeat_interleave(HEADS, dim=0))):
+        one.zero_grad()
+        query, rest = chosen.requires_grad_(), tokens.clone().requires_grad_()
+        seen, _ = one(query, rest, rest, need_weights=False, attn_mask=mask)
+        found = (seen, *torch.autograd.grad(seen.square().sum(), [query, rest, *one.parameters()]))
+        expected = found if one is ours else expected
+    torch.testing.assert_close(found, expected)
+
+
 def test_keys_of_others_are_torch_s(tokens: Tensor) -> None:
     theirs = made()
     inputs = [tokens[:, :3], tokens, tokens + 1]

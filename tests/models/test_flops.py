@@ -24,11 +24,17 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> BuiltModel:
 
 
 def blocks(tokens: int) -> int:
-    """By hand: query, key, value and output projections, both attention products, and the two layers of the MLP."""
-    projections = 4 * tokens * WIDTH * WIDTH
-    attention = 2 * tokens * tokens * WIDTH
-    mlp = 2 * tokens * WIDTH * MLP
-    return 2 * LAYERS * (projections + attention + mlp)
+    """By hand: query, key, value and output projections, both attention products, and the two layers of the MLP.
+
+    In the last block keys and values of all tokens, and the rest for one.
+    """
+
+    def block(asking: int) -> int:
+        projections = (2 * tokens + 2 * asking) * WIDTH * WIDTH
+        attention = 2 * asking * tokens * WIDTH
+        return projections + attention + 2 * asking * WIDTH * MLP
+
+    return 2 * ((LAYERS - 1) * block(tokens) + block(1))
 
 
 @pytest.mark.parametrize("kept", [1, 5, 16])

@@ -125,7 +125,7 @@ def test_random_hides_the_share_that_is_asked_for(
 ) -> None:
     model = make_model()
     lengths: list[int] = []
-    model.visual.transformer.register_forward_pre_hook(lambda _, args: lengths.append(args[0].shape[1]))
+    model.visual.transformer.resblocks[0].register_forward_pre_hook(lambda _, args: lengths.append(args[0].shape[1]))
     _, report = make_task(model, "random", **{"masker.ratio": ratio})(*batch, view())
     assert report.kept == kept / 16
     assert lengths == [kept + 1]
@@ -163,7 +163,7 @@ def test_a_range_gives_each_image_its_own_share_and_features_keep_their_place(
 def test_captions_run_in_as_many_groups_as_configured(batch: tuple[Tensor, Tensor, Tensor]) -> None:
     model = make_model()
     shapes: list[tuple[int, int]] = []
-    model.transformer.register_forward_pre_hook(lambda _, args: shapes.append(tuple(args[0].shape[:2])))
+    model.transformer.resblocks[0].register_forward_pre_hook(lambda _, args: shapes.append(tuple(args[0].shape[:2])))
     make_task(model, **{"text.groups": 2})(*batch, view())
     assert shapes == [(3, 5), (1, 12)]
     shapes.clear()
@@ -174,7 +174,7 @@ def test_captions_run_in_as_many_groups_as_configured(batch: tuple[Tensor, Tenso
 def test_ranks_that_gather_weights_in_every_pass_run_equally_many(batch: tuple[Tensor, Tensor, Tensor]) -> None:
     model = make_model()
     passes: list[int] = []
-    model.transformer.register_forward_pre_hook(lambda _, args: passes.append(len(args[0])))
+    model.transformer.resblocks[0].register_forward_pre_hook(lambda _, args: passes.append(len(args[0])))
     alike = torch.full_like(batch[2], 12)
     for stage, expected in ((1, [4]), (3, [1, 1, 2])):
         passes.clear()
