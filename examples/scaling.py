@@ -106,7 +106,7 @@ H100 = Machine(rate=0.3 * 989e12, inside=360e9, between=45e9, cores=14, storage=
 """An eighth of a DGX H100: bf16 without sparsity at 30 %, which a step was measured to reach
 (docs/benchmarks/step.md), 900 GB/s of NVLink both ways and 400 Gb/s of InfiniBand at
 80 to 90 %, 112 cores, 8 GB/s of storage (NVIDIA's data sheets; these shares are assumptions)."""
-CC12M = Work(operations=56.8e9, parameters=149_620_737, width=512, decode=3.1e-3, size=84e3)
+CC12M = Work(operations=52.9e9, parameters=149_620_737, width=512, decode=3.1e-3, size=84e3)
 """ViT-B/16, half of the patches, 20 tokens (`--dry-run`); JPEGs of 500 px (docs/benchmarks/data.md), 84 kB each."""
 SMALL_IMAGES = replace(CC12M, decode=2.1e-3, size=25e3)
 """The same after `pgsclip data make --side 256`."""
