@@ -13,6 +13,7 @@ from statistics import median
 from unittest.mock import patch
 
 import torch
+from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 
 from pgsclip.config.ratio import Ratio
@@ -72,12 +73,23 @@ def uncut(task: Task) -> None:
     task.text_tower.can_cut = False
 
 
+class Whole(ResidualAttentionBlock):
+    """A block that is not known to be plain."""
+
+
+def whole_last(task: Task) -> None:
+    """The last block for all tokens."""
+    for tower in (task.image_tower.tower, task.text_tower.tower):
+        tower.transformer.resblocks[-1].__class__ = Whole
+
+
 Change = Callable[[Task], None]
 WITHOUT: dict[str, Change | tuple[str, Callable[..., object]]] = {
     "views of the projection (torch's attention)": partial(
         with_class, ours=PackedAttention, theirs=nn.MultiheadAttention
     ),
     "patch embedding as a product (a convolution)": partial(with_class, ours=PatchEmbedding, theirs=nn.Conv2d),
+    "the last block for one token (for all)": whole_last,
     "patches by place (gather)": ("pgsclip.models.towers.take_patches", gathered),
     "cut captions (all of 77 tokens)": uncut,
     "groups (all as long as the longest)": ("pgsclip.training.task.sorted_groups", one_group),
