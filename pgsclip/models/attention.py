@@ -20,22 +20,23 @@ class PackedAttention(nn.MultiheadAttention):
     """
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, *arguments: Any, **options: Any) -> Any:
-        if key is not value or query.ndim != 3 or arguments or _wants_more(**options):
+        if query.ndim != 3 or arguments or _wants_more(**options):
             return super().forward(query, key, value, *arguments, **options)
-        weight, bias, width = self.in_proj_weight, self.in_proj_bias, self.embed_dim
-        if query is key:
-            queries, keys, values = self._heads(query, weight, bias).unbind()
-        else:
-            of_query, of_rest = (None, None) if bias is None else (bias[:width], bias[width:])
-            (queries,) = self._heads(query, weight[:width], of_query).unbind()
-            keys, values = self._heads(key, weight[width:], of_rest).unbind()
+        if query is key and key is value:
+            queries, keys, values = self._heads(query, 0, 3)
+        elif key is value:
+            queries, (keys, values) = self._heads(query, 0, 1)[0], self._heads(key, 1, 3)
+        else:  # also where ZeRO-3 hands one tensor over as three, each of which must have its gradient
+            queries, keys, values = (self._heads(one, at, at + 1)[0] for at, one in enumerate((query, key, value)))
         seen: Tensor = F.scaled_dot_product_attention(queries, keys, values, options.get("attn_mask"))
         return self.out_proj(seen.transpose(1, 2).flatten(2)), None
 
-    def _heads(self, tokens: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """(J, B, h, N, d), of as many projections as the weight holds; a view."""
-        packed = F.linear(tokens, weight, bias)
-        return packed.reshape(*tokens.shape[:2], -1, self.num_heads, self.head_dim).permute(2, 0, 3, 1, 4)
+    def _heads(self, tokens: Tensor, first: int, end: int) -> Tensor:
+        """(J, B, h, N, d): of queries, keys and values those from `first` to before `end`; a view."""
+        part = slice(first * self.embed_dim, end * self.embed_dim)
+        bias = None if self.in_proj_bias is None else self.in_proj_bias[part]
+        packed = F.linear(tokens, self.in_proj_weight[part], bias)
+        return packed.reshape(*tokens.shape[:2], end - first, self.num_heads, self.head_dim).permute(2, 0, 3, 1, 4)
 
 
 def pack_attention(blocks: nn.Module) -> None:
