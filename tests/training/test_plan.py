@@ -30,7 +30,7 @@ def vit_flops(
 
 
 def test_a_vit_b_16_costs_what_is_known() -> None:
-    """17.6 billion multiply-adds of a forward pass (arXiv 2010.11929's ViT-B/16 at 224 pixels), less those of ten of the
+    """17.6 billion multiply-adds of a forward pass (arXiv 2010.11929's ViT-B/16 at 224 pixels), less ten of the
     twelve products of the last block."""
     half = plan("masker.name=random", "masker.ratio=0.5", model="ViT-B-16")
     assert half.unmasked_image_gflops / 3 == pytest.approx(2 * 17.6 * (1 - 10 / 144), rel=0.01)
