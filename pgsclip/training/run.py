@@ -19,7 +19,7 @@ from pgsclip.data.loading import Stream
 from pgsclip.data.relayout import relay
 from pgsclip.data.source import Source
 from pgsclip.data.spec import open_source
-from pgsclip.errors import MaskerError, RunError
+from pgsclip.errors import MaskerError, RunError, UnfinishedError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut
 from pgsclip.loggers.build import Loggers, check_loggers
@@ -77,11 +77,11 @@ def train(request: Request, console: Console, stop: StopRequest | None = None) -
     world = read_world()
     check_mask_images(request.config)
     makers = check_loggers(request.config.log.loggers)
-    request, findings = _settled(request, world, console)
-    config = request.config
-    device = open_device(config.engine.device, world)
     with ExitStack() as around:
         stop = stop or around.enter_context(StopRequest())
+        request, findings = _settled(request, world, console, stop)
+        config = request.config
+        device = open_device(config.engine.device, world)
         around.enter_context(_joined(world, device, config))
         claim = around.enter_context(claimed(request.path, world.leads))
         around.enter_context(peers())
@@ -301,14 +301,25 @@ def _joined(world: World, device: torch.device, config: RunConfig) -> Iterator[N
         leave()
 
 
-def _settled(request: Request, world: World, console: Console) -> tuple[Request, tuple[str, ...]]:
+def _settled(request: Request, world: World, console: Console, stop: StopRequest) -> tuple[Request, tuple[str, ...]]:
     """The request with numbers for what is `auto`, and how they were found; nothing is measured in vain."""
     if not wants_settling(request.config):
         return request, ()
     if not request.resume:
         RunFolder(request.path).refuse_taken()
+
+    def alive() -> None:
+        if stop.reason is not None:
+            raise UnfinishedError(f"Stopped by {stop.reason} while it was measured what auto is; no run has begun.")
+
     with console.status("measuring") as status:
-        settled = settle(request.config, world, status.update)
+
+        def tell(what: str) -> None:
+            status.update(what)
+            if not console.is_terminal:
+                console.print(what)
+
+        settled = settle(request.config, world, tell, alive)
     return request._replace(config=settled.config), settled.findings
 
 

@@ -39,11 +39,17 @@ def wants_settling(config: RunConfig) -> bool:
     return "auto" in (config.data.batch_size, config.data.workers)
 
 
-def settle(config: RunConfig, world: World, tell: Callable[[str], None] = lambda _: None) -> Settled:
+def settle(
+    config: RunConfig,
+    world: World,
+    tell: Callable[[str], None] = lambda _: None,
+    alive: Callable[[], None] = lambda: None,
+) -> Settled:
     """Find the numbers that are `auto`, the batch first, as the loaders depend on it.
 
     Args:
         tell: told what is being measured.
+        alive: called while it measures; what it raises ends that.
 
     Raises:
         ConfigError: nothing fits, or there are several processes. TrainingError: the steps cannot be made.
@@ -59,18 +65,20 @@ def settle(config: RunConfig, world: World, tell: Callable[[str], None] = lambda
     source = open_source(config.data.spec, config.data)
     findings = []
     if config.data.batch_size == "auto":
-        size, finding = _batch_size(config, source, tell)
+        size, finding = _batch_size(config, source, tell, alive)
         config = _with(config, batch_size=size)
         findings.append(finding)
     if config.data.workers == "auto":
         tell("measuring steps and a loader")
-        workers, finding = _workers(config, source)
+        workers, finding = _workers(config, source, alive)
         config = _with(config, workers=workers)
         findings.append(finding)
     return Settled(config, tuple(findings))
 
 
-def _batch_size(config: RunConfig, source: Source, tell: Callable[[str], None]) -> tuple[int, str]:
+def _batch_size(
+    config: RunConfig, source: Source, tell: Callable[[str], None], alive: Callable[[], None]
+) -> tuple[int, str]:
     check_device(config.engine.device, World())
     device = torch.device(device_kind(config.engine.device))
     if device.type == "mps":
@@ -85,7 +93,7 @@ def _batch_size(config: RunConfig, source: Source, tell: Callable[[str], None]) 
         tell(f"measuring the memory of {size:,} pairs")
         tried = _with(config, batch_size=size)
         try:
-            phases = [probe_apart(tried, number, only_memory=True) for number in _unlike(tried, source)]
+            phases = [probe_apart(tried, number, only_memory=True, alive=alive) for number in _unlike(tried, source)]
         except DoesNotFitError:
             return None
         most = max(phases, key=lambda phase: phase.taken)
@@ -122,9 +130,9 @@ def _trials(found: Largest) -> str:
     )
 
 
-def _workers(config: RunConfig, source: Source) -> tuple[int, str]:
+def _workers(config: RunConfig, source: Source, alive: Callable[[], None]) -> tuple[int, str]:
     config = _with(config, workers=None)
-    found = probe_apart(config, 0)
+    found = probe_apart(config, 0, alive=alive)
     needed = math.ceil(_HEADROOM * found.reader_seconds / found.seconds)
     shards = source.size if source.shards is None else source.shards
     cores = os.cpu_count() or 1

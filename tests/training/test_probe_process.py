@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from pgsclip.errors import TrainingError
 from pgsclip.training import probe_process as room
 from pgsclip.training.memory import DoesNotFitError
 from pgsclip.training.probe import Probed
-from pgsclip.training.probe_process import probe_apart
+from pgsclip.training.probe_process import probe_apart, run_apart
 
 FOUND = Probed(
     steps=3, warm=2, pairs=8, seconds=0.5, waited=0.0, late=2.0, reader_seconds=0.4, workers=2, kept=0.5,
@@ -45,14 +48,31 @@ def test_a_process_of_its_own_measures_and_a_mistake_comes_back_as_its_sentence(
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, code: int = 0, out: str = "", err: str = "") -> dict[str, Any]:
-    asked: dict[str, Any] = {}
+    given: dict[str, Any] = {}
 
-    def run(command: list[str], **given: Any) -> subprocess.CompletedProcess[str]:
-        asked.update(given, command=command)
+    def run(command: list[str], asked: str, variables: dict[str, str], _: Any) -> subprocess.CompletedProcess[str]:
+        given.update(asked=asked, variables=variables)
         return subprocess.CompletedProcess(command, code, out, err)
 
-    monkeypatch.setattr(subprocess, "run", run)
-    return asked
+    monkeypatch.setattr(room, "run_apart", run)
+    return given
+
+
+def python(code: str, asked: str = "", **more: Any) -> subprocess.CompletedProcess[str]:
+    return run_apart([sys.executable, "-c", code], asked, dict(os.environ), more.get("alive", lambda: None))
+
+
+def gone(process: int, seconds: float = 10) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        status = Path(f"/proc/{process}/status")
+        if not status.exists() or "State:\tZ" in status.read_text():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+CHILD = "import subprocess, sys; c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)']); "
 
 
 def test_it_is_asked_in_json_and_finds_modules_where_this_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,11 +80,10 @@ def test_it_is_asked_in_json_and_finds_modules_where_this_process_does(monkeypat
     monkeypatch.setattr("sys.path", ["", "/mine", "/yours"])
     monkeypatch.setenv("WORLD_SIZE", "2")  # whoever started this process did not start that one
     assert probe_apart(config("optim.lr=0.25"), 1) == FOUND
-    given = json.loads(asked["input"])
+    given = json.loads(asked["asked"])
     assert (given["phase"], given["only_memory"], given["config"]["optim"]["lr"]) == (1, False, 0.25)
-    assert "WORLD_SIZE" not in asked["env"]
-    assert asked["env"]["PYTHONPATH"] == "/mine:/yours"
-    assert asked["timeout"] == 1800
+    assert "WORLD_SIZE" not in asked["variables"]
+    assert asked["variables"]["PYTHONPATH"] == "/mine:/yours"
 
 
 def test_every_end_has_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,18 +103,43 @@ def test_every_end_has_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
     ended(monkeypatch, code=-11)
     with pytest.raises(TrainingError, match="ended with -11: without a word"):
         probe_apart(config(), 0)
-    ended(monkeypatch, code=-2)
-    with pytest.raises(KeyboardInterrupt):
-        probe_apart(config(), 0)
 
 
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    def late(command: list[str], **given: Any) -> None:
-        raise subprocess.TimeoutExpired(command, given["timeout"])
+    monkeypatch.setattr(room, "_MINUTES", 0)
+    with pytest.raises(TrainingError, match="took longer than 0 minutes"):
+        python("import time; time.sleep(99)")
 
-    monkeypatch.setattr(subprocess, "run", late)
-    with pytest.raises(TrainingError, match="took longer than 30 minutes"):
-        probe_apart(config(), 0)
+
+def test_words_come_back_whatever_it_leaves_running() -> None:
+    done = python(CHILD + "print(input()); print(c.pid, file=sys.stderr)", asked="hello")
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+    assert gone(int(done.stderr)), "what it left would hold a pipe open, and memory"
+
+
+def test_a_stop_takes_everything_with_it(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+
+    def alive() -> None:
+        if note.exists() and note.read_text():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        python(CHILD + f"open({str(note)!r}, 'w').write(str(c.pid)); c.wait()", alive=alive)
+    assert gone(int(note.read_text()))
+
+
+def test_it_ends_with_its_parent(tmp_path: Path) -> None:
+    """Killed, a parent tells nobody."""
+    inner = (
+        "import threading; from pgsclip.training import probe_process as room; "
+        "threading.Thread(target=room._end_with_the_parent, daemon=True).start(); import time; time.sleep(99)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", inner], stdin=subprocess.PIPE, start_new_session=True)
+    assert process.stdin is not None
+    assert process.poll() is None
+    process.stdin.close()
+    assert process.wait(60) == -9
 
 
 def test_what_does_not_fit_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from torch import Tensor
 from pgsclip.config.params import PluginParams
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.generated import scene
-from pgsclip.errors import ConfigError, DataError, ModelError, PluginError, RunError, TrainingError
+from pgsclip.errors import ConfigError, DataError, ModelError, PluginError, RunError, TrainingError, UnfinishedError
 from pgsclip.loggers.contract import Row, RunInfo
 from pgsclip.losses.contrastive import ClipLoss
 from pgsclip.training import build as room
@@ -34,6 +34,7 @@ from pgsclip.training.probe import Probed
 from pgsclip.training.run import Outcome, train
 from pgsclip.training.run_state import read_state
 from pgsclip.training.step import Stepper
+from pgsclip.training.stop import StopRequest
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "loss_curve.json"
 MODEL = {
@@ -432,7 +433,7 @@ def probed(pairs: int) -> Probed:
 def test_what_is_auto_is_settled_once_and_a_number_everywhere_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def probe(config: RunConfig, phase: int, *, only_memory: bool = False) -> Probed:
+    def probe(config: RunConfig, phase: int, *, only_memory: bool = False, **more: Any) -> Probed:
         return probed(config.data.pairs_per_step)
 
     monkeypatch.setattr(settling, "probe_apart", probe)
@@ -465,3 +466,15 @@ def test_a_step_that_does_not_fit_ends_with_a_sentence(tmp_path: Path, monkeypat
     state = read_state(tmp_path / "run")
     assert state is not None
     assert state.state == "failed"
+
+
+def test_a_stop_while_auto_is_measured_begins_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def probe(config: RunConfig, phase: int, *, alive: Any, **more: Any) -> Probed:
+        alive()
+        raise AssertionError("it goes on")
+
+    monkeypatch.setattr(settling, "probe_apart", probe)
+    request = configure("smoke", {"data.batch_size": "auto", "out": str(tmp_path / "run")}, [])
+    with pytest.raises(UnfinishedError, match=r"^Stopped by --stop-after while it was measured what auto is; no run"):
+        train(request, Console(quiet=True), StopRequest(after_seconds=0.0))
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int | str | N
     """A device of 10 GiB on which a model takes 1, and a pair 10 MiB, with every patch 20; (pairs, phase, workers)."""
     noted: list[tuple[int, int, int | str | None]] = []
 
-    def measure(config: RunConfig, phase: int, *, only_memory: bool = False) -> Probed:
+    def measure(config: RunConfig, phase: int, *, only_memory: bool = False, **more: Any) -> Probed:
         pairs = config.data.pairs_per_step
         noted.append((pairs, phase, config.data.workers))
         if not only_memory:
@@ -117,7 +118,7 @@ def test_as_many_loaders_as_the_steps_need(
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     one = replace(FOUND, reader_seconds=reader)
-    monkeypatch.setattr(room, "probe_apart", lambda config, phase: one)
+    monkeypatch.setattr(room, "probe_apart", lambda config, phase, **more: one)
     settled, (finding,) = settle(config("data.workers=auto"), World())
     assert settled.data.workers == workers
     assert finding == (
@@ -128,7 +129,7 @@ def test_as_many_loaders_as_the_steps_need(
 
 def test_never_more_loaders_than_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 4)
-    monkeypatch.setattr(room, "probe_apart", lambda config, phase: replace(FOUND, reader_seconds=4.0))
+    monkeypatch.setattr(room, "probe_apart", lambda config, phase, **more: replace(FOUND, reader_seconds=4.0))
     monkeypatch.setattr(GeneratedSource, "shards", 3)
     settled, (finding,) = settle(config("data.workers=auto"), World())
     assert settled.data.workers == 3
@@ -151,7 +152,7 @@ def test_several_processes_are_told_how_to_go_on(asked: list[object]) -> None:
 
 
 def test_a_mistake_of_the_steps_is_no_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(config: RunConfig, phase: int, *, only_memory: bool = False) -> Probed:
+    def broken(config: RunConfig, phase: int, *, only_memory: bool = False, **more: Any) -> Probed:
         raise TrainingError("No such masker.")
 
     monkeypatch.setattr(room, "probe_apart", broken)
