@@ -53,7 +53,7 @@ def make(
     typer.echo(f"{made.pairs:,} pairs in {made.shards:,} shard{'s' * (made.shards != 1)}{before}")
     if made.refused:
         typer.echo(f"left out: {causes(made)}")
-    typer.echo(f"train with: pgsclip train --data {out}")
+    typer.echo(f"train with: pgsclip train --recipe clipart --data {out}")
     if json is not None:
         write_figures(json, {"pairs": made.pairs, "shards": made.shards, "refused": dict(made.refused)})
 

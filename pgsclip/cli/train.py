@@ -148,7 +148,7 @@ def _closing(config: RunConfig, outcome: Outcome) -> str:
             "This was the smoke run: a tiny model on generated scenes, to show that everything works here. Next:",
             "  pgsclip viz-mask photo.jpg                                   what each masker keeps of your picture",
             f"  {other:61}another masker, to compare",
-            "  pgsclip train --recipe clipart --data 'shards/{00000..00006}.tar'   your own pairs",
+            "  pgsclip train --recipe clipart --data 'shards/train-{00000..00006}.tar'   your own pairs",
             "  pgsclip recipes                                              the published settings",
         ]
     return "\n".join(lines)

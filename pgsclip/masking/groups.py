@@ -28,6 +28,8 @@ def sorted_groups(counts: Int[Tensor, " B"], groups: int, *, always: bool = Fals
         always: as many passes whatever the counts are (fewer only where there are not as many rows), for ranks that
             must run equally many.
     """
+    if len(counts) == 0:
+        return [(counts.long(), 0)]
     ordered, order = torch.sort(counts, stable=True)
     known = ordered.cpu().numpy()
     ends = _tightest(known, groups, 0.0 if always else _WORTH_A_PASS * float(known.sum()))

@@ -12,7 +12,8 @@ from pgsclip.errors import ModelError
 
 
 def compile_blocks(blocks: Iterable[nn.Module], device: torch.device) -> None:
-    """Compile blocks where they are. What chooses the patches, between them, runs as it is and draws as it does.
+    """Compile blocks where they are. What chooses the patches, between them, runs as it is and draws as it does, and so
+    does a last block that runs for one token.
 
     Raises:
         ModelError: there is no compiler that torch could use.

@@ -18,10 +18,11 @@ from pgsclip.models.attention import PackedAttention
 
 
 def is_plain(transformer: Transformer) -> bool:
-    """Whether the last block is made of parts that can be run for one token."""
+    """Whether the last block is made of parts that can be run for one token, and nobody watches it as a whole."""
     last = transformer.resblocks[-1]
     known = type(last) is ResidualAttentionBlock and type(last.attn) is PackedAttention
-    return bool(known and transformer.batch_first and not hasattr(last, "ln_1_kv"))
+    watched = last._forward_hooks or last._forward_pre_hooks or last._backward_hooks or last._backward_pre_hooks
+    return bool(known and transformer.batch_first and not hasattr(last, "ln_1_kv") and not watched)
 
 
 def one_token(

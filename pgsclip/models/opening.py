@@ -101,7 +101,7 @@ def _create(source: Source, name: str, **options: Any) -> Any:
         if "pretrained" in options:
             raise ModelError(
                 f"The pretrained weights {source.tag!r} of {source.architecture} cannot be had: {reason} "
-                f"Nothing is downloaded without --download."
+                f"Without --download nothing is fetched, and with it only where there is a network."
             ) from None
         raise ModelError(f"open_clip cannot build {source.architecture!r}: {reason}") from None
     finally:

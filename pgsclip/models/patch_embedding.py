@@ -35,6 +35,11 @@ class PatchEmbedding(nn.Conv2d):
 
 def multiply_patches(convolution: nn.Conv2d) -> None:
     """Let a convolution whose kernel never overlaps run as a product."""
-    plain = convolution.groups == 1 and not isinstance(convolution.padding, str) and not any(convolution.padding)
+    plain = (
+        convolution.groups == 1
+        and set(convolution.dilation) == {1}
+        and not isinstance(convolution.padding, str)
+        and not any(convolution.padding)
+    )
     if type(convolution) is nn.Conv2d and plain and convolution.kernel_size == convolution.stride:
         convolution.__class__ = PatchEmbedding

@@ -20,7 +20,7 @@ def test_make_says_what_was_made_and_what_was_left_out(cli: Callable[..., Any], 
     )
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("2 pairs in 2 shards\nleft out: 1 x corrupt image (first: photos/2.png")
-    assert said.out.endswith("train with: pgsclip train --data shards\n")
+    assert said.out.endswith("train with: pgsclip train --recipe clipart --data shards\n")
     assert json.loads((tmp_path / "made.json").read_text()) == {
         "pairs": 2,
         "shards": 2,

@@ -415,7 +415,7 @@ def test_pretrained_weights_are_not_fetched_without_being_asked(
     assert said.code == 2
     said = evaluate("zeroshot", "--datasets", "shapes", checkpoint="RN50:cc12m")
     assert said.code == 2
-    assert "Nothing is downloaded without --download." in said.err
+    assert "Without --download nothing is fetched" in said.err
 
 
 def test_no_checkpoint_is_a_sentence(cli: Cli) -> None:

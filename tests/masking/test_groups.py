@@ -77,3 +77,8 @@ def test_equal_rows_run_at_once_unless_ranks_must_run_equally_many() -> None:
     counts = torch.full((6,), 8)
     assert [(len(rows), most) for rows, most in sorted_groups(counts, 4)] == [(6, 8)]
     assert [(len(rows), most) for rows, most in sorted_groups(counts, 4, always=True)] == [(1, 8)] * 3 + [(3, 8)]
+
+
+def test_no_rows_are_one_empty_group() -> None:
+    [(rows, most)] = sorted_groups(torch.zeros(0, dtype=torch.long), 3, always=True)
+    assert (rows.tolist(), most) == ([], 0)

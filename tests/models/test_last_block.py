@@ -41,3 +41,18 @@ def test_blocks_of_another_kind_run_whole(make_clip: Any) -> None:
     model = make_clip(vision={"qk_norm": True})
     adapt(model.visual)
     assert not is_plain(model.visual.transformer)
+
+
+def test_who_watches_the_last_block_sees_all_of_it(make_clip: Any, images: Tensor) -> None:
+    model = make_clip()
+    tower = adapt(model.visual)
+    expected = tower(images).features
+    seen: list[tuple[int, ...]] = []
+    handle = model.visual.transformer.resblocks[-1].register_forward_hook(
+        lambda *given: seen.append(given[2].shape[:2])
+    )
+    torch.testing.assert_close(tower(images).features, expected, atol=1e-10, rtol=1e-9)
+    assert seen == [(5, 17)]
+    handle.remove()
+    tower(images)
+    assert len(seen) == 1

@@ -43,7 +43,9 @@ def test_under_autocast_it_gives_what_the_convolution_gives() -> None:
     torch.testing.assert_close(found, expected, atol=0.02, rtol=0.02)
 
 
-@pytest.mark.parametrize("options", [{"stride": 2}, {"stride": 4, "padding": 1}, {"stride": 4, "groups": 3}])
+@pytest.mark.parametrize(
+    "options", [{"stride": 2}, {"stride": 4, "padding": 1}, {"stride": 4, "groups": 3}, {"stride": 4, "dilation": 2}]
+)
 def test_another_kind_of_convolution_stays_what_it_is(options: Any) -> None:
     convolution = nn.Conv2d(3, 6, 4, **options)
     multiply_patches(convolution)
