@@ -19,8 +19,9 @@ from pgsclip.models.adapt import adapt
 class MaskedTower(nn.Module):
     """An image tower that sees what its masker keeps while it trains, and everything in evaluation mode.
 
-    It owns the tower, which stays as it was: `masked.parameters()` are the tower's, weights are saved as
-    `tower.state_dict()`, `masked.train()` and `masked.eval()` reach it, and DDP wraps `masked`.
+    It owns the tower, whose weights and names stay as they were: `masked.parameters()` are the tower's, weights are saved
+    as `tower.state_dict()`, `masked.train()` and `masked.eval()` reach it, and DDP wraps `masked`. Its plain attention and
+    patch embedding take classes of pgsclip that compute the same: script it with TorchScript, or pickle it whole, before.
     """
 
     chosen: list[Chosen]

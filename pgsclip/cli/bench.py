@@ -136,18 +136,24 @@ def loss(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
 ) -> None:
     """Seconds and peak memory of the contrastive losses in blocks, beside open_clip's."""
+    import torch
     from rich.console import Console
 
     from pgsclip.losses.bench import as_json, bench_loss
+    from pgsclip.models.rate import matrix_rate
+    from pgsclip.training.build import open_device
+    from pgsclip.training.distributed import World
 
     costs = []
-    typer.echo("loss     batch   seconds  of open_clip's   peak MiB  of open_clip's")
+    rate = matrix_rate(open_device("cpu", World()), torch.float32)
+    typer.echo("loss     batch   seconds  of open_clip's   peak MiB  of open_clip's  of its products")
     with Console(stderr=True).status("measuring"):
         for cost in bench_loss(batch or [4096, 8192, 16384, 32768], width=width, block=block, repeats=repeats):
             costs.append(cost)
             typer.echo(
                 f"{cost.loss:6}  {cost.batch:6}  {cost.seconds:8.2f}  {_ratio(cost.seconds, cost.open_clip_seconds)}"
                 f"  {cost.peak_mib:9.0f}  {_ratio(cost.peak_mib, cost.open_clip_peak_mib)}"
+                f"  {(cost.seconds or 0.0) * rate / cost.products:15.1f}"
             )
     if json_file:
         write_figures(json_file, as_json(costs))

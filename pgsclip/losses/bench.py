@@ -38,6 +38,8 @@ class LossCost:
     """Above what inputs and libraries take."""
     open_clip_seconds: float | None
     open_clip_peak_mib: float | None
+    products: int
+    """FLOPs of the logits and of their gradients at both factors: no exact way has fewer."""
 
 
 def bench_loss(batches: list[int], *, width: int, block: int, repeats: int) -> Iterator[LossCost]:
@@ -54,7 +56,7 @@ def bench_loss(batches: list[int], *, width: int, block: int, repeats: int) -> I
             for _ in range(repeats):
                 ours.append(_in_a_process(loss, batch, width, block))
                 theirs.append(_in_a_process(loss, batch, width, 0) if _fits(batch) else None)
-            yield LossCost(loss, batch, *_medians(ours), *_medians(theirs))
+            yield LossCost(loss, batch, *_medians(ours), *_medians(theirs), products=6 * batch * batch * width)
 
 
 def as_json(costs: list[LossCost]) -> list[dict[str, object]]:
