@@ -19,9 +19,10 @@ from pgsclip.models.adapt import adapt
 class MaskedTower(nn.Module):
     """An image tower that sees what its masker keeps while it trains, and everything in evaluation mode.
 
-    It owns the tower, whose weights and names stay as they were: `masked.parameters()` are the tower's, weights are saved
-    as `tower.state_dict()`, `masked.train()` and `masked.eval()` reach it, and DDP wraps `masked`. Its plain attention and
-    patch embedding take classes of pgsclip that compute the same: script it with TorchScript, or pickle it whole, before.
+    It owns the tower, whose weights and names stay as they were: `masked.parameters()` are the tower's, weights are
+    saved as `tower.state_dict()`, `masked.train()` and `masked.eval()` reach it, and DDP wraps `masked`. Its plain
+    attention and patch embedding take classes of pgsclip that compute the same; TorchScript and pickles of the whole
+    tower want it as it was before.
     """
 
     chosen: list[Chosen]
