@@ -393,7 +393,7 @@ def test_a_part_of_the_caption_is_drawn_anew_each_epoch_and_again_after_a_stop(
     assert {caption for batch in said for caption in batch} == {f"{n}1, {n}2" for n in range(4)}
     said = []
     whole, first = words(0.75), said
-    assert {caption for batch in first for caption in batch} == {
+    assert {caption for batch in first for caption in batch} <= {
         text for n in range(4) for text in (f"{n}1", f"{n}2", f"{n}1, {n}2")
     }
     said = []
