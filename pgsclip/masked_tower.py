@@ -67,7 +67,8 @@ class MaskedTower(nn.Module):
         def pick(pixels: Tensor, patches: Tensor) -> list[Chosen]:
             with torch.no_grad():
                 scores = self.masker.scores(pixels, patches, progress=progress, generator=generator)
-                self.chosen = choose(scores, self._ratio, generator, self._groups)
+                # Whoever trains may have sharded the weights: each pass then gathers them, with all ranks.
+                self.chosen = choose(scores, self._ratio, generator, self._groups, always=True)
             return self.chosen
 
         encoded = self._adapter(images, pick)
@@ -97,7 +98,7 @@ def masked(
             CLIPVisionModel, with or without projection.
         name: a registered masker, or `package.module:Class`.
         ratio: share of patches to remove; a range `(0.3, 0.5)` or `"0.3:0.5"` lets the masker choose per image.
-        groups: with a range, the batch runs in this many passes of equal length (see docs/design.md, section 2).
+        groups: with a range, the batch runs in this many passes, cut where they pad least (docs/design.md, section 2).
         seed: of all chance in the masks; give each process its own.
         params: parameters of the masker.
 

@@ -247,3 +247,10 @@ def test_mistakes_are_sentences(images: Tensor) -> None:
         pgsclip.masked(tower, "pgs", params={"edgez": False})
     with pytest.raises(MaskerError, match=r"progress: 2\.0 is outside \[0, 1\]"):
         pgsclip.masked(tower, "pgs").train()(images, progress=2.0)
+
+
+def test_ranks_that_shard_a_tower_run_equally_many_passes_whatever_they_see() -> None:
+    masked = pgsclip.masked(build("open_clip"), "pgs", ratio=(0.2, 0.8), groups=3).train()
+    masked(torch.zeros(5, 3, 32, 32, dtype=torch.float64), progress=0.0)
+    assert len({keep.shape[1] for _, keep in masked.chosen}) == 1, "images that are alike ask for equally much"
+    assert len(masked.chosen) == 3
