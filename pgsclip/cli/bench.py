@@ -141,11 +141,9 @@ def loss(
 
     from pgsclip.losses.bench import as_json, bench_loss
     from pgsclip.models.rate import matrix_rate
-    from pgsclip.training.build import open_device
-    from pgsclip.training.distributed import World
 
     costs = []
-    rate = matrix_rate(open_device("cpu", World()), torch.float32)
+    rate = matrix_rate(torch.device("cpu"), torch.float32)
     typer.echo("loss     batch   seconds  of open_clip's   peak MiB  of open_clip's  of its products")
     with Console(stderr=True).status("measuring"):
         for cost in bench_loss(batch or [4096, 8192, 16384, 32768], width=width, block=block, repeats=repeats):

@@ -29,51 +29,59 @@ _EPILOG = """
 """
 
 
+_Masker = Annotated[
+    str | None,
+    typer.Option(help="Which patches to show: `pgsclip maskers` lists them.", autocompletion=masker_names),
+]
+_Ratio = Annotated[str | None, typer.Option(metavar="R|LO:HI", help="Share of patches to hide, or a range per image.")]
+_Recipe = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="`pgsclip recipes` lists them; `smoke` when not given.",
+        autocompletion=recipe_files,
+    ),
+]
+_Data = Annotated[
+    str | None,
+    typer.Option(metavar="SPEC", help="Shards `dir/{000..123}.tar`, glob, `a::b`, CSV/TSV, folder or `generated`."),
+]
+_BatchSize = Annotated[
+    str | None,
+    typer.Option(metavar="N|auto", help="Pairs per step, over all processes; `auto`: the most that fit."),
+]
+_Resume = Annotated[
+    str | None,
+    typer.Option(metavar="[auto]", help="Go on from the last checkpoint; `auto` starts where there is none."),
+]
+_StopAfter = Annotated[
+    str | None, typer.Option(metavar="3h30m", help="Save and end in time, to go on later with --resume.")
+]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the config and the plan, measured on a few steps, then stop.")
+]
+_NoMeasure = Annotated[bool, typer.Option("--no-measure", help="With --dry-run: only count, make no steps.")]
+_Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; repeatable.")
+]
+
+
 def train(
-    masker: Annotated[
-        str | None,
-        typer.Option(help="Which patches to show: `pgsclip maskers` lists them.", autocompletion=masker_names),
-    ] = None,
-    ratio: Annotated[
-        str | None, typer.Option(metavar="R|LO:HI", help="Share of patches to hide, or a range per image.")
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="`pgsclip recipes` lists them; `smoke` when not given.",
-            autocompletion=recipe_files,
-        ),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(metavar="SPEC", help="Shards `dir/{000..123}.tar`, glob, `a::b`, CSV/TSV, folder or `generated`."),
-    ] = None,
+    masker: _Masker = None,
+    ratio: _Ratio = None,
+    recipe: _Recipe = None,
+    data: _Data = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; `runs/...` when not given.")] = None,
     steps: Annotated[int | None, typer.Option(help="Length of the whole run in steps.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Length of the run in passes over the data.")] = None,
-    batch_size: Annotated[
-        str | None,
-        typer.Option(metavar="N|auto", help="Pairs per step, over all processes; `auto`: the most that fit."),
-    ] = None,
+    batch_size: _BatchSize = None,
     seed: Annotated[int | None, typer.Option(help="Where all chance comes from.")] = None,
     engine: Annotated[str | None, typer.Option(metavar="auto|torch|deepspeed", help="What executes a step.")] = None,
-    resume: Annotated[
-        str | None,
-        typer.Option(metavar="[auto]", help="Go on from the last checkpoint; `auto` starts where there is none."),
-    ] = None,
-    stop_after: Annotated[
-        str | None, typer.Option(metavar="3h30m", help="Save and end in time, to go on later with --resume.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the config and the plan, measured on a few steps, then stop.")
-    ] = False,
-    no_measure: Annotated[
-        bool, typer.Option("--no-measure", help="With --dry-run: only count, make no steps.")
-    ] = False,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; repeatable.")
-    ] = None,
+    resume: _Resume = None,
+    stop_after: _StopAfter = None,
+    dry_run: _DryRun = False,
+    no_measure: _NoMeasure = False,
+    settings: _Settings = None,
 ) -> None:
     """Train a CLIP model on visible patches. Without a recipe and data: a one-minute run that proves it works."""
     options: dict[str, Any] = {

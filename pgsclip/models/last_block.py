@@ -18,7 +18,10 @@ from pgsclip.models.attention import PackedAttention
 
 
 def is_plain(transformer: Transformer) -> bool:
-    """Whether the last block is made of parts that can be run for one token, and nobody watches it as a whole."""
+    """Whether the last block is made of parts that can be run for one token, and nobody watches it as a whole.
+
+    ZeRO-3 does, so there it runs whole.
+    """
     last = transformer.resblocks[-1]
     known = type(last) is ResidualAttentionBlock and type(last.attn) is PackedAttention
     watched = last._forward_hooks or last._forward_pre_hooks or last._backward_hooks or last._backward_pre_hooks

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import repeat
 from statistics import median
@@ -85,43 +85,26 @@ def bench_step(
     built = build_model(ModelConfig(name=model), seed=0, loss_has_bias=False)
     dtype = autocast_dtype(precision, device)
     torch.manual_seed(0)
-    shares = sorted({0.0, *(ratio.high for _, ratio in maskers if not ratio.is_range)})
-    theirs = {share: f"open_clip, patch_dropout {share:g}" if share else "open_clip, no mask" for share in shares}
-    steps = {name: _open_clip_step(model, share, device, dtype, compiled) for share, name in theirs.items()}
-    for name, ratio in maskers:
-        steps[f"{name} {ratio}"] = _our_step(name, ratio, model, device, dtype, compiled)
     loader = None if data is None else loaded_pairs(built, data, batch_size, device)
     batch = drawn_pairs(built, batch_size, caption_tokens, device) if loader is None else next(loader)
-    sources: dict[str, Iterator[Pairs]] = dict.fromkeys(steps, repeat(batch))
+    variants = _variants(model, maskers, batch, device, dtype, compiled)
     if loader is not None and maskers:
-        name, ratio = maskers[-1]
-        read = f"{name} {ratio}, from the loader"
-        steps[read], sources[read] = steps[f"{name} {ratio}"], loader
-
-    kept: dict[str, float] = dict.fromkeys(steps, 0.0)
-    memory = dict.fromkeys(steps, 0)
-
-    def run(name: str) -> None:
-        before = _start_of_peak(device)
-        kept[name] = steps[name](next(sources[name]))
-        if before is not None:
-            memory[name] = max(memory[name], torch.cuda.max_memory_allocated(device) - before)
-
-    ways = {name: partial(run, name) for name in steps}
+        variants.append(replace(variants[-1], name=f"{variants[-1].name}, from the loader", pairs=loader))
+    ways = {one.name: partial(one.run, device) for one in variants}
     times = seconds_in_turns(ways, repeats, wait=lambda: wait_for(device), progress=progress)
-    unmasked = median(times[theirs[0.0]])
     rate = matrix_rate(device, dtype or torch.float32)
     held = 12 * sum(parameter.numel() for parameter in built.model.parameters())  # float32: weights and two moments
+    unmasked = median(times[variants[0].name])
     return [
         Cost(
-            name,
-            seconds=median(took),
-            ratio=median(took) / unmasked,
-            kept=kept[name],
-            floor_seconds=_flops(built, kept[name], batch, whole_texts=name in theirs.values()) / rate,
-            memory_gib=(held + memory[name]) / 2**30 if device.type == "cuda" else None,
+            one.name,
+            seconds=median(times[one.name]),
+            ratio=median(times[one.name]) / unmasked,
+            kept=one.kept,
+            floor_seconds=_flops(built, one.kept, batch, whole_texts=one.is_theirs) / rate,
+            memory_gib=(held + one.memory) / 2**30 if device.type == "cuda" else None,
         )
-        for name, took in times.items()
+        for one in variants
     ]
 
 
@@ -132,6 +115,46 @@ def as_json(costs: list[Cost]) -> list[dict[str, object]]:
 
 _Step = Callable[[Pairs], float]
 """Trains on a batch and gives the share of patches kept."""
+
+
+@dataclass
+class _Variant:
+    """One way to make a step, and what its steps came to."""
+
+    name: str
+    step: _Step
+    pairs: Iterator[Pairs]
+    is_theirs: bool = False
+    kept: float = 0.0
+    memory: int = 0
+    """Bytes that a step needs at most beside what lies there before it."""
+
+    def run(self, device: torch.device) -> None:
+        before = _start_of_peak(device)
+        self.kept = self.step(next(self.pairs))
+        if before is not None:
+            self.memory = max(self.memory, torch.cuda.max_memory_allocated(device) - before)
+
+
+def _variants(
+    model: str,
+    maskers: list[tuple[str, Ratio]],
+    batch: Pairs,
+    device: torch.device,
+    dtype: torch.dtype | None,
+    compiled: bool,
+) -> list[_Variant]:
+    """open_clip's unmasked step first, its steps with patch dropout at our ratios, then ours."""
+    shares = sorted({0.0, *(ratio.high for _, ratio in maskers if not ratio.is_range)})
+    variants = []
+    for share in shares:
+        name = f"open_clip, patch_dropout {share:g}" if share else "open_clip, no mask"
+        step = _open_clip_step(model, share, device, dtype, compiled)
+        variants.append(_Variant(name, step, repeat(batch), is_theirs=True))
+    for name, ratio in maskers:
+        step = _our_step(name, ratio, model, device, dtype, compiled)
+        variants.append(_Variant(f"{name} {ratio}", step, repeat(batch)))
+    return variants
 
 
 def _open_clip_step(
@@ -166,7 +189,7 @@ def _our_step(
     _, task = build_task(config, World())
     task.to(device).train()
     if compiled:
-        compile_blocks([*task.image_tower.blocks, *task.text_tower.blocks], device)
+        compile_blocks(task.blocks, device)
     optimizer = torch.optim.AdamW(task.parameters(), fused=True)
     rounds = iter(range(10**9))
 

@@ -19,7 +19,7 @@ from pgsclip.data.loading import Stream
 from pgsclip.data.relayout import relay
 from pgsclip.data.source import Source
 from pgsclip.data.spec import open_source
-from pgsclip.errors import MaskerError, RunError, UnfinishedError
+from pgsclip.errors import MaskerError, RunError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut
 from pgsclip.loggers.build import Loggers, check_loggers
@@ -41,13 +41,14 @@ from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
 from pgsclip.training.distributed import World, collect, join, leave, peers, read_world, together
 from pgsclip.training.engines.base import Engine, autocast_dtype, pick_engine
+from pgsclip.training.introduction import change_since, introduction
 from pgsclip.training.loop import Loop
 from pgsclip.training.mask_pictures import check_mask_images
 from pgsclip.training.memory import enough_memory
 from pgsclip.training.phases import Phase, plan_phases
 from pgsclip.training.run_folder import RunFolder
 from pgsclip.training.run_state import Claim, claimed
-from pgsclip.training.settle import settle, wants_settling
+from pgsclip.training.settle import settled_request
 from pgsclip.training.stop import StopRequest
 from pgsclip.training.task import Task
 
@@ -79,7 +80,7 @@ def train(request: Request, console: Console, stop: StopRequest | None = None) -
     makers = check_loggers(request.config.log.loggers)
     with ExitStack() as around:
         stop = stop or around.enter_context(StopRequest())
-        request, findings = _settled(request, world, console, stop)
+        request, findings = settled_request(request, world, console, stop)
         config = request.config
         device = open_device(config.engine.device, world)
         around.enter_context(_joined(world, device, config))
@@ -101,7 +102,7 @@ def train(request: Request, console: Console, stop: StopRequest | None = None) -
                 f"{phases[-1].end}; give more --steps or --epochs, or leave both out."
             )
         with Display(phases[-1].end, console=console, silent=not world.leads) as display:
-            for sentence in (*findings, finding, _warning(request, stored)):
+            for sentence in (*findings, finding, change_since(request, stored)):
                 if sentence:
                     display.say(sentence)
             run = _Run(request, world, device, source, folder, claim, checkpoints, phases, display, stop, makers)
@@ -173,7 +174,7 @@ class _Run:
         if not self._opened:
             together(lambda: self._open_folder(start))
             self._opened = True
-        self.display.say(_introduction(self.request, self.phases, phase, stream, f"{name} engine", self.device, start))
+        self.display.say(introduction(self.request, self.phases, phase, stream, f"{name} engine", self.device, start))
         evaluation.encoder = Encoder(engine.features, built.tokenizer, self.device)
         self._loop(phase, engine, stream, start, evaluation, arithmetic).run()
         del engine, task, built  # before the next phase builds its own
@@ -301,28 +302,6 @@ def _joined(world: World, device: torch.device, config: RunConfig) -> Iterator[N
         leave()
 
 
-def _settled(request: Request, world: World, console: Console, stop: StopRequest) -> tuple[Request, tuple[str, ...]]:
-    """The request with numbers for what is `auto`, and how they were found; nothing is measured in vain."""
-    if not wants_settling(request.config):
-        return request, ()
-    if not request.resume:
-        RunFolder(request.path).refuse_taken()
-
-    def alive() -> None:
-        if stop.reason is not None:
-            raise UnfinishedError(f"Stopped by {stop.reason} while it was measured what auto is; no run has begun.")
-
-    with console.status("measuring") as status:
-
-        def tell(what: str) -> None:
-            status.update(what)
-            if not console.is_terminal:
-                console.print(what)
-
-        settled = settle(request.config, world, tell, alive)
-    return request._replace(config=settled.config), settled.findings
-
-
 def _stored(request: Request, checkpoints: CheckpointFolder) -> tuple[Stored | None, str | None]:
     """The checkpoint to go on from, if that is asked for, and what there is to say about newer ones."""
     if not request.resume:
@@ -331,30 +310,3 @@ def _stored(request: Request, checkpoints: CheckpointFolder) -> tuple[Stored | N
     if choice.path is None and not request.may_start:
         raise RunError(f"{request.path} has no complete checkpoint to resume from; start again in another --out.")
     return None if choice.path is None else read_checkpoint(choice.path), choice.finding
-
-
-def _warning(request: Request, stored: Stored | None) -> str | None:
-    """That the run is not the same any more."""
-    if stored is None or not request.changed:
-        return None
-    return f"Changed since the last start of this run, and used from here on: {'; '.join(request.changed)}."
-
-
-def _introduction(
-    request: Request,
-    phases: list[Phase],
-    phase: Phase,
-    stream: Stream,
-    engine: str,
-    device: torch.device,
-    start: Progress,
-) -> str:
-    config = phase.config
-    masker = config.masker
-    shown = "every patch" if masker.ratio.high == 0 else f"{masker.name}, {masker.ratio} of the patches hidden"
-    steps = f"goes on from step {start.step} of {phase.end}" if start.step > phase.first else f"{phase.steps} steps"
-    place = f"phase {phase.number + 1} of {len(phases)}, " if len(phases) > 1 else ""
-    return (
-        f"{config.recipe or 'run'}: {place}{config.model.name} on {stream.description}; {shown}; {steps} of "
-        f"{config.data.pairs_per_step} pairs; {engine} on {device.type}; run folder {request.path}"
-    )

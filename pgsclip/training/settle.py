@@ -8,18 +8,22 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from rich.console import Console
 
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.source import Source
 from pgsclip.data.spec import open_source
-from pgsclip.errors import ConfigError
+from pgsclip.errors import ConfigError, UnfinishedError
 from pgsclip.training.build import check_device
+from pgsclip.training.configure import Request
 from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import device_kind
-from pgsclip.training.largest import Largest, Trial, largest_that_fits
+from pgsclip.training.largest_batch import Largest, Trial, largest_that_fits
 from pgsclip.training.memory import DoesNotFitError, may_take_bytes
 from pgsclip.training.phases import plan_phases
 from pgsclip.training.probe_process import probe_apart
+from pgsclip.training.run_folder import RunFolder
+from pgsclip.training.stop import StopRequest
 
 _UNIT = 8
 """A batch is a multiple of this, in each part of an accumulated step."""
@@ -74,6 +78,34 @@ def settle(
         config = _with(config, workers=workers)
         findings.append(finding)
     return Settled(config, tuple(findings))
+
+
+def settled_request(
+    request: Request, world: World, console: Console, stop: StopRequest
+) -> tuple[Request, tuple[str, ...]]:
+    """The request of a run with numbers for what is `auto`, and how they were found; nothing is measured in vain.
+
+    Raises:
+        RunError: its folder is taken. UnfinishedError: asked to stop meanwhile.
+    """
+    if not wants_settling(request.config):
+        return request, ()
+    if not request.resume:
+        RunFolder(request.path).refuse_taken()
+
+    def alive() -> None:
+        if stop.reason is not None:
+            raise UnfinishedError(f"Stopped by {stop.reason} while it was measured what auto is; no run has begun.")
+
+    with console.status("measuring") as status:
+
+        def tell(what: str) -> None:
+            status.update(what)
+            if not console.is_terminal:
+                console.print(what)
+
+        settled = settle(request.config, world, tell, alive)
+    return request._replace(config=settled.config), settled.findings
 
 
 def _batch_size(

@@ -181,6 +181,11 @@ class Task(nn.Module):
             self.masker.start(self.image_tower)
 
     @property
+    def blocks(self) -> list[nn.Module]:
+        """The layers of both towers."""
+        return [*self.image_tower.blocks, *self.text_tower.blocks]
+
+    @property
     def watched(self) -> list[nn.Parameter] | None:
         """Parameters that `observe` reads; None when nothing observes."""
         masker = isinstance(self.masker, MaskerWithModel)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pgsclip.training.largest import Largest, Trial, largest_that_fits, tidy
+from pgsclip.training.largest_batch import Largest, Trial, largest_that_fits, tidy
 
 
 def machine(resting: float, gradients: float, pair: float, room: float = 1.1) -> Callable[[int], Trial | None]:

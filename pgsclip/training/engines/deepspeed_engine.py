@@ -46,7 +46,7 @@ class DeepSpeedEngine:
         if self.stage == 3:
             self._declare_borrowed_parameters()
         if config.compile:
-            compile_blocks([*task.image_tower.blocks, *task.text_tower.blocks], device)
+            compile_blocks(task.blocks, device)
         self._adam = build_optimizer(self.task, optim)
         self._left_out = torch.zeros((), dtype=torch.bool, device=device)
         if self.stage == 0:  # the others look at the norm themselves

@@ -31,7 +31,7 @@ class TorchEngine:
         self._clip = optim.clip_grad_norm
         self._world = world
         if config.compile:
-            compile_blocks([*task.image_tower.blocks, *task.text_tower.blocks], device)
+            compile_blocks(task.blocks, device)
         self._optimizer = build_optimizer(self.task, optim)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._dtype == torch.float16)
         self._module: nn.Module = self.task
