@@ -64,6 +64,12 @@ def test_a_printed_average_that_does_not_recompute_is_shown_recomputed_and_said(
     assert "The object average of CLIP is recomputed from its cells (printed: 77.0)." in found.notes
 
 
+def test_captions_of_one_s_own_are_not_called_by_a_benchmark_s_name(result: Make) -> None:
+    models = [Model("a", [result("compositionality", "demo-colours", 100)])]
+    titles = [one.title for one in build_tables(models, load_paper()) if one.title.endswith("other sets")]
+    assert titles == ["Compositionality, text accuracy: other sets"]
+
+
 def test_sets_that_the_paper_has_not_stand_beside_chance(result: Make) -> None:
     models = [Model("a", [result("zeroshot", "clipart", 30)]), Model("b", [result("zeroshot", "emoji", 20)])]
     found = table(build_tables(models, load_paper()), "Zero-shot classification, top-1 accuracy: other sets")
