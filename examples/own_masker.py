@@ -21,7 +21,7 @@ import pgsclip
 from pgsclip.data.generated import HELD_OUT, scene
 from pgsclip.masking.contract import MaskerParams, MaskScores
 from pgsclip.masking.pixels import grid_of, normalised, patchify
-from pgsclip.masking.testing import check_masker
+from pgsclip.testing.masker import check_masker
 
 
 class Colourful:

@@ -152,9 +152,9 @@ def check() -> list[str]:
 def _measure(rank: int, folder: str, batch: int = 16, steps: int = 9) -> None:
     from pgsclip.config.ratio import Ratio
     from pgsclip.config.schema import MaskerConfig, ModelConfig, RunConfig
-    from pgsclip.training.build import build_engine, build_task
-    from pgsclip.training.distributed import World
-    from pgsclip.training.seeding import step_generator
+    from pgsclip.distributed import World
+    from pgsclip.seeding import step_generator
+    from pgsclip.training.assemble import build_engine, build_task
     from pgsclip.training.task import View
 
     torch.set_num_threads(1)

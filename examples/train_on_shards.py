@@ -21,7 +21,7 @@ from train_on_folder import write_pictures
 
 import pgsclip
 from pgsclip.data.make import make_shards
-from pgsclip.data.packing import Making
+from pgsclip.data.shard_writer import Making
 
 
 def main() -> None:

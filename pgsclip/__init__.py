@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pgsclip.api import evaluate, train
     from pgsclip.masked_tower import masked
-    from pgsclip.masking.handle import masker
+    from pgsclip.masking.masker_api import masker
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "evaluate", "masked", "masker", "train"]
@@ -16,7 +16,7 @@ __all__ = ["__version__", "evaluate", "masked", "masker", "train"]
 _HOMES = {
     "evaluate": "pgsclip.api",
     "masked": "pgsclip.masked_tower",
-    "masker": "pgsclip.masking.handle",
+    "masker": "pgsclip.masking.masker_api",
     "train": "pgsclip.api",
 }
 

@@ -14,19 +14,19 @@ from rich.console import Console
 from torch import nn
 
 from pgsclip.config.schema import RunConfig
-from pgsclip.config.suites import FAMILIES
+from pgsclip.distributed import read_world
 from pgsclip.errors import ConfigError, ModelError
 from pgsclip.evaluation.demo import write_demo_sets
 from pgsclip.evaluation.evaluate import Options, Report, nothing_done
 from pgsclip.evaluation.evaluate import evaluate as run_jobs
 from pgsclip.evaluation.jobs import jobs_of
-from pgsclip.evaluation.subject import Subject, as_subject, open_subject
+from pgsclip.evaluation.loaded_model import Subject, as_subject, open_subject
 from pgsclip.models.build import Tokenizer
 from pgsclip.models.opening import Opened
 from pgsclip.models.source import Source
-from pgsclip.training.build import open_device
-from pgsclip.training.configure import Resume, configure
-from pgsclip.training.distributed import read_world
+from pgsclip.results.suites import FAMILIES
+from pgsclip.training.assemble import open_device
+from pgsclip.training.request import Resume, configure
 from pgsclip.training.run import Outcome
 from pgsclip.training.run import train as run_training
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pgsclip.chance import derive
 from pgsclip.errors import MaskerError
 from pgsclip.masking.contract import MaskerWithModel
-from pgsclip.masking.handle import MaskerHandle, masker
+from pgsclip.masking.masker_api import MaskerHandle, masker
 from pgsclip.masking.selection import Chosen, choose
-from pgsclip.models.adapt import adapt
+from pgsclip.models.towers.adapt import adapt
+from pgsclip.seeding import derive
 
 
 class MaskedTower(nn.Module):

@@ -14,7 +14,7 @@ import pgsclip
 from pgsclip import api
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ConfigError, DataError, ModelError, RunError
-from pgsclip.training.configure import Request
+from pgsclip.training.request import Request
 from pgsclip.training.run import Outcome
 
 MODEL = {

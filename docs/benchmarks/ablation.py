@@ -16,19 +16,19 @@ import torch
 from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 
+from pgsclip.benchmarks.step_pairs import Pairs, drawn_pairs
+from pgsclip.benchmarks.timing import seconds_in_turns
 from pgsclip.config.ratio import Ratio
 from pgsclip.config.schema import MaskerConfig, ModelConfig, RunConfig
-from pgsclip.models.attention import PackedAttention
+from pgsclip.distributed import World
 from pgsclip.models.build import build_model
-from pgsclip.models.patch_embedding import PatchEmbedding
-from pgsclip.models.rate import wait_for
-from pgsclip.training.bench_pairs import Pairs, drawn_pairs
-from pgsclip.training.build import build_task
-from pgsclip.training.distributed import World
+from pgsclip.models.device_speed import wait_for
+from pgsclip.models.towers.attention import PackedAttention
+from pgsclip.models.towers.patch_embedding import PatchEmbedding
+from pgsclip.seeding import step_generator
+from pgsclip.training.assemble import build_task
 from pgsclip.training.engines.base import autocast_dtype, pick_device
-from pgsclip.training.seeding import step_generator
 from pgsclip.training.task import Task, View
-from pgsclip.turns import seconds_in_turns
 
 
 def gathered(patches: Tensor, rows: Tensor, keep: Tensor) -> Tensor:
@@ -90,11 +90,11 @@ WITHOUT: dict[str, Change | tuple[str, Callable[..., object]]] = {
     ),
     "patch embedding as a product (a convolution)": partial(with_class, ours=PatchEmbedding, theirs=nn.Conv2d),
     "the last block for one token (for all)": whole_last,
-    "patches by place (gather)": ("pgsclip.models.towers.take_patches", gathered),
+    "patches by place (gather)": ("pgsclip.models.towers.image_tower.take_patches", gathered),
     "cut captions (all of 77 tokens)": uncut,
     "groups (all as long as the longest)": ("pgsclip.training.task.sorted_groups", one_group),
     "tight groups (of equal size)": ("pgsclip.training.task.sorted_groups", equal_groups),
-    "copies that do not wait": ("pgsclip.models.text_tower._on_device", waiting),
+    "copies that do not wait": ("pgsclip.models.towers.text_tower._on_device", waiting),
     "products of 16 bits (float32)": ("pgsclip.masking.similarity._products", products),
 }
 

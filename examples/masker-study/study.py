@@ -25,12 +25,12 @@ from rich.console import Console
 from unseen import unseen_shards
 
 from pgsclip.cli.report import compare
-from pgsclip.config.files import write_atomically
 from pgsclip.errors import PgsclipError
+from pgsclip.files import write_atomically
 from pgsclip.report.compare import with_cost
 from pgsclip.report.cost import cost_of
 from pgsclip.report.runs import open_subject, read_rows
-from pgsclip.training.configure import Resume, configure
+from pgsclip.training.request import Resume, configure
 from pgsclip.training.run import train
 
 RECIPE = Path(__file__).with_name("study.yaml")

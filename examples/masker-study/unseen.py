@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pgsclip.data.evaluated import digest, evaluation_images, is_image, tar_members
+from pgsclip.data.eval_images import digest, evaluation_images, is_image, tar_members
 from pgsclip.data.spec import local_files
 
 SIDE = 64

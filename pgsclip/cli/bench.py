@@ -43,11 +43,11 @@ def step(
     """Seconds of one training step with each masker, beside open_clip's own step without and with patch dropout."""
     from rich.console import Console
 
+    from pgsclip.benchmarks.step import as_json, bench_step
     from pgsclip.config.ratio import Ratio
+    from pgsclip.distributed import World
     from pgsclip.errors import ConfigError
-    from pgsclip.training.bench import as_json, bench_step
-    from pgsclip.training.build import open_device
-    from pgsclip.training.distributed import World
+    from pgsclip.training.assemble import open_device
 
     try:
         share = Ratio.parse(ratio)
@@ -98,12 +98,12 @@ def maskers(
     """Milliseconds per image of choosing patches, beside PGS written down step by step from the paper."""
     from rich.console import Console
 
+    from pgsclip.benchmarks.maskers import as_json, bench_maskers
     from pgsclip.cli.bench_masks import working_maskers
     from pgsclip.config.ratio import Ratio
-    from pgsclip.mask_quality.cost import as_json, bench_maskers
-    from pgsclip.masking.handle import parsed_masker
-    from pgsclip.training.build import open_device
-    from pgsclip.training.distributed import World
+    from pgsclip.distributed import World
+    from pgsclip.masking.masker_api import parsed_masker
+    from pgsclip.training.assemble import open_device
 
     handles = [parsed_masker(text) for text in masker] if masker else working_maskers([Ratio(ratio, ratio)])
     with Console(stderr=True).status("measuring") as status:
@@ -139,8 +139,8 @@ def loss(
     import torch
     from rich.console import Console
 
-    from pgsclip.losses.bench import as_json, bench_loss
-    from pgsclip.models.rate import matrix_rate
+    from pgsclip.benchmarks.loss import as_json, bench_loss
+    from pgsclip.models.device_speed import matrix_rate
 
     costs = []
     rate = matrix_rate(torch.device("cpu"), torch.float32)
@@ -170,7 +170,7 @@ def data(
     """Microseconds per image on one core, from bytes to training tensor, beside open_clip's transform."""
     from rich.console import Console
 
-    from pgsclip.data.bench import as_json, bench_data
+    from pgsclip.benchmarks.data import as_json, bench_data
 
     with Console(stderr=True).status("measuring"):
         costs = bench_data(spec, image_size=image_size, count=count, repeats=repeats)
@@ -202,7 +202,7 @@ def evaluation(
 
     from rich.console import Console
 
-    from pgsclip.evaluation.bench import as_json, bench_eval
+    from pgsclip.benchmarks.evaluation import as_json, bench_eval
     from pgsclip.evaluation.demo import MODEL, write_class_set
     from pgsclip.export.formats import find_format
     from pgsclip.models.opening import open_model, open_untrained

@@ -13,7 +13,7 @@ from pgsclip.cli.figures import write_figures
 if TYPE_CHECKING:  # torch stays out of --help
     from pgsclip.config.ratio import Ratio
     from pgsclip.mask_quality.examples import Example
-    from pgsclip.masking.handle import MaskerHandle
+    from pgsclip.masking.masker_api import MaskerHandle
 
 
 def bench_masks(
@@ -43,12 +43,12 @@ def bench_masks(
     """
     from rich.console import Console
 
-    from pgsclip.mask_quality.bench import as_json
-    from pgsclip.mask_quality.bench import bench_masks as measure
+    from pgsclip.mask_quality.comparison import as_json
+    from pgsclip.mask_quality.comparison import bench_masks as measure
     from pgsclip.mask_quality.plot import plot
     from pgsclip.mask_quality.table import lines, lines_by_group
-    from pgsclip.masking.handle import parsed_masker
-    from pgsclip.viz.saving import save_picture
+    from pgsclip.masking.masker_api import parsed_masker
+    from pgsclip.viz.save import save_picture
 
     shares = _ratios(ratios)
     handles = [parsed_masker(text) for text in masker] if masker else working_maskers(shares)
@@ -100,7 +100,7 @@ def working_maskers(ratios: list[Ratio]) -> list[MaskerHandle]:
     """Every masker that is installed, works and takes these ratios; the others are named and left out."""
     from pgsclip import plugins
     from pgsclip.errors import PgsclipError
-    from pgsclip.masking.handle import masker
+    from pgsclip.masking.masker_api import masker
 
     found = []
     for name in plugins.available(plugins.MASKERS):

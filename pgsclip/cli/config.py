@@ -42,7 +42,7 @@ def check(
 ) -> None:
     """Say whether a run could be built from a file: every key, value, plugin and the model. Data is not looked at."""
     from pgsclip.config.resolve import resolve
-    from pgsclip.training.check_config import check_config
+    from pgsclip.training.planning.check_config import check_config
 
     found = resolve(file, {})
     check_config(found)

@@ -50,8 +50,8 @@ def eval_sets(
     data_root: Annotated[Path, typer.Option(help="Where the sets lie, each as wds_NAME or NAME.")] = Path("data"),
 ) -> None:
     """The evaluation sets: those that are there with their sizes, the missing ones with where to get them."""
-    from pgsclip.config.suites import FAMILIES, PAPER, Job, canonical
     from pgsclip.evaluation.layouts import HOW_TO_GET, MissingSetError, kind_of, locate, places, source_of
+    from pgsclip.results.suites import FAMILIES, PAPER, Job, canonical
 
     sets = {family: list(PAPER[family]) for family in FAMILIES}
     known = {name for names in sets.values() for name in names}

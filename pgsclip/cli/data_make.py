@@ -43,7 +43,7 @@ def make(
     from pgsclip.cli.waiting import late_bar
     from pgsclip.config.schema import DataConfig
     from pgsclip.data.make import causes, make_shards
-    from pgsclip.data.packing import Making
+    from pgsclip.data.shard_writer import Making
 
     how = Making(side, pad, quality, per_shard, held_out, shuffle)
     columns = DataConfig(image_key=image_key, caption_key=caption_key)

@@ -29,10 +29,10 @@ def preview(
 
     from pgsclip.cli.viz_mask import columns_of
     from pgsclip.errors import ConfigError
-    from pgsclip.viz.contact import contact_sheet
-    from pgsclip.viz.preview import show
-    from pgsclip.viz.saving import save_picture
+    from pgsclip.viz.contact_sheet import contact_sheet
+    from pgsclip.viz.save import save_picture
     from pgsclip.viz.sheet import compose
+    from pgsclip.viz.terminal_image import show
 
     if ratio and not masker:
         raise ConfigError("--ratio is the share that a masker hides; name one with --masker, or leave --ratio out.")

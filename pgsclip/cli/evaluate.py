@@ -81,7 +81,7 @@ def _command(family: str) -> Callable[..., None]:
         download: Download = False,
         demo: Demo = False,
     ) -> None:
-        from pgsclip.config.suites import FAMILIES
+        from pgsclip.results.suites import FAMILIES
 
         families = list(FAMILIES) if family == "all" else [family]
         _run(
@@ -100,9 +100,9 @@ for _family in _HELP:
 
 
 def _run(asked: _Asked) -> None:
+    from pgsclip.distributed import join, leave, read_world
     from pgsclip.evaluation.evaluate import nothing_done
-    from pgsclip.training.build import open_device
-    from pgsclip.training.distributed import join, leave, read_world
+    from pgsclip.training.assemble import open_device
 
     asked = _checked(asked)
     world = read_world()
@@ -149,11 +149,11 @@ def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> Report:
 
     from rich.console import Console
 
+    from pgsclip.distributed import barrier
     from pgsclip.evaluation.demo import MODEL, write_demo_sets
     from pgsclip.evaluation.evaluate import Options, evaluate
     from pgsclip.evaluation.jobs import jobs_of
-    from pgsclip.evaluation.subject import open_subject, untrained
-    from pgsclip.training.distributed import barrier
+    from pgsclip.evaluation.loaded_model import open_subject, untrained
 
     if asked.demo and leads:
         write_demo_sets(asked.root)
@@ -180,7 +180,7 @@ def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> Report:
 
 
 def _finish(report: Report, root: Path, out: Path, json_file: Path | None) -> None:
-    from pgsclip.config.averages import averages
+    from pgsclip.results.averages import averages
 
     for name, value in averages(report.results).items():
         typer.echo(f"{name}: {value:.1%}")

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pgsclip.config.files import write_atomically
 from pgsclip.errors import RunError
+from pgsclip.files import write_atomically
 
 
 def write_figures(path: Path, figures: Any) -> None:

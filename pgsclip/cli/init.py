@@ -25,10 +25,10 @@ def init(
     Without a terminal nothing is asked, and what no option answers is `generated`, ViT-B-16, pgs, 256 and 10,000.
     """
     from pgsclip import plugins
-    from pgsclip.config.files import write_atomically
-    from pgsclip.config.first_recipe import first_recipe, parse_length
+    from pgsclip.config.init_recipe import first_recipe, parse_length
     from pgsclip.errors import ConfigError
-    from pgsclip.training.check_config import check_config
+    from pgsclip.files import write_atomically
+    from pgsclip.training.planning.check_config import check_config
 
     if file.exists():
         raise ConfigError(f"{file} exists and is not overwritten; give another name.")

@@ -63,9 +63,9 @@ def copy(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The copy; NAME.yaml if not given.")] = None,
 ) -> None:
     """Copy a recipe as it is written, comments and all, to change it; `train --recipe FILE` takes the copy."""
-    from pgsclip.config.files import write_atomically
     from pgsclip.config.recipes import recipe_text
     from pgsclip.errors import ConfigError
+    from pgsclip.files import write_atomically
 
     text = recipe_text(name)
     copied = file or Path(f"{Path(name).name.removesuffix('.yaml')}.yaml")

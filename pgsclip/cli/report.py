@@ -92,8 +92,7 @@ def _compare(found: list[Subject], costs: list[Cost], out: Path) -> None:
 
 
 def _compare_over_seeds(found: list[Subject], costs: list[Cost], out: Path) -> None:
-    from pgsclip.report.seeds import NOTE, groups_of, seed_tables
-    from pgsclip.report.seeds_page import seeds_markdown, seeds_page
+    from pgsclip.report.over_seeds import NOTE, groups_of, seed_tables, seeds_markdown, seeds_page
 
     groups = groups_of(found)
     tables = seed_tables(found, groups, costs)
@@ -115,8 +114,8 @@ def _print_table(head: list[str], rows: list[list[str]]) -> None:
 
 
 def _write(files: dict[Path, str]) -> None:
-    from pgsclip.config.files import write_atomically
     from pgsclip.errors import RunError
+    from pgsclip.files import write_atomically
 
     for path, content in files.items():
         try:
@@ -130,7 +129,7 @@ def _mask_sheet(subjects: list[Subject]) -> list[list[Panel]]:
     import io
 
     from pgsclip.errors import PgsclipError
-    from pgsclip.masking.handle import masker
+    from pgsclip.masking.masker_api import masker
     from pgsclip.report.page import Panel
     from pgsclip.viz.explain import Column, row_of_panels
     from pgsclip.viz.samples import sample_pictures

@@ -13,7 +13,7 @@ def status(run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of th
 
     For scripts around torchrun and other launchers, which do not pass on the exit code of `pgsclip train`.
     """
-    from pgsclip.training.run_state import read_state
+    from pgsclip.results.status import read_state
 
     state = read_state(run)
     typer.echo(f"{run}: {state.sentence()}")

@@ -102,7 +102,7 @@ def train(
         from rich.console import Console
 
         from pgsclip.errors import ConfigError
-        from pgsclip.training.configure import configure, parse_resume
+        from pgsclip.training.request import configure, parse_resume
 
         if no_measure and not dry_run:
             raise ConfigError("--no-measure says what --dry-run is to leave out; give both, or neither.")
@@ -125,9 +125,9 @@ def _print_plan(config: RunConfig, *, measure: bool) -> None:
     from rich.console import Console
 
     from pgsclip.config.resolve import to_yaml
-    from pgsclip.training.distributed import read_world
-    from pgsclip.training.plan import make_plan, measured
-    from pgsclip.training.settle import settle
+    from pgsclip.distributed import read_world
+    from pgsclip.training.planning.autotune import settle
+    from pgsclip.training.planning.plan import make_plan, measured
 
     world = read_world()
     findings: tuple[str, ...] = ()

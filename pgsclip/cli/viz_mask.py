@@ -70,9 +70,9 @@ def viz_mask(
     from rich.console import Console
 
     from pgsclip.viz.over_progress import frames
-    from pgsclip.viz.preview import show
-    from pgsclip.viz.saving import save_picture
+    from pgsclip.viz.save import save_picture
     from pgsclip.viz.sheet import compose, enlarged
+    from pgsclip.viz.terminal_image import show
 
     _check(images, out, explain=explain, seeds=seeds, over_progress=over_progress)
     columns = columns_of(masker, ratio)
@@ -109,8 +109,8 @@ def _rows(
 ) -> Callable[[Picture], list[list[Panel]]]:
     """What draws the rows of a sheet that belong to one picture."""
     from pgsclip.viz.explain import row_of_panels
+    from pgsclip.viz.keep_frequency import row_of_survival
     from pgsclip.viz.over_progress import strips
-    from pgsclip.viz.survival import row_of_survival
 
     if over_progress:
         return lambda picture: strips(picture, columns, seed=seed)
@@ -155,7 +155,7 @@ def columns_of(maskers: list[str] | None, ratios: list[str] | None) -> list[Colu
     """
     from pgsclip.config.ratio import Ratio
     from pgsclip.errors import ConfigError
-    from pgsclip.masking.handle import parsed_masker
+    from pgsclip.masking.masker_api import parsed_masker
     from pgsclip.viz.explain import Column
 
     pairs: list[tuple[str, str]] = list(_DEFAULT)

@@ -19,7 +19,7 @@ def watch(
     from rich.console import Console
 
     from pgsclip.errors import PgsclipError
-    from pgsclip.training.watching import watch as watch_run
+    from pgsclip.report.live_view import watch as watch_run
 
     state = watch_run(run, Console(), every)
     raise typer.Exit(PgsclipError.exit_code if state.gone else state.exit_code)

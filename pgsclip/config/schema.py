@@ -35,7 +35,7 @@ def _kind(given: Any) -> str:
 _Auto = Annotated[Literal["auto"], BeforeValidator(_no_other_word), Tag("word")]
 PositiveOrAuto = Annotated[_Auto | Annotated[Positive, Tag("int")], Discriminator(_kind)]
 CountOrAuto = Annotated[_Auto | Annotated[int, Field(ge=0), Tag("int")], Discriminator(_kind)]
-"""A number, or a word in whose place one is measured before a run begins (`pgsclip.training.settle`)."""
+"""A number, or a word in whose place one is measured before a run begins (`pgsclip.training.planning.autotune`)."""
 
 
 class Section(BaseModel):

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from pgsclip.data.batch import Fault
-from pgsclip.data.files import CAPTION_NAMES, IMAGE_NAMES, find_column
+from pgsclip.data.image_files import CAPTION_NAMES, IMAGE_NAMES, find_column
 from pgsclip.data.shards import open_bytes
 from pgsclip.data.source import Raw
 from pgsclip.errors import DataError

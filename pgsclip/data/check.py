@@ -14,18 +14,18 @@ from typing import NamedTuple
 import numpy as np
 
 from pgsclip.config.schema import DataConfig
-from pgsclip.data.alike import LENGTH, Fingerprints, counterparts, fingerprint, groups
 from pgsclip.data.batch import Fault
-from pgsclip.data.census import Census, CountTokens, open_clip_tokens, take_census
 from pgsclip.data.decoding import decoded_rgb
-from pgsclip.data.evaluated import digest, evaluation_images
+from pgsclip.data.duplicate_captions import Repeats
+from pgsclip.data.eval_images import digest, evaluation_images
 from pgsclip.data.generated import GeneratedSource
 from pgsclip.data.loading import loader_workers
-from pgsclip.data.repeats import Repeats
+from pgsclip.data.near_duplicates import LENGTH, Fingerprints, counterparts, fingerprint, groups
+from pgsclip.data.shard_stats import Census, CountTokens, open_clip_tokens, take_census
 from pgsclip.data.shards import open_bytes, read_shard
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import open_source, shard_urls
-from pgsclip.data.watch import calm_worker
+from pgsclip.data.stall_guard import calm_worker
 from pgsclip.errors import DataError
 
 Progress = Callable[[int, int], None]

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from pgsclip.data.alike import BITS, LEVELS
 from pgsclip.data.batch import Fault
 from pgsclip.data.check import Check
+from pgsclip.data.near_duplicates import BITS, LEVELS
 
 _CONTEXT = 77
 """Tokens of a caption that open_clip's text encoders read."""

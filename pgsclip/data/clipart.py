@@ -16,10 +16,10 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from pgsclip.config.files import write_atomically
 from pgsclip.data.make import Made, make_shards
-from pgsclip.data.packing import Making
+from pgsclip.data.shard_writer import Making
 from pgsclip.errors import DataError
+from pgsclip.files import write_atomically
 
 PACKAGES = ("openclipart-png", "openclipart-svg")
 HOW = Making(side=128, pad=True, per_shard=1000, held_out=500, shuffle=True)

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from pgsclip.data.upright import upright_rgb, upright_size
+from pgsclip.data.to_rgb import upright_rgb, upright_size
 
 _TRIES = 10
 _ASPECTS = (3 / 4, 4 / 3)

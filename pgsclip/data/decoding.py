@@ -10,7 +10,7 @@ from PIL import Image
 
 from pgsclip.data.batch import Fault
 from pgsclip.data.source import Raw
-from pgsclip.data.upright import upright_rgb
+from pgsclip.data.to_rgb import upright_rgb
 
 T = TypeVar("T")
 

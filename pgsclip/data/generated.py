@@ -15,8 +15,8 @@ from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
-from pgsclip.chance import derive
 from pgsclip.data.source import Raw, Slot
+from pgsclip.seeding import derive
 
 COLOURS = {
     "red": (205, 38, 38),

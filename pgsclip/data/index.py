@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from pgsclip.config.files import write_atomically
 from pgsclip.data.shards import count_pairs, read_shard
 from pgsclip.data.source import Raw
 from pgsclip.errors import DataError
+from pgsclip.files import write_atomically
 
 INDEX = "sizes.json"
 _AT_ONCE = 8

@@ -18,12 +18,12 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Batch, Position
-from pgsclip.data.collect import Collector, Look, Tokenizer
+from pgsclip.data.collate import Collector, Look, Tokenizer
 from pgsclip.data.shuffle import shuffled
 from pgsclip.data.source import Slot, Source
 from pgsclip.data.spec import open_source
-from pgsclip.data.upright import upright_rgb
-from pgsclip.data.watch import Reading, calm_worker, in_time, named_when_late
+from pgsclip.data.stall_guard import Reading, calm_worker, in_time, named_when_late
+from pgsclip.data.to_rgb import upright_rgb
 from pgsclip.errors import DataError, PgsclipError
 
 _MOST_WORKERS = 4

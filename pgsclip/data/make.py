@@ -17,16 +17,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pgsclip.chance import derive
-from pgsclip.config.files import write_atomically
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.arrow import is_arrow, open_arrow
-from pgsclip.data.files import FileSource
+from pgsclip.data.image_files import FileSource
 from pgsclip.data.index import write_index
-from pgsclip.data.packing import Making, Pairs, make_shard
+from pgsclip.data.shard_writer import Making, Pairs, make_shard
 from pgsclip.data.spec import open_source, shard_urls
-from pgsclip.data.watch import calm_worker
+from pgsclip.data.stall_guard import calm_worker
 from pgsclip.errors import DataError
+from pgsclip.files import write_atomically
+from pgsclip.seeding import derive
 
 _PLAN = "make.json"
 

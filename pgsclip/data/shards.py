@@ -20,11 +20,11 @@ from typing import Any
 from PIL import Image
 from webdataset import tariterators
 
-from pgsclip.chance import derive
 from pgsclip.data.batch import Fault
 from pgsclip.data.source import Raw, Slot
 from pgsclip.data.tar_members import CAPTIONS, IMAGES, is_wanted, member_names, members
 from pgsclip.errors import DataError
+from pgsclip.seeding import derive
 
 
 class ShardSource:

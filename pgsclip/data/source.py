@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from PIL import Image
 
-from pgsclip.chance import derive
 from pgsclip.data.batch import Fault
+from pgsclip.seeding import derive
 
 
 class Raw(NamedTuple):

@@ -10,8 +10,8 @@ from braceexpand import braceexpand
 from webdataset.gopen import gopen_schemes
 
 from pgsclip.config.schema import DataConfig
-from pgsclip.data.files import open_folder, open_table
 from pgsclip.data.generated import HELD_OUT, GeneratedSource
+from pgsclip.data.image_files import open_folder, open_table
 from pgsclip.data.index import count_all
 from pgsclip.data.shards import ShardSource
 from pgsclip.data.source import Source

@@ -17,9 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from pgsclip.config.files import write_atomically
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.features import encode_texts, ranks
+from pgsclip.files import write_atomically
 
 
 class ClassifierCache:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from pgsclip.config.suites import DEMO
 from pgsclip.data.generated import COLOURS, HELD_OUT, TEMPLATES, TRAINING, Scene, classes, scene
+from pgsclip.results.suites import DEMO
 
 MODEL = "pgsclip-smoke"
 _TEST, _TRAIN = 96, 192

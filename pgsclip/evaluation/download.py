@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from pgsclip.config.suites import Job
 from pgsclip.errors import DataError
 from pgsclip.evaluation.layouts import MissingSetError, hub_name, locate
+from pgsclip.results.suites import Job
 
 
 def fetch(jobs: Iterable[Job], root: Path, say: Callable[[str], None]) -> None:

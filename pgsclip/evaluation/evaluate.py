@@ -14,20 +14,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pgsclip.config.result import Result, file_name, load_result, save_result
 from pgsclip.config.schema import ProbeConfig
-from pgsclip.config.suites import Job
 from pgsclip.errors import PgsclipError
 from pgsclip.evaluation import metrics
 from pgsclip.evaluation.classifier import ClassifierCache
+from pgsclip.evaluation.datasets import Opened, open_set
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.features import Encoded, encode_images, encode_texts, from_all, ranks
 from pgsclip.evaluation.gallery import write_gallery
 from pgsclip.evaluation.layouts import AbsentSetError, Found, MissingSetError, locate
+from pgsclip.evaluation.linear_probe import probe
+from pgsclip.evaluation.loaded_model import Subject
 from pgsclip.evaluation.metrics import Scores
-from pgsclip.evaluation.probe import probe
-from pgsclip.evaluation.reading import Opened, open_set
-from pgsclip.evaluation.subject import Subject
+from pgsclip.results.result import Result, file_name, load_result, save_result
+from pgsclip.results.suites import Job
 
 Say = Callable[[str], None]
 

@@ -10,9 +10,9 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
+from pgsclip.evaluation.datasets import Batch, Place
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.layouts import MissingSetError
-from pgsclip.evaluation.reading import Batch, Place
 
 _T = TypeVar("_T")
 

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pgsclip.config.files import write_atomically
-from pgsclip.config.result import GALLERY
+from pgsclip.evaluation.datasets import open_set
 from pgsclip.evaluation.features import Encoded
 from pgsclip.evaluation.layouts import Found
-from pgsclip.evaluation.reading import open_set
+from pgsclip.files import write_atomically
+from pgsclip.results.result import GALLERY
 
 QUERIES = 5
 ANSWERS = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pgsclip.config.suites import Job, canonical, plan_jobs
 from pgsclip.evaluation.layouts import kind_of
+from pgsclip.results.suites import Job, canonical, plan_jobs
 
 
 def jobs_of(families: Sequence[str], suite: str, datasets: Sequence[str], root: Path) -> list[Job]:

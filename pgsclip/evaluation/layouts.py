@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from pgsclip.config.suites import FAMILIES, Job, canonical, spellings
 from pgsclip.errors import DataError
+from pgsclip.results.suites import FAMILIES, Job, canonical, spellings
 
 Kind = Literal["wds", "sugar_crepe", "flickr", "mscoco"]
 

@@ -10,14 +10,14 @@ from typing import Any
 import yaml
 
 from pgsclip.config.resolve import check
-from pgsclip.config.result import Result, load_results
 from pgsclip.config.schema import RunConfig
-from pgsclip.config.suites import FAMILIES, MAIN_METRIC
-from pgsclip.evaluation.subject import weights_hash
+from pgsclip.evaluation.loaded_model import weights_hash
 from pgsclip.export.formats import Format
 from pgsclip.export.parity import Parity
 from pgsclip.models.opening import Opened
 from pgsclip.models.source import HUB, LOCAL
+from pgsclip.results.result import Result, load_results
+from pgsclip.results.suites import FAMILIES, MAIN_METRIC
 
 _TAGS = ("clip", "pgsclip", "zero-shot-image-classification", "image-text-retrieval")
 

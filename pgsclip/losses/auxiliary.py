@@ -15,10 +15,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from pgsclip import plugins
-from pgsclip.chance import derive
 from pgsclip.config.params import PluginParams, checked_params
 from pgsclip.config.schema import PluginConfig
 from pgsclip.errors import PluginError
+from pgsclip.seeding import derive
 
 
 class Sizes(NamedTuple):
@@ -87,7 +87,7 @@ def build_auxiliary(given: PluginConfig, sizes: Sizes, seed: int) -> nn.Module:
     if model is None or not (declared and marks and nn.Module in getattr(kind, "__mro__", ())):
         raise PluginError(
             f"The {what} is no auxiliary loss: that is an nn.Module with Params (from PluginParams), fewest_views, "
-            f"wants_masker_features, features and forward. `pgsclip.losses.testing.check_loss` tells its author what "
+            f"wants_masker_features, features and forward. `pgsclip.testing.loss.check_loss` tells its author what "
             f"is missing."
         )
     params = checked_params(what, model, given.params, PluginError)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch import distributed as dist
 from torch.distributed.nn import all_gather
 
-from pgsclip.losses.blocks import clip_loss, row_cross_entropy, sigmoid_loss
+from pgsclip.losses.chunked import clip_loss, row_cross_entropy, sigmoid_loss
 
 # open_clip's gathering and ours; its successor does not exist in the older versions that we allow
 warnings.filterwarnings("ignore", r"torch\.distributed\.nn\.functional\.\w+ is deprecated", FutureWarning)

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from pgsclip.data.hard_scenes import hard_scenes
-from pgsclip.data.upright import upright_rgb
+from pgsclip.data.benchmark_scenes import hard_scenes
+from pgsclip.data.to_rgb import upright_rgb
 from pgsclip.errors import ImageError
 from pgsclip.masking.pixels import normalised
 

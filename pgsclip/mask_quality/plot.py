@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image, ImageDraw, ImageFont
 
-from pgsclip.mask_quality.bench import Row
+from pgsclip.mask_quality.comparison import Row
 
 _COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2", "#97bbf5", "#9c6b4e", "#9498a0")
 _INK, _LINE, _PAPER = "#1e1e1e", "#dcdcdc", "#ffffff"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgsclip.mask_quality.bench import Row
+from pgsclip.mask_quality.comparison import Row
 from pgsclip.mask_quality.measure import Estimate
 
 _HEAD = ("masker", "ratio", "object recall", "background removed", "edge energy kept", "seed overlap", "kept", "ms")

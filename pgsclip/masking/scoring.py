@@ -12,7 +12,7 @@ from pgsclip.masking.contract import Masker, MaskerWithModel, MaskScores
 
 _EVERY = 128
 """Calls between two looks at values that would have to wait for a GPU."""
-_HINT = "pgsclip.masking.testing.check_masker tells its author more."
+_HINT = "pgsclip.testing.masker.check_masker tells its author more."
 
 
 class Scorer:

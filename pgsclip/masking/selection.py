@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pgsclip.bucketing import sorted_groups
 from pgsclip.config.ratio import Ratio
 from pgsclip.errors import MaskerError
 from pgsclip.masking.contract import MaskScores
-from pgsclip.masking.groups import sorted_groups
 
 Chosen = tuple[Tensor, Tensor]
 """Rows of the batch (b,) int64, and their kept patches (b, K) int64, ascending."""

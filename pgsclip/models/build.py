@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError, did_you_mean
-from pgsclip.models.adapt import adapt
 from pgsclip.models.own_configs import register_own_models
 from pgsclip.models.source import LOCAL, find_source, open_clip_name
-from pgsclip.models.text_tower import TextTower
-from pgsclip.models.towers import ImageTower
+from pgsclip.models.towers.adapt import adapt
+from pgsclip.models.towers.image_tower import ImageTower
+from pgsclip.models.towers.text_tower import TextTower
 from pgsclip.models.weights import load_weights
 
 Transform = Callable[[Any], Tensor]

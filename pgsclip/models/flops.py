@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pgsclip.models.adapt import adapt
 from pgsclip.models.build import BuiltModel
-from pgsclip.models.text_tower import TextTower
+from pgsclip.models.towers.adapt import adapt
+from pgsclip.models.towers.text_tower import TextTower
 
 FORWARD_AND_BACKWARD = 3
 """Forward passes that both take: the backward pass multiplies twice what the forward pass does."""

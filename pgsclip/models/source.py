@@ -17,8 +17,8 @@ from pgsclip.config.resolve import check
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError, did_you_mean
 from pgsclip.models.own_configs import register_own_models
-from pgsclip.models.sharded import INDEX
 from pgsclip.models.transformers_config import from_config, from_preprocessor
+from pgsclip.models.weights import INDEX
 
 LOCAL = "local-dir:"
 """How open_clip calls a model that a folder describes."""

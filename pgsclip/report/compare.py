@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
-from pgsclip.config.result import Result
-from pgsclip.config.suites import MAIN_METRIC
 from pgsclip.report.bootstrap import paired, unpack
 from pgsclip.report.charts import Series, curves
 from pgsclip.report.page import colour_of, document, evaluation_keys, evaluation_points
 from pgsclip.report.runs import Row, Subject
+from pgsclip.results.result import Result
+from pgsclip.results.suites import MAIN_METRIC
 
 Cost = Callable[[float], float]
 """Share of patches kept → FLOPs of one training sample, forward and backward."""

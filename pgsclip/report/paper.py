@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from pydantic import BaseModel, ConfigDict
 
-from pgsclip.config.suites import AVERAGES, Average
+from pgsclip.results.suites import AVERAGES, Average
 
 _ROUNDED = 0.05 + 0.05 + 1e-9
 """Members and mean are both printed with one decimal."""

@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from pgsclip.config.resolve import check
-from pgsclip.config.result import GALLERY, Result, load_result, load_results
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ConfigError, RunError
+from pgsclip.results.result import GALLERY, Result, load_result, load_results
 
 Row = dict[str, Any]
 

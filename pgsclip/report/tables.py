@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pgsclip.config.result import Result
-from pgsclip.config.suites import AVERAGES, FAMILIES, MAIN_METRIC, PAPER
 from pgsclip.report.bootstrap import Interval, interval, mean_interval, unpack
 from pgsclip.report.paper import Paper
+from pgsclip.results.result import Result
+from pgsclip.results.suites import AVERAGES, FAMILIES, MAIN_METRIC, PAPER
 
 TITLES = {
     "zeroshot": "Zero-shot classification, top-1 accuracy",

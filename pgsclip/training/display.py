@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import TracebackType
 
+import torch
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+
+from pgsclip.config.phases import Phase
+from pgsclip.data.loading import Stream
+from pgsclip.report.live_line import render
+from pgsclip.training.request import Request
+from pgsclip.training.saved.checkpoint import Progress, Stored
 
 
 class Display:
@@ -47,26 +54,29 @@ class Display:
             self.say(line)
 
 
-def render(row: Mapping[str, float | int | str | None], total: int, seconds_left: float) -> str:
-    """`step 20/180  loss 3.412  acc@1 0.12 …`"""
-    value = {key: float(number) for key, number in row.items() if isinstance(number, int | float)}
-    parts = [
-        f"step {row['step']}/{total}",
-        f"loss {value['loss']:.3f}",
-        f"acc@1 {value['acc1']:.2f}",
-        f"temperature {value['temperature']:.1f}",
-        f"{value['samples_per_s']:.0f} samples/s",
-        *([f"MFU {value['mfu']:.0%}"] if "mfu" in value else []),  # rows of earlier versions have none
-        f"kept {value['kept']:.0%}",
-        f"data wait {value['data_wait']:.0%}",
-        f"{value['memory_gib']:.1f} GiB",
-        f"{clock(seconds_left)} left",
-    ]
-    return "  ".join(parts)
+def change_since(request: Request, stored: Stored | None) -> str | None:
+    """That the run is not the same any more."""
+    if stored is None or not request.changed:
+        return None
+    return f"Changed since the last start of this run, and used from here on: {'; '.join(request.changed)}."
 
 
-def clock(seconds: float) -> str:
-    """`0:42`, `12:05`, `3:20:00`."""
-    hours, rest = divmod(round(seconds), 3600)
-    minutes, last = divmod(rest, 60)
-    return f"{hours}:{minutes:02d}:{last:02d}" if hours else f"{minutes}:{last:02d}"
+def introduction(
+    request: Request,
+    phases: list[Phase],
+    phase: Phase,
+    stream: Stream,
+    engine: str,
+    device: torch.device,
+    start: Progress,
+) -> str:
+    """What this phase of the run does, in one line."""
+    config = phase.config
+    masker = config.masker
+    shown = "every patch" if masker.ratio.high == 0 else f"{masker.name}, {masker.ratio} of the patches hidden"
+    steps = f"goes on from step {start.step} of {phase.end}" if start.step > phase.first else f"{phase.steps} steps"
+    place = f"phase {phase.number + 1} of {len(phases)}, " if len(phases) > 1 else ""
+    return (
+        f"{config.recipe or 'run'}: {place}{config.model.name} on {stream.description}; {shown}; {steps} of "
+        f"{config.data.pairs_per_step} pairs; {engine} on {device.type}; run folder {request.path}"
+    )

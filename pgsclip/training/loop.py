@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
+from pgsclip.config.phases import Phase
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Batch, Position
 from pgsclip.data.faults import FaultLedger
+from pgsclip.distributed import Vote, World, agree, collect
 from pgsclip.errors import TrainingError, UnfinishedError
-from pgsclip.loggers.build import Loggers
 from pgsclip.loggers.contract import Row
-from pgsclip.training.arithmetic import Arithmetic
-from pgsclip.training.checkpoint import CheckpointFolder, Progress
+from pgsclip.loggers.registry import Loggers
 from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
-from pgsclip.training.distributed import Vote, World, agree, collect
 from pgsclip.training.engines.base import Engine
 from pgsclip.training.mask_pictures import draw_masks
 from pgsclip.training.meter import Meter
+from pgsclip.training.mfu import Arithmetic
 from pgsclip.training.optimizer import learning_rate
-from pgsclip.training.phases import Phase
-from pgsclip.training.run_folder import RunFolder
+from pgsclip.training.saved.checkpoint import CheckpointFolder, Progress
+from pgsclip.training.saved.run_folder import RunFolder
 from pgsclip.training.step import Stepper
 from pgsclip.training.stop import StopRequest
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pgsclip.config.schema import RunConfig
-from pgsclip.masking.build import build_masker
-from pgsclip.masking.handle import MaskerHandle
+from pgsclip.masking.masker_api import MaskerHandle
+from pgsclip.masking.registry import build_masker
 from pgsclip.viz.embeddings import open_embedder
 from pgsclip.viz.explain import Column, row_of_panels
 from pgsclip.viz.pictures import open_picture
-from pgsclip.viz.saving import save_picture
+from pgsclip.viz.save import save_picture
 from pgsclip.viz.sheet import compose, enlarged
 
 

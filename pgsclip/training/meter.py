@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from pgsclip.training.memory import memory_gib
+from pgsclip.training.planning.memory import memory_gib
 from pgsclip.training.task import StepReport
 
 

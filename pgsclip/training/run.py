@@ -12,21 +12,22 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from pgsclip.config.phases import Phase, plan_phases
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Position
 from pgsclip.data.faults import FaultLedger
 from pgsclip.data.loading import Stream
-from pgsclip.data.relayout import relay
+from pgsclip.data.reshard import relay
 from pgsclip.data.source import Source
 from pgsclip.data.spec import open_source
+from pgsclip.distributed import World, collect, join, leave, peers, read_world, together
 from pgsclip.errors import MaskerError, RunError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut
-from pgsclip.loggers.build import Loggers, check_loggers
 from pgsclip.loggers.contract import RunInfo, RunLogger
+from pgsclip.loggers.registry import Loggers, check_loggers
 from pgsclip.models.weights import load_weights
-from pgsclip.training.arithmetic import Arithmetic, measure_arithmetic
-from pgsclip.training.build import (
+from pgsclip.training.assemble import (
     build_engine,
     build_task,
     held_out_spec,
@@ -35,20 +36,18 @@ from pgsclip.training.build import (
     open_training_data,
     pairs_per_batch,
 )
-from pgsclip.training.checkpoint import CheckpointFolder, Progress, Stored, read_checkpoint
-from pgsclip.training.configure import Request
 from pgsclip.training.diagnosis import Diagnosis
-from pgsclip.training.display import Display
-from pgsclip.training.distributed import World, collect, join, leave, peers, read_world, together
+from pgsclip.training.display import Display, change_since, introduction
 from pgsclip.training.engines.base import Engine, autocast_dtype, pick_engine
-from pgsclip.training.introduction import change_since, introduction
 from pgsclip.training.loop import Loop
 from pgsclip.training.mask_pictures import check_mask_images
-from pgsclip.training.memory import enough_memory
-from pgsclip.training.phases import Phase, plan_phases
-from pgsclip.training.run_folder import RunFolder
-from pgsclip.training.run_state import Claim, claimed
-from pgsclip.training.settle import settled_request
+from pgsclip.training.mfu import Arithmetic, measure_arithmetic
+from pgsclip.training.planning.autotune import settled_request
+from pgsclip.training.planning.memory import enough_memory
+from pgsclip.training.request import Request
+from pgsclip.training.saved.checkpoint import CheckpointFolder, Progress, Stored, read_checkpoint
+from pgsclip.training.saved.run_folder import RunFolder
+from pgsclip.training.saved.run_lock import RunLock, locked_run
 from pgsclip.training.stop import StopRequest
 from pgsclip.training.task import Task
 
@@ -84,7 +83,7 @@ def train(request: Request, console: Console, stop: StopRequest | None = None) -
         config = request.config
         device = open_device(config.engine.device, world)
         around.enter_context(_joined(world, device, config))
-        claim = around.enter_context(claimed(request.path, world.leads))
+        claim = around.enter_context(locked_run(request.path, world.leads))
         around.enter_context(peers())
         around.enter_context(enough_memory(config.data.pairs_per_step))
         request = collect(request)[0]  # another machine may see later than the leader what is in the folder
@@ -123,7 +122,7 @@ class _Run:
     device: torch.device
     source: Source
     folder: RunFolder
-    claim: Claim
+    claim: RunLock
     checkpoints: CheckpointFolder
     phases: list[Phase]
     display: Display

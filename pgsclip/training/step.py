@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pgsclip.data.batch import Batch
+from pgsclip.seeding import seed_step, step_generator
 from pgsclip.training.accumulation import Part, backward
 from pgsclip.training.engines.base import Engine
-from pgsclip.training.seeding import seed_step, step_generator
 from pgsclip.training.task import StepReport, View
 
 

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pgsclip import plugins
+from pgsclip.bucketing import sorted_groups
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.normalise import Normalise
 from pgsclip.errors import MaskerError, PluginError
 from pgsclip.losses.auxiliary import Seen
 from pgsclip.losses.contrastive import ContrastiveLoss, acc1
 from pgsclip.masking.contract import Masker, MaskerWithModel
-from pgsclip.masking.groups import sorted_groups
 from pgsclip.masking.scoring import Scorer
 from pgsclip.masking.selection import choose
 from pgsclip.masking.text.contract import TextMasker

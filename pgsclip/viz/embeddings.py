@@ -14,7 +14,7 @@ from torch import Tensor
 from pgsclip.config.resolve import check
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError
-from pgsclip.masking.handle import MaskerHandle
+from pgsclip.masking.masker_api import MaskerHandle
 from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
 from pgsclip.models.build import BuiltModel, build_model
 from pgsclip.models.plugin_states import read_states

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pgsclip.config.ratio import Ratio
-from pgsclip.masking.handle import MaskerHandle
+from pgsclip.masking.masker_api import MaskerHandle
 from pgsclip.masking.maskers.pgs import PgsMasker
 from pgsclip.masking.maskers.salient import SalientMasker
 from pgsclip.masking.pixels import patchify

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from pgsclip.data.upright import upright_rgb
+from pgsclip.data.to_rgb import upright_rgb
 from pgsclip.errors import ImageError
 from pgsclip.masking import pixels
 from pgsclip.masking.pixels import Grid

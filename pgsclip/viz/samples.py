@@ -9,7 +9,7 @@ from PIL import Image
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import find_held_out, open_source
-from pgsclip.data.upright import upright_rgb
+from pgsclip.data.to_rgb import upright_rgb
 from pgsclip.masking.pixels import Grid
 from pgsclip.viz.pictures import Picture, normalised
 

@@ -116,7 +116,7 @@ def test_ctrl_c_is_a_sentence(monkeypatch: pytest.MonkeyPatch, cli: Callable[...
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pgsclip.training.configure.configure", interrupt)
+    monkeypatch.setattr("pgsclip.training.request.configure", interrupt)
     said = cli("train")
     assert (said.code, said.err.strip()) == (130, "pgsclip: stopped by the keyboard.")
 
@@ -125,6 +125,6 @@ def test_bugs_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("pgsclip.training.configure.configure", crash)
+    monkeypatch.setattr("pgsclip.training.request.configure", crash)
     with pytest.raises(ZeroDivisionError):
         room.main(["train"])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pgsclip.config.files import write_atomically
+from pgsclip.files import write_atomically
 
 
 def test_index_counts_and_says_where_it_wrote(

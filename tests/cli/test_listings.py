@@ -31,7 +31,7 @@ def test_maskers_says_what_each_does_and_how_to_set_it(cli: Callable[..., Any]) 
 
 
 def test_every_listed_setting_is_accepted(cli: Callable[..., Any]) -> None:
-    from pgsclip.masking.build import build_masker
+    from pgsclip.masking.registry import build_masker
 
     name = ""
     for line in cli("maskers").out.splitlines():

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from pgsclip.errors import UnfinishedError
-from pgsclip.training.run_state import claimed
+from pgsclip.training.saved.run_lock import locked_run
 
 
 def test_a_finished_run_a_stopped_one_and_none(cli: Callable[..., Any], tmp_path: Path) -> None:
-    with claimed(tmp_path, leads=True) as claim:
+    with locked_run(tmp_path, leads=True) as claim:
         claim.take()
     said = cli("status", str(tmp_path))
     assert (said.code, said.err) == (0, "")
     assert "finished at" in said.out
-    with pytest.raises(UnfinishedError), claimed(tmp_path, leads=True) as claim:  # noqa: PT012
+    with pytest.raises(UnfinishedError), locked_run(tmp_path, leads=True) as claim:  # noqa: PT012
         claim.take()
         raise UnfinishedError("Stopped by SIGTERM after step 3 of 9.")
     said = cli("status", str(tmp_path))

@@ -17,8 +17,8 @@ import yaml
 from safetensors import safe_open
 
 from pgsclip.config.resolve import check, to_yaml
-from pgsclip.training.configure import configure
 from pgsclip.training.loop import Loop
+from pgsclip.training.request import configure
 
 Train = Callable[..., Any]
 
@@ -287,7 +287,7 @@ def test_a_full_disk_is_a_sentence(train: Train, monkeypatch: pytest.MonkeyPatch
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "run/config.yaml")
 
-    monkeypatch.setattr("pgsclip.training.run_folder.write_atomically", full)
+    monkeypatch.setattr("pgsclip.training.saved.run_folder.write_atomically", full)
     said = train("--masker", "random")
     assert (said.code, said.err.splitlines()[0][:52]) == (2, "pgsclip: No space left on device: run/config.yaml. M")
 
@@ -297,7 +297,7 @@ def test_a_signal_before_the_first_step_counts(
 ) -> None:
     """While torch is still being imported, and nothing but the command line has begun."""
     monkeypatch.delenv("LOCAL_RANK", raising=False)
-    monkeypatch.setattr("pgsclip.training.configure.configure", _after(configure, signal.SIGTERM))
+    monkeypatch.setattr("pgsclip.training.request.configure", _after(configure, signal.SIGTERM))
     said = train("--masker", "random")
     assert said.code == 75
     assert "Stopped by SIGTERM after step 1 of 3; everything up to there is saved in run." in said.err

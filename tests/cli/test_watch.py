@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pgsclip.training.run_state import claimed
+from pgsclip.training.saved.run_lock import locked_run
 
 
 def test_a_run_that_is_over_is_shown_and_ends_as_status_does(cli: Callable[..., Any], tmp_path: Path) -> None:
-    with claimed(tmp_path, leads=True) as claim:
+    with locked_run(tmp_path, leads=True) as claim:
         claim.take()
         (tmp_path / "metrics.jsonl").write_text(json.dumps({"step": 3, "loss": 1.5}) + "\n")
     said = cli("watch", str(tmp_path), "--every", "0.5")

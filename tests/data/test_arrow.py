@@ -9,7 +9,7 @@ import pytest
 from pgsclip.data.arrow import is_arrow, open_arrow
 from pgsclip.data.batch import Fault
 from pgsclip.data.make import make_shards
-from pgsclip.data.packing import Making
+from pgsclip.data.shard_writer import Making
 from pgsclip.data.source import Raw
 from pgsclip.errors import DataError
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from pgsclip.data import clipart
 from pgsclip.data.clipart import caption_of, download, make_clipart
-from pgsclip.data.packing import Making
+from pgsclip.data.shard_writer import Making
 from pgsclip.data.shards import read_shard
 from pgsclip.data.source import Raw
 from pgsclip.errors import DataError

@@ -19,15 +19,15 @@ from torch import Tensor
 
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Batch, Position
-from pgsclip.data.collect import Look
+from pgsclip.data.collate import Look
 from pgsclip.data.faults import FaultLedger
-from pgsclip.data.files import FileSource
 from pgsclip.data.generated import GeneratedSource
+from pgsclip.data.image_files import FileSource
 from pgsclip.data.loading import Stream, _Feed, open_stream, read_all
 from pgsclip.data.shards import ShardSource
 from pgsclip.data.source import Raw, Slot, Source
 from pgsclip.data.spec import open_source
-from pgsclip.data.watch import Reading
+from pgsclip.data.stall_guard import Reading
 from pgsclip.errors import DataError
 
 ToTensor = Callable[[Image.Image], Tensor]

@@ -11,7 +11,7 @@ from pgsclip.config.schema import DataConfig
 from pgsclip.data import make
 from pgsclip.data.check import check_data
 from pgsclip.data.make import make_shards, plan
-from pgsclip.data.packing import Making
+from pgsclip.data.shard_writer import Making
 from pgsclip.data.shards import read_shard
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import find_held_out, open_source

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pgsclip.config.schema import DataConfig
-from pgsclip.data.files import FileSource
 from pgsclip.data.generated import GeneratedSource
+from pgsclip.data.image_files import FileSource
 from pgsclip.data.shards import ShardSource
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import expand, find_held_out, open_source

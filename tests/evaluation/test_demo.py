@@ -3,9 +3,9 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
-from pgsclip.config.suites import DEMO, PAPER, Job
 from pgsclip.evaluation.demo import write_demo_sets
 from pgsclip.evaluation.layouts import locate, places
+from pgsclip.results.suites import DEMO, PAPER, Job
 
 
 def test_every_set_of_the_demo_is_whole_and_stays_as_it_is(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from pgsclip.config.suites import Job
 from pgsclip.errors import DataError
 from pgsclip.evaluation.demo import write_demo_sets
 from pgsclip.evaluation.download import fetch
+from pgsclip.results.suites import Job
 
 
 def test_only_what_is_missing_and_on_the_hub_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ import base64
 import numpy as np
 import torch
 
-from pgsclip.config.result import Result
 from pgsclip.evaluation.evaluate import Report, line, nothing_done, pack
+from pgsclip.results.result import Result
 
 
 def result() -> Result:

@@ -11,10 +11,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from pgsclip.evaluation.datasets import Batch
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.features import encode_images, encode_texts, from_all, gather, in_step
 from pgsclip.evaluation.layouts import MissingSetError
-from pgsclip.evaluation.reading import Batch
 
 CPU = torch.device("cpu")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from pgsclip.config.suites import Job
 from pgsclip.evaluation.demo import write_shards
 from pgsclip.evaluation.features import Encoded
 from pgsclip.evaluation.gallery import ANSWERS, write_gallery
 from pgsclip.evaluation.layouts import locate
+from pgsclip.results.suites import Job
 
 
 def test_queries_have_their_best_answers_and_thumbnails(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pgsclip.config.suites import Job
 from pgsclip.evaluation.demo import write_demo_sets
 from pgsclip.evaluation.layouts import MissingSetError, hub_name, kind_of, locate, places, source_of
+from pgsclip.results.suites import Job
 
 
 @pytest.fixture(scope="module")

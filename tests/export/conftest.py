@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from pgsclip.config.resolve import resolve, to_yaml
-from pgsclip.config.result import Result, save_result
-from pgsclip.evaluation.subject import weights_hash
+from pgsclip.evaluation.loaded_model import weights_hash
 from pgsclip.models.weights import save_state_dict
+from pgsclip.results.result import Result, save_result
 
 MODEL: dict[str, Any] = {
     "embed_dim": 16,

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ConfigError, ModelError, RunError
-from pgsclip.evaluation.subject import open_subject, weights_hash
+from pgsclip.evaluation.loaded_model import open_subject, weights_hash
 from pgsclip.export import formats, transformers_folder
 from pgsclip.export.clip_tokenizer import write_tokenizer
 from pgsclip.export.export import export

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from pgsclip.config.ratio import Ratio
 from pgsclip.config.schema import EngineConfig, MaskerConfig, ModelConfig, OptimConfig, RunConfig
+from pgsclip.distributed import World
 from pgsclip.masking.similarity import cosine
-from pgsclip.models.patch_embedding import multiply_patches
-from pgsclip.training.build import build_task
-from pgsclip.training.distributed import World
+from pgsclip.models.towers.patch_embedding import multiply_patches
+from pgsclip.seeding import step_generator
+from pgsclip.training.assemble import build_task
 from pgsclip.training.engines.torch_engine import TorchEngine
-from pgsclip.training.seeding import step_generator
 from pgsclip.training.task import View
 
 BATCH = 8

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pgsclip.data.hard_scenes import KINDS, hard_scene
+from pgsclip.data.benchmark_scenes import KINDS, hard_scene
 from pgsclip.errors import ImageError
 from pgsclip.mask_quality.examples import folder_examples, generated_examples
 from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import ImageColor
 
-from pgsclip.mask_quality.bench import Row
+from pgsclip.mask_quality.comparison import Row
 from pgsclip.mask_quality.measure import Estimate
 from pgsclip.mask_quality.plot import _COLOURS, plot
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pgsclip.mask_quality.bench import Row
+from pgsclip.mask_quality.comparison import Row
 from pgsclip.mask_quality.measure import Estimate
 from pgsclip.mask_quality.table import lines, lines_by_group
 

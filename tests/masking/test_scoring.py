@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 import pgsclip
 from pgsclip.errors import MaskerError
 from pgsclip.masking.contract import MaskerParams, MaskScores
-from pgsclip.masking.small_vision import SmallVision
+from pgsclip.testing.stub_tower import SmallVision
 
 Rule = Callable[[Tensor, Generator], Any]
 

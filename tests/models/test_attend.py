@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pgsclip.errors import ModelError
-from pgsclip.models.adapt import adapt
+from pgsclip.models.towers.adapt import adapt
 
 
 def by_torch(visual: Any, pixels: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from PIL import Image
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError
 from pgsclip.models.build import BuiltModel, build_model
-from pgsclip.models.native_tower import NativeTower
-from pgsclip.models.timm_tower import TimmTower
+from pgsclip.models.towers.open_clip_vit import NativeTower
+from pgsclip.models.towers.timm_vit import TimmTower
 from pgsclip.models.weights import save_state_dict
 
 SMOKE = ModelConfig(name="pgsclip-smoke")

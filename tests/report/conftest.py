@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from pgsclip.config.resolve import check, to_yaml
-from pgsclip.config.result import Result, save_result
-from pgsclip.config.suites import MAIN_METRIC
+from pgsclip.results.result import Result, save_result
+from pgsclip.results.suites import MAIN_METRIC
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pgsclip.config.suites import AVERAGES, MAIN_METRIC, PAPER
 from pgsclip.report.paper import Figure, Paper, load_paper
+from pgsclip.results.suites import AVERAGES, MAIN_METRIC, PAPER
 
 FOUR = {
     ("robustness", "out of distribution", "CLIP"),

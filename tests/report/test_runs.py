@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pgsclip.config.result import Result, save_result
 from pgsclip.errors import RunError
 from pgsclip.report.runs import open_subject
+from pgsclip.results.result import Result, save_result
 
 Run = Callable[..., Path]
 Make = Callable[..., Result]

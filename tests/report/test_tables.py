@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from pgsclip.config.result import Result
-from pgsclip.config.suites import PAPER
 from pgsclip.report.paper import Figure, load_paper
 from pgsclip.report.tables import Cell, Model, Table, build_tables, short
+from pgsclip.results.result import Result
+from pgsclip.results.suites import PAPER
 
 Make = Callable[..., Result]
 

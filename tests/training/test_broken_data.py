@@ -16,7 +16,7 @@ from rich.console import Console
 
 from pgsclip.data.generated import scene
 from pgsclip.errors import DataError
-from pgsclip.training.configure import configure
+from pgsclip.training.request import configure
 from pgsclip.training.run import train
 
 MODEL = {

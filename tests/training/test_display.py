@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from pgsclip.training.display import Display, clock, render
+from pgsclip.report.live_line import clock, render
+from pgsclip.training.display import Display
 
 ROW = {
     "step": 20,

@@ -17,22 +17,22 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from pgsclip.config.phases import Phase
 from pgsclip.config.resolve import resolve
 from pgsclip.data.batch import Batch, Fault, Position
 from pgsclip.data.faults import FaultLedger
+from pgsclip.distributed import World
 from pgsclip.errors import DataError, TrainingError, UnfinishedError
-from pgsclip.loggers.build import Loggers
+from pgsclip.loggers.registry import Loggers
 from pgsclip.models.flops import Curve, PairFlops
-from pgsclip.training.arithmetic import Arithmetic
-from pgsclip.training.checkpoint import CheckpointFolder, Progress
 from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
-from pgsclip.training.distributed import World
 from pgsclip.training.engines.base import Engine
 from pgsclip.training.loop import Loop
+from pgsclip.training.mfu import Arithmetic
 from pgsclip.training.optimizer import learning_rate
-from pgsclip.training.phases import Phase
-from pgsclip.training.run_folder import RunFolder
+from pgsclip.training.saved.checkpoint import CheckpointFolder, Progress
+from pgsclip.training.saved.run_folder import RunFolder
 from pgsclip.training.stop import StopRequest
 from pgsclip.training.task import StepReport, View
 

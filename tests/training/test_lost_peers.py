@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pgsclip.training.checkpoint import CheckpointFolder, read_checkpoint
-from pgsclip.training.distributed import World
+from pgsclip.distributed import World
+from pgsclip.training.saved.checkpoint import CheckpointFolder, read_checkpoint
 
 WORDS = ["--recipe", "smoke", "--masker", "random", "--steps", "100000", "--batch-size", "8", "--out", "run"]
 SETTINGS = ["log.every_steps=1", "checkpoint.every_steps=2", "data.workers=0", "evaluate.data=null", "data.samples=64"]

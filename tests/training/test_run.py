@@ -27,12 +27,12 @@ from pgsclip.data.generated import scene
 from pgsclip.errors import ConfigError, DataError, ModelError, PluginError, RunError, TrainingError, UnfinishedError
 from pgsclip.loggers.contract import Row, RunInfo
 from pgsclip.losses.contrastive import ClipLoss
-from pgsclip.training import build as room
-from pgsclip.training import settle as settling
-from pgsclip.training.configure import Resume, configure
-from pgsclip.training.probe import Probed
+from pgsclip.results.status import read_state
+from pgsclip.training import assemble as room
+from pgsclip.training.planning import autotune as settling
+from pgsclip.training.planning.trial_steps import Probed
+from pgsclip.training.request import Resume, configure
 from pgsclip.training.run import Outcome, train
-from pgsclip.training.run_state import read_state
 from pgsclip.training.step import Stepper
 from pgsclip.training.stop import StopRequest
 

@@ -4,8 +4,8 @@ import torch
 
 from pgsclip.config.resolve import resolve
 from pgsclip.data.batch import Batch, Position
-from pgsclip.training.build import build_engine, build_task
-from pgsclip.training.distributed import World
+from pgsclip.distributed import World
+from pgsclip.training.assemble import build_engine, build_task
 from pgsclip.training.step import Stepper
 
 

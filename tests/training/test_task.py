@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from pgsclip.config.resolve import resolve
 from pgsclip.losses.contrastive import ClipLoss, SigLipLoss
-from pgsclip.masking.build import build_masker
 from pgsclip.masking.contract import MaskerParams, MaskScores
+from pgsclip.masking.registry import build_masker
 from pgsclip.masking.text.none import KeepAllWords
 from pgsclip.masking.text.truncate import Truncate
-from pgsclip.models.adapt import adapt
 from pgsclip.models.build import BuiltModel
-from pgsclip.models.text_tower import TextTower
-from pgsclip.models.towers import Encoded
+from pgsclip.models.towers.adapt import adapt
+from pgsclip.models.towers.image_tower import Encoded
+from pgsclip.models.towers.text_tower import TextTower
 from pgsclip.training.task import CappedExp, Task, View
 
 VISION = {"image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "head_width": 16}

@@ -18,10 +18,10 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
+from pgsclip.masking.border_novelty import appearance, smoothed, strangeness
 from pgsclip.masking.contract import MaskerParams, MaskScores
 from pgsclip.masking.pixels import Grid, grid_of
 from pgsclip.masking.similarity import without_noise
-from pgsclip.masking.strangeness import appearance, smoothed, strangeness
 
 
 class SalientParams(MaskerParams):

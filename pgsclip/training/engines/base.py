@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from pgsclip.config.schema import EngineConfig
+from pgsclip.distributed import World
 from pgsclip.models.plugin_states import States
-from pgsclip.training.distributed import World
 from pgsclip.training.task import Features, Pull, StepReport, Task, View
 
 MOMENTS = ("exp_avg", "exp_avg_sq")

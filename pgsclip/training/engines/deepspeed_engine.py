@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
-from pgsclip.models.compiled import compile_blocks
+from pgsclip.distributed import World, join
 from pgsclip.models.plugin_states import States
-from pgsclip.training.distributed import World, join
+from pgsclip.models.towers.compiled import compile_blocks
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
 from pgsclip.training.engines.zero_moments import gather, spread
 from pgsclip.training.optimizer import build_optimizer, leave_out_unless_finite

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
-from pgsclip.models.compiled import compile_blocks
+from pgsclip.distributed import World
 from pgsclip.models.plugin_states import States
-from pgsclip.training.distributed import World
+from pgsclip.models.towers.compiled import compile_blocks
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
 from pgsclip.training.optimizer import build_optimizer, leave_out_unless_finite
 from pgsclip.training.task import Features, Pull, StepReport, Task, View

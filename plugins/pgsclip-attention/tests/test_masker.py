@@ -13,8 +13,8 @@ from torch import Tensor
 import pgsclip
 from pgsclip.errors import MaskerError
 from pgsclip.masking.selection import select
-from pgsclip.masking.testing import check_masker
-from pgsclip.models.adapt import adapt
+from pgsclip.models.towers.adapt import adapt
+from pgsclip.testing.masker import check_masker
 
 VISION = {"image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "head_width": 16}
 TEXT = {"context_length": 12, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1}

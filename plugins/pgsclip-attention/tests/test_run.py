@@ -19,9 +19,9 @@ from torch import Tensor
 
 from pgsclip.cli.app import main
 from pgsclip.errors import MaskerError, PluginError
-from pgsclip.training.configure import Resume, configure
+from pgsclip.models.checksums import seal
+from pgsclip.training.request import Resume, configure
 from pgsclip.training.run import train
-from pgsclip.training.seal import seal
 
 MODEL = {
     "embed_dim": 16,

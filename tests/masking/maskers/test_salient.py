@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 import pgsclip
 from pgsclip.masking.maskers.salient import SalientMasker, SalientParams, draw_rim
 from pgsclip.masking.pixels import Grid, patchify
-from pgsclip.masking.testing import check_masker
+from pgsclip.testing.masker import check_masker
 
 
 def _scores(images: Tensor, grid: Grid, seed: int = 0, **params: Any) -> Any:

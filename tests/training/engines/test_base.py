@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pgsclip.config.schema import EngineConfig
-from pgsclip.training.distributed import World
+from pgsclip.distributed import World
 from pgsclip.training.engines.base import OptimizerState, autocast_dtype, pick_device, pick_engine
 
 Found = Callable[[str], dict[str, Any]]

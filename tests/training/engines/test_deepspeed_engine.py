@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
-from pgsclip.training.distributed import World
+from pgsclip.distributed import World
 from pgsclip.training.engines.deepspeed_engine import deepspeed_config
 
 Found = Callable[[str], dict[str, Any]]

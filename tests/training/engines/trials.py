@@ -28,20 +28,20 @@ from torch.nn import functional as F
 from pgsclip.config.params import PluginParams
 from pgsclip.config.resolve import resolve
 from pgsclip.config.schema import EngineConfig, OptimConfig, RunConfig
+from pgsclip.distributed import World, join, leave
 from pgsclip.losses.auxiliary import Sizes
 from pgsclip.losses.contrastive import ClipLoss, SigLipLoss
-from pgsclip.masking.build import build_masker
-from pgsclip.models.adapt import adapt
+from pgsclip.masking.registry import build_masker
 from pgsclip.models.build import BuiltModel
-from pgsclip.models.text_tower import TextTower
+from pgsclip.models.towers.adapt import adapt
+from pgsclip.models.towers.text_tower import TextTower
 from pgsclip.models.weights import load_weights
+from pgsclip.seeding import step_generator
 from pgsclip.training.accumulation import Part, backward
-from pgsclip.training.build import build_engine
-from pgsclip.training.checkpoint import CheckpointFolder, Progress, Stored, read_checkpoint
-from pgsclip.training.distributed import World, join, leave
+from pgsclip.training.assemble import build_engine
 from pgsclip.training.engines import deepspeed_engine
 from pgsclip.training.engines.base import Engine
-from pgsclip.training.seeding import step_generator
+from pgsclip.training.saved.checkpoint import CheckpointFolder, Progress, Stored, read_checkpoint
 from pgsclip.training.task import Task, View
 
 STEPS, SAVED_AFTER, BATCH, CAP = 4, 2, 8, 5.0

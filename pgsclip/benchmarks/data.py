@@ -1,0 +1,130 @@
+"""`pgsclip bench data`: from the bytes of an image to a training tensor on one core, beside open_clip's transform.
+
+They take turns image set by image set; figures are medians over rounds.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from statistics import median
+
+import open_clip
+import torch
+from PIL import Image
+
+from pgsclip.benchmarks.timing import seconds_in_turns
+from pgsclip.config.schema import DataConfig
+from pgsclip.data.batch import Fault
+from pgsclip.data.benchmark_scenes import hard_scenes
+from pgsclip.data.crops import TrainCrop
+from pgsclip.data.normalise import Normalise
+from pgsclip.data.source import Raw
+from pgsclip.data.spec import open_source
+from pgsclip.data.to_rgb import upright_rgb
+from pgsclip.errors import DataError
+
+_GENERATED_SIDE = 500
+_QUALITY = 90
+Open = Callable[[], Image.Image]
+
+
+@dataclass(frozen=True)
+class DecodeCost:
+    """One way from bytes to tensor: microseconds per image, and how many times as fast as open_clip's."""
+
+    name: str
+    microseconds: float
+    times_open_clip: float
+    images_per_second: float
+
+
+def bench_data(
+    spec: str, *, image_size: int, count: int, repeats: int, scale: tuple[float, float] = (0.9, 1.0)
+) -> list[DecodeCost]:
+    """Time both on the first `count` images of `spec`, or on drawn JPEGs of 500 pixels for `generated`.
+
+    Args:
+        image_size: side of the tensors in pixels.
+        repeats: timed rounds; one more warms up.
+        scale: smallest and largest share of the image's area that a crop covers.
+
+    Raises:
+        DataError: there is no readable image.
+    """
+    images = _drawn(count) if spec == "generated" else _stored(spec, count)
+    mean, std = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+    augment = open_clip.AugmentationCfg(scale=scale)
+    theirs = open_clip.image_transform(image_size, is_train=True, mean=mean, std=std, aug_cfg=augment)
+    crop, normalise = TrainCrop((image_size, image_size), scale), Normalise(mean, std)
+    chance = random.Random(0)
+    ways: dict[str, Callable[[Open], object]] = {
+        "open_clip": lambda opened: theirs(upright_rgb(opened())),
+        "pgsclip": lambda opened: normalise(crop(opened(), chance)),
+        "decoding alone": lambda opened: upright_rgb(opened()),
+    }
+
+    def all_of(way: Callable[[Open], object]) -> None:
+        for opened in images:
+            way(opened)
+
+    with _one_thread():
+        times = seconds_in_turns({name: partial(all_of, way) for name, way in ways.items()}, repeats)
+    seconds = {name: median(took) / len(images) for name, took in times.items()}
+    return [DecodeCost(name, 1e6 * took, seconds["open_clip"] / took, 1 / took) for name, took in seconds.items()]
+
+
+def as_json(costs: list[DecodeCost]) -> list[dict[str, object]]:
+    """For `--json`."""
+    return [asdict(cost) for cost in costs]
+
+
+def _drawn(count: int) -> list[Open]:
+    found: list[Open] = []
+    for scene in hard_scenes(count, _GENERATED_SIDE):
+        content = io.BytesIO()
+        Image.fromarray(scene.image).save(content, "JPEG", quality=_QUALITY)
+        found.append(partial(_reopened, content.getvalue()))
+    return found
+
+
+def _stored(spec: str, count: int) -> list[Open]:
+    items = open_source(spec, DataConfig()).read_all()
+    found = list(islice(_readable(items), count))
+    if not found:
+        raise DataError(f"There is no readable image in {spec}.")
+    return found
+
+
+def _readable(items: Iterator[Raw | Fault]) -> Iterator[Open]:
+    for item in items:
+        if isinstance(item, Raw) and _can_be_read(item.picture):
+            yield item.picture
+
+
+def _can_be_read(opened: Open) -> bool:
+    try:
+        upright_rgb(opened())
+    except Exception:  # decoders of damaged files raise anything
+        return False
+    return True
+
+
+def _reopened(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """As in a loader process."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,122 @@
+"""`pgsclip bench loss`: time and peak memory of the loss alone, in blocks and as open_clip computes it.
+
+Each figure comes from a process of its own, as peak memory is known per process only; the two take turns.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+
+import open_clip
+import torch
+from open_clip.loss import SigLipLoss
+from torch.nn import functional as F
+
+from pgsclip.losses.contrastive import ClipLoss
+from pgsclip.losses.contrastive import SigLipLoss as SigLipInBlocks
+
+_COPIES = 4.3
+"""Of the logits, that open_clip's loss and its gradient hold at their peak (measured)."""
+_FREE_FOR_OTHERS = 0.9
+
+
+@dataclass(frozen=True)
+class LossCost:
+    """Forward and backward of one loss on one batch; None where the matrix does not fit into memory."""
+
+    loss: str
+    batch: int
+    seconds: float | None
+    peak_mib: float | None
+    """Above what inputs and libraries take."""
+    open_clip_seconds: float | None
+    open_clip_peak_mib: float | None
+    products: int
+    """FLOPs of the logits and of their gradients at both factors: no exact way has fewer."""
+
+
+def bench_loss(batches: list[int], *, width: int, block: int, repeats: int) -> Iterator[LossCost]:
+    """Costs as they are measured, for `clip` and `siglip` at each batch size.
+
+    Args:
+        width: of the features.
+        block: logits computed at once.
+        repeats: processes for each figure; the median counts.
+    """
+    for loss in ("clip", "siglip"):
+        for batch in batches:
+            ours, theirs = [], []
+            for _ in range(repeats):
+                ours.append(_in_a_process(loss, batch, width, block))
+                theirs.append(_in_a_process(loss, batch, width, 0) if _fits(batch) else None)
+            yield LossCost(loss, batch, *_medians(ours), *_medians(theirs), products=6 * batch * batch * width)
+
+
+def as_json(costs: list[LossCost]) -> list[dict[str, object]]:
+    """For `--json`."""
+    return [asdict(cost) for cost in costs]
+
+
+def _medians(found: Sequence[tuple[float, float] | None]) -> tuple[float | None, float | None]:
+    there = [one for one in found if one is not None]
+    if not there:
+        return None, None
+    return median(seconds for seconds, _ in there), median(peak for _, peak in there)
+
+
+def _fits(batch: int) -> bool:
+    """Whether open_clip's copies of the matrix fit into what is free now."""
+    try:
+        with open("/proc/meminfo", encoding="utf-8") as file:  # noqa: PTH123 - not a file of anybody's
+            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return batch <= 32768
+    return _COPIES * 4 * batch**2 < _FREE_FOR_OTHERS * free
+
+
+def _in_a_process(loss: str, batch: int, width: int, block: int) -> tuple[float, float]:
+    command = [sys.executable, "-m", "pgsclip.benchmarks.loss", loss, str(batch), str(width), str(block)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own words
+    seconds, peak = json.loads(done.stdout)
+    return seconds, peak
+
+
+def _measure(loss: str, batch: int, width: int, block: int) -> tuple[float, float]:
+    """Seconds, and MiB by which the peak rose. `block` 0 is open_clip's own loss."""
+    generator = torch.Generator().manual_seed(0)
+    images, texts = (
+        F.normalize(torch.randn(batch, width, generator=generator), dim=-1).requires_grad_() for _ in range(2)
+    )
+    scale, bias = torch.tensor([20.0], requires_grad=True), torch.tensor([-10.0], requires_grad=True)
+    _run(loss, 64, images[:64], texts[:64], scale, bias)  # libraries load what they need
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    _run(loss, block, images, texts, scale, bias)
+    seconds = time.perf_counter() - began
+    rise = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return seconds, rise / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _run(
+    loss: str, block: int, images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor
+) -> None:
+    if block:
+        kind = ClipLoss if loss == "clip" else SigLipInBlocks
+        found = kind(rank=0, world_size=1, block=block)(images, texts, scale, bias)
+    elif loss == "clip":
+        found = open_clip.ClipLoss()(images, texts, scale)
+    else:
+        found = SigLipLoss()(images, texts, scale, bias)
+    found.backward()  # type: ignore[no-untyped-call]
+
+
+if __name__ == "__main__":
+    kind, *numbers = sys.argv[1:]
+    sys.stdout.write(json.dumps(_measure(kind, *map(int, numbers))))

@@ -1,0 +1,110 @@
+"""`pgsclip bench maskers`: milliseconds an image of scoring and choosing, beside the straightforward method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pgsclip.benchmarks.reference_pgs import straightforward_pgs
+from pgsclip.benchmarks.timing import seconds_in_turns
+from pgsclip.errors import MaskerError
+from pgsclip.masking.masker_api import MaskerHandle
+from pgsclip.masking.maskers.pgs import PgsMasker
+from pgsclip.masking.pixels import Grid, cells_of
+from pgsclip.masking.selection import select
+from pgsclip.masking.transport import spread_patches
+from pgsclip.models.device_speed import copy_rate, matrix_rate, wait_for
+
+STRAIGHTFORWARD = "straightforward pgs"
+_HALFWAY = 0.5
+"""Of a run: pixels and embeddings both count."""
+
+
+@dataclass(frozen=True)
+class MaskerCost:
+    """One masker."""
+
+    name: str
+    milliseconds: float
+    """Per image, median."""
+    ratio: float
+    """Of the straightforward method's cost."""
+    floor_milliseconds: float | None
+    """Of pgs: reading images and embeddings once, multiplying the rows that are wanted, at this machine's rates."""
+
+
+def bench_maskers(
+    maskers: list[MaskerHandle],
+    *,
+    image_size: int,
+    patch_size: int,
+    width: int,
+    batch_size: int,
+    ratio: float,
+    repeats: int,
+    device: torch.device,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[MaskerCost]:
+    """Time every masker on the same random images and embeddings, halfway through a run.
+
+    Args:
+        image_size, patch_size: sides in pixels.
+        width: of the embeddings.
+        ratio: share of the patches to hide.
+        repeats: timed rounds.
+
+    Raises:
+        MaskerError: images of this size have no grid of such patches.
+    """
+    if image_size % patch_size:
+        raise MaskerError(
+            f"Pictures of {image_size} pixels cannot be cut into patches of {patch_size}; "
+            f"give an --image-size that is a multiple of --patch-size."
+        )
+    grid = Grid(image_size // patch_size, image_size // patch_size, patch_size)
+    chance = torch.Generator(device).manual_seed(0)
+    images = torch.randn(batch_size, 3, image_size, image_size, device=device, generator=chance)
+    patches = torch.randn(batch_size, grid.patches, width, device=device, generator=chance)
+
+    def straightforward() -> Tensor:
+        scores = straightforward_pgs(images, patches, progress=_HALFWAY, generator=chance)
+        return select(scores.keep, ratio, chance)
+
+    def chosen(handle: MaskerHandle) -> Tensor:
+        scores = handle.scores(images, patches, progress=_HALFWAY, generator=chance)
+        return select(scores.keep.float(), ratio, chance)
+
+    ways: dict[str, Callable[[], object]] = {STRAIGHTFORWARD: straightforward}
+    ways |= {handle.name: partial(chosen, handle) for handle in maskers}
+    with torch.no_grad():
+        times = seconds_in_turns(ways, repeats, wait=lambda: wait_for(device), progress=progress)
+    each = {name: 1000 * median(took) / batch_size for name, took in times.items()}
+    floors = {
+        handle.name: _floor(handle.masker, grid, width, device)
+        for handle in maskers
+        if isinstance(handle.masker, PgsMasker)
+    }
+    return [MaskerCost(name, cost, cost / each[STRAIGHTFORWARD], floors.get(name)) for name, cost in each.items()]
+
+
+def as_json(costs: list[MaskerCost]) -> list[dict[str, Any]]:
+    """For `--json`."""
+    return [asdict(cost) for cost in costs]
+
+
+def _floor(masker: PgsMasker, grid: Grid, width: int, device: torch.device) -> float:
+    """Milliseconds an image."""
+    params = masker.params
+    rows = max(1, round(params.seed_share * grid.patches))
+    if params.transport:
+        rows += len(spread_patches(grid, params.landmarks, device))
+    wide = 3 * cells_of(grid, params.detail).side ** 2 + (width if params.features else 0)
+    operations = 2 * rows * grid.patches * wide
+    numbers = 3 * grid.patches * grid.side**2 + (grid.patches * width if params.features else 0)
+    return 1000 * (operations / matrix_rate(device, torch.float32) + 4 * numbers / copy_rate(device))

@@ -1,0 +1,147 @@
+"""`pgsclip bench masks`: every masker on the same pictures, at the same ratios."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pgsclip.config.ratio import Ratio
+from pgsclip.errors import MaskerError
+from pgsclip.mask_quality.examples import Example
+from pgsclip.mask_quality.measure import Estimate, Figures, estimate, figures, known
+from pgsclip.masking.masker_api import MaskerHandle
+from pgsclip.masking.maskers.none import KeepAll
+from pgsclip.masking.pixels import Grid, patchify
+from pgsclip.masking.selection import exact, refuse_range, select
+from pgsclip.seeding import derive
+
+_BATCH = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """One masker at one ratio, over all pictures."""
+
+    masker: str
+    ratio: str
+    recall: Estimate
+    removed: Estimate
+    edges: Estimate
+    overlap: Estimate
+    kept: Estimate
+    kept_spread: float
+    """Standard deviation of the kept share over images."""
+    milliseconds: float
+    """Median over batches, per image, of scoring and selecting."""
+    recall_by_group: dict[str, Estimate]
+
+
+def bench_masks(
+    examples: list[Example],
+    maskers: list[MaskerHandle],
+    ratios: list[Ratio],
+    *,
+    patch_size: int,
+    views: int = 2,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Row]:
+    """Figures of each masker at each ratio, in the order given. `none` keeps everything, so it comes once.
+
+    Args:
+        examples: all of one size, a multiple of `patch_size`.
+        views: masks drawn per image; each figure is their mean, overlap compares them.
+
+    Raises:
+        MaskerError: pictures that cannot be cut into patches, or a range for a masker that cannot choose.
+    """
+    height, width = examples[0].mask.shape
+    if height % patch_size or width % patch_size:
+        raise MaskerError(
+            f"Pictures of {height} x {width} pixels cannot be cut into patches of {patch_size}; "
+            f"give an --image-size that is a multiple of --patch-size."
+        )
+    grid = Grid(height // patch_size, width // patch_size, patch_size)
+    pairs = [(handle, ratio) for handle in maskers for ratio in _ratios_of(handle, ratios)]
+    batches = [examples[start : start + _BATCH] for start in range(0, len(examples), _BATCH)]
+    collected: list[list[Figures]] = [[] for _ in pairs]
+    times: list[list[float]] = [[] for _ in pairs]
+    for number, batch in enumerate(batches):
+        images = torch.stack([example.pixels for example in batch])
+        truth = known(images, torch.stack([example.mask for example in batch]), grid)
+        for place, (handle, ratio) in enumerate(pairs):
+            first = number * _BATCH
+            progress(f"pictures {first} to {first + len(batch)} of {len(examples)}: {handle.name} {ratio}")
+            found, took = _views(handle, ratio, images, grid, views, derive("bench masks", seed, number))
+            collected[place].append(figures(found, truth))
+            times[place].append(took / len(batch))
+    groups = [example.group for example in examples]
+    return [
+        _row(handle.name, ratio, parts, median(took), groups)
+        for (handle, ratio), parts, took in zip(pairs, collected, times, strict=True)
+    ]
+
+
+def as_json(rows: list[Row]) -> list[dict[str, Any]]:
+    """For `--json`: estimates as {mean, low, high}; a figure that does not exist is null."""
+    return [
+        {
+            "masker": row.masker,
+            "ratio": row.ratio,
+            **{name: _plain(getattr(row, name)) for name in ("recall", "removed", "edges", "overlap", "kept")},
+            "kept_spread": row.kept_spread,
+            "milliseconds": row.milliseconds,
+            "recall_by_group": {group: _plain(found) for group, found in row.recall_by_group.items()},
+        }
+        for row in rows
+    ]
+
+
+def _ratios_of(handle: MaskerHandle, ratios: list[Ratio]) -> list[Ratio]:
+    if isinstance(handle.masker, KeepAll):
+        return [Ratio(0.0, 0.0)]
+    for ratio in ratios:
+        if ratio.is_range and not handle.masker.chooses_ratio:
+            refuse_range(handle.name, ratio)
+    return ratios
+
+
+@torch.no_grad()
+def _views(
+    handle: MaskerHandle, ratio: Ratio, images: Tensor, grid: Grid, views: int, seed: int
+) -> tuple[list[Tensor], float]:
+    """Kept patches as (B, L) bool for each view, and the milliseconds of the fastest one."""
+    patches = patchify(images, grid)
+    found, times = [], []
+    for view in range(views):
+        generator = torch.Generator().manual_seed(derive(seed, view))
+        began = time.perf_counter()
+        scores = handle.scores(images, patches, progress=0.0, generator=generator)
+        kept = exact(scores, ratio, generator) if ratio.is_range else select(scores.keep.float(), ratio.high, generator)
+        times.append((time.perf_counter() - began) * 1000)
+        shown = torch.zeros(len(images), grid.patches, dtype=torch.bool)
+        for row, places in zip(shown, kept, strict=True):
+            row[places] = True
+        found.append(shown)
+    return found, min(times)
+
+
+def _row(name: str, ratio: Ratio, parts: list[Figures], took: float, groups: list[str]) -> Row:
+    whole = Figures(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    by_group = {
+        group: estimate(whole.recall[np.array([one == group for one in groups])]) for group in dict.fromkeys(groups)
+    }
+    means = {column: estimate(values) for column, values in whole._asdict().items()}
+    spread = float(whole.kept.std())
+    return Row(name, str(ratio), **means, kept_spread=spread, milliseconds=took, recall_by_group=by_group)
+
+
+def _plain(found: Estimate) -> dict[str, float | None]:
+    return {name: None if np.isnan(value) else value for name, value in found._asdict().items()}

@@ -1,0 +1,99 @@
+"""What one evaluation of one set came to, as it lies on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pgsclip.errors import RunError
+from pgsclip.files import write_atomically
+
+GALLERY = ".gallery.json"
+
+
+class Result(BaseModel):
+    """Complete in itself: model, set, settings, metrics, and for each question whether the answer was right."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    model: str
+    """As a person calls it: run folder, model name with tag, or file."""
+    architecture: str
+    weights: str
+    """Hash of the weights themselves, whatever the file is called."""
+    dataset: str
+    family: str
+    settings: dict[str, Any]
+    """Everything else that the numbers depend on; part of the result's identity."""
+    metrics: dict[str, float]
+    """Under clip-benchmark's names, shares in [0, 1]."""
+    chance: dict[str, float]
+    """What guessing reaches, for the metrics that have such a number."""
+    samples: int
+    classes: int | None = None
+    seconds: float
+    command: str = ""
+    outcomes: dict[str, str] = {}
+    """Metric → one bit per question, packed, base64; the mean of the bits is the metric."""
+    questions: dict[str, int] = {}
+    """Metric → how many bits."""
+
+    @property
+    def key(self) -> str:
+        return result_key(self.weights, self.dataset, self.family, self.settings)
+
+    @property
+    def file_name(self) -> str:
+        return file_name(self.weights, self.dataset, self.family, self.settings)
+
+
+def result_key(weights: str, dataset: str, family: str, settings: dict[str, Any]) -> str:
+    """Identity of a result: same weights, set, task and settings give the same key, on any machine."""
+    text = json.dumps([weights, dataset, family, settings], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def file_name(weights: str, dataset: str, family: str, settings: dict[str, Any]) -> str:
+    """`zeroshot-cifar10-0123456789abcdef.json`."""
+    return f"{family}-{dataset.replace('/', '-')}-{result_key(weights, dataset, family, settings)}.json"
+
+
+def save_result(result: Result, folder: Path) -> Path:
+    """Write one result, whole or not at all.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    path = folder / result.file_name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, result.model_dump_json(indent=1) + "\n")
+    except OSError as error:
+        raise RunError(f"The result cannot be written to {folder}: {error.strerror}. Give another --out.") from None
+    return path
+
+
+def load_result(path: Path) -> Result:
+    """Read one result.
+
+    Raises:
+        RunError: no result, or a damaged one.
+    """
+    try:
+        return Result.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RunError(f"The result {path} cannot be read: {error.strerror}.") from None
+    except ValidationError as error:
+        raise RunError(
+            f"{path} is not a result of pgsclip eval ({error.errors()[0]['msg']}). Delete it to have it made again."
+        ) from None
+
+
+def load_results(folder: Path) -> list[Result]:
+    """All results of a folder, by name; other files are left alone."""
+    names = sorted(path for path in folder.glob("*.json") if not path.name.endswith(GALLERY))
+    return [load_result(path) for path in names if path.name.count("-") >= 2]

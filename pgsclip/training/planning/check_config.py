@@ -1,0 +1,25 @@
+"""Whether a config can be built here, found out without data and without a run."""
+
+from __future__ import annotations
+
+from pgsclip.config.schema import RunConfig
+from pgsclip.distributed import read_world
+from pgsclip.loggers.registry import check_loggers
+from pgsclip.training.assemble import build_task
+
+
+def check_config(config: RunConfig) -> None:
+    """Build model, maskers, losses and loggers, once for each phase of the run, and let go of them again.
+
+    Weights to start from are left out: a tag of open_clip would be fetched from the network.
+
+    Raises:
+        PgsclipError: the sentence that the run would stop with.
+    """
+    check_loggers(config.log.loggers)
+    model = config.model.model_copy(update={"pretrained": None})
+    world = read_world()
+    build_task(config.model_copy(update={"model": model}), world, count_words=False)
+    for phase in config.phases:
+        resized = model if phase.image_size is None else model.model_copy(update={"image_size": phase.image_size})
+        build_task(config.model_copy(update={"model": resized, "masker": phase.masker}), world, count_words=False)

@@ -1,0 +1,130 @@
+"""What a run would take, before it takes it: samples, steps, patches, FLOPs, memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from pgsclip.config.phases import Phase, plan_phases
+from pgsclip.config.schema import RunConfig
+from pgsclip.data.spec import open_source
+from pgsclip.distributed import World
+from pgsclip.errors import TrainingError
+from pgsclip.masking.selection import kept_count
+from pgsclip.models.flops import FORWARD_AND_BACKWARD, count_flops
+from pgsclip.training.assemble import build_task, open_device, open_training_data
+from pgsclip.training.engines.base import autocast_dtype, pick_engine
+from pgsclip.training.planning.forecast import Forecast, forecast_lines
+from pgsclip.training.planning.trial_process import probe_apart
+
+_TYPICAL_CAPTION = 20
+"""Tokens of a web caption with its two markers, CC12M's mean: what a sorted group of captions is cut to, about."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The figures of `--dry-run`."""
+
+    description: str
+    epoch_samples: int
+    samples: int
+    steps: int
+    patches: int
+    kept: tuple[int, int]
+    """Fewest and most patches that an image shows."""
+    image_gflops: float
+    text_gflops: float
+    """Forward and backward, per pair, at `kept`'s middle, of all views; a masker's own model is not counted."""
+    unmasked_image_gflops: float
+    parameters: int
+    state_gib: float
+    """Weights, gradients and Adam's moments on one process, fp32, under the engine's ZeRO stage."""
+    engine: str
+    later: list[str]
+    """A line for each phase after the first, whose figures the others are."""
+    measured: tuple[str, ...] = ()
+    """Lines of what a few steps took, or why none were made."""
+
+    def lines(self) -> list[str]:
+        """The plan as text."""
+        fewest, most = self.kept
+        shown = f"{most}" if fewest == most else f"{fewest} to {most}"
+        share = self.image_gflops / self.unmasked_image_gflops
+        return [
+            f"data     {self.description}",
+            f"samples  {self.samples:,} in {self.steps:,} steps = {self.samples / self.epoch_samples:.2f} epochs "
+            f"of {self.epoch_samples:,}",
+            f"patches  {shown} of {self.patches} per image",
+            f"compute  {self.image_gflops + self.text_gflops:.2f} GFLOPs per pair, forward and backward "
+            f"(image {self.image_gflops:.2f}, {share:.0%} of unmasked; text {self.text_gflops:.2f}); "
+            f"{(self.image_gflops + self.text_gflops) * self.samples / 1e6:.3g} PFLOPs in all",
+            f"memory   {self.parameters / 1e6:.1f} M parameters; weights, gradients and Adam {self.state_gib:.2f} GiB "
+            f"per process, activations come on top",
+            f"engine   {self.engine}",
+            *(f"then     {line}" for line in self.later),
+            *self.measured,
+        ]
+
+
+def measured(plan: Plan, config: RunConfig, world: World) -> Plan:
+    """The plan with what a few real steps of each phase take; a phase that cannot be measured says why."""
+    if world.size > 1:
+        why = f"a plan makes steps in one process, and this run has {world.size}; plan one alone to see what those take"
+        return replace(plan, measured=(f"measured nothing: {why}",))
+    phases = plan_phases(config, plan.epoch_samples)
+    try:
+        forecasts = [Forecast(probe_apart(config, phase.number), phase.steps) for phase in phases]
+    except TrainingError as error:
+        return replace(plan, measured=(f"measured nothing: {error}",))
+    return replace(plan, measured=tuple(forecast_lines(forecasts, phases)))
+
+
+def make_plan(config: RunConfig, world: World) -> Plan:
+    """Build model and data, count, train nothing."""
+    built, task = build_task(config, world, count_words=False)
+    stream = open_training_data(config, built, open_source(config.data.spec, config.data), world)
+    phases = plan_phases(config, stream.size)
+    steps = phases[-1].end
+    device = open_device(config.engine.device, world)
+    engine = pick_engine(config.engine, world, device)
+    total = built.patches
+    ratio = config.masker.ratio
+    kept = (kept_count(total, ratio.high), kept_count(total, ratio.low))
+    caption = min(_TYPICAL_CAPTION, built.context_length)
+    flops = count_flops(built, kept_patches=round(sum(kept) / 2), text_length=caption)
+    unmasked = count_flops(built, kept_patches=total, text_length=caption)
+    parameters = sum(p.numel() for p in task.parameters())
+    dtype = autocast_dtype(config.engine.precision, device)
+    return Plan(
+        description=stream.description,
+        epoch_samples=stream.size,
+        samples=steps * config.data.pairs_per_step,
+        steps=steps,
+        patches=total,
+        kept=kept,
+        image_gflops=FORWARD_AND_BACKWARD * flops.image * config.data.views / 1e9,
+        text_gflops=FORWARD_AND_BACKWARD * flops.text / 1e9,
+        unmasked_image_gflops=FORWARD_AND_BACKWARD * unmasked.image * config.data.views / 1e9,
+        parameters=parameters,
+        state_gib=_state_bytes(parameters, engine, config.engine.zero_stage, world.size) / 2**30,
+        engine=f"{engine} on {device.type}, {str(dtype or torch.float32).removeprefix('torch.')}, "
+        f"{world.size} process{'es' if world.size > 1 else ''}",
+        later=[_describe(phase) for phase in phases[1:]],
+    )
+
+
+def _describe(phase: Phase) -> str:
+    masker = phase.config.masker
+    shown = "every patch" if masker.ratio.high == 0 else f"{masker.name}, {masker.ratio} of the patches hidden"
+    size = phase.config.model.image_size
+    return f"{phase.steps:,} steps with {shown}{f' at {size} px' if size else ''}, lr {phase.config.optim.lr:g}"
+
+
+def _state_bytes(parameters: int, engine: str, stage: int, size: int) -> float:
+    """fp32: 4 bytes of weights, 4 of gradients, 8 of moments; ZeRO splits moments (1), gradients (2), weights (3)."""
+    stage = stage if engine == "deepspeed" else 0
+    moments = 8 / (size if stage >= 1 else 1)
+    gradients = 4 / (size if stage >= 2 else 1)
+    weights = 4 / (size if stage >= 3 else 1)
+    return parameters * (moments + gradients + weights)

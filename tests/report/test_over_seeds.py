@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pgsclip.errors import RunError
+from pgsclip.report.over_seeds import Grid, groups_of, over_seeds, seed_tables, seeds_markdown, seeds_page
+from pgsclip.report.runs import Subject, open_subject
+
+Run = Callable[..., Path]
+RIGHT = {"none": (40, 44, 45), "pgs": (45, 47, 52)}
+"""Right answers of a hundred, by seed."""
+
+
+@pytest.fixture
+def subjects(run: Run) -> list[Subject]:
+    return [
+        open_subject(run(f"{masker}-0.5-seed{seed}", masker=masker, right=right, seed=seed))[0]
+        for masker, rights in RIGHT.items()
+        for seed, right in enumerate(rights)
+    ]
+
+
+def test_the_interval_is_students() -> None:
+    values = np.array([3.0, 5.0, 4.5, 7.0])
+    expected = stats.t.interval(0.95, 3, loc=values.mean(), scale=stats.sem(values))
+    assert over_seeds(values) == pytest.approx((values.mean(), *expected))
+    alone = over_seeds(values[:1])
+    assert alone.value == 3
+    assert math.isnan(alone.low)
+    assert math.isnan(alone.high)
+
+
+def test_runs_that_differ_only_in_their_seed_are_one_group(subjects: list[Subject]) -> None:
+    mixed = [subjects[i] for i in (0, 3, 1, 4)]
+    assert groups_of(mixed) == [("none-0.5", {0: 0, 1: 2}), ("pgs-0.5", {0: 1, 1: 3})]
+    alone = [subjects[i] for i in (2, 5)]
+    assert [group.name for group in groups_of(alone)] == ["none-0.5", "pgs-0.5"]
+
+
+def test_a_seed_twice_and_a_single_group_are_sentences(subjects: list[Subject]) -> None:
+    with pytest.raises(RunError, match=r"none-0.5-seed0 and .*none-0.5-seed0 are one run: .* seed 0\. Leave"):
+        groups_of([subjects[0], subjects[3], subjects[0]])
+    with pytest.raises(RunError, match=r"All 3 runs have one config but for their seed.*leave --over-seeds out"):
+        groups_of(subjects[:3])
+
+
+def test_means_and_paired_differences(subjects: list[Subject]) -> None:
+    groups = groups_of(subjects)
+    cost, sets, difference, metrics = seed_tables(subjects, groups, [lambda kept: 2e12 * kept] * len(subjects))
+    assert cost.head == ["", "seeds", "patches kept", "samples", "TFLOPs", "minutes"]
+    assert cost.rows[1] == ["pgs-0.5", "3", "50.0%", "300", "300.00", "0.1"]
+    assert sets.head == ["", "clipart", "generated", "mean"]
+    half = stats.sem(RIGHT["none"]) * stats.t.ppf(0.975, 2)
+    assert sets.rows[0] == ["none-0.5", f"43.0 ± {half:.1f}", "30.0 ± 0.0", f"36.5 ± {half / 2:.1f}"]
+    half = stats.sem([5, 3, 7]) * stats.t.ppf(0.975, 2)
+    assert difference.title == "Difference to none-0.5, paired by seed"
+    assert difference.rows == [["pgs-0.5", f"+5.0 ± {half:.1f}", "+0.0 ± 0.0", f"+2.5 ± {half / 2:.1f}"]]
+    assert metrics.head == ["", "none-0.5", "pgs-0.5"]
+    assert [row[0] for row in metrics.rows] == ["clipart acc1", "generated acc1"]
+
+
+def test_differences_take_the_seeds_that_both_have(subjects: list[Subject]) -> None:
+    some = [subjects[i] for i in (0, 1, 5, 4)]  # seeds 0, 1 and 2, 1
+    tables = seed_tables(some, groups_of(some), [lambda kept: 0.0] * 4)
+    assert tables[2].rows[0][:2] == ["pgs-0.5", "+3.0"]
+    apart = [subjects[i] for i in (0, 5)]
+    tables = seed_tables(apart, groups_of(apart), [lambda kept: 0.0] * 2)
+    assert tables[2].rows[0][1:] == ["–", "–", "–"]
+    assert tables[1].rows[0][1:] == ["40.0", "30.0", "35.0"]
+
+
+def test_what_a_run_has_not_logged_is_a_dash(subjects: list[Subject]) -> None:
+    bare = [Subject(one.name, one.folder, one.results, [], config=one.config) for one in (subjects[0], subjects[3])]
+    table = seed_tables(bare, groups_of(bare), [lambda kept: 0.0] * 2)[0]
+    assert table.rows[0] == ["none-0.5", "1", "–", "–", "–", "–"]
+
+
+GRID = Grid("Sets, %", ["", "a<b", "mean"], [["pgs-0.5", "31.2 ± 1.4", "–"]])
+
+
+def test_tables_as_markdown() -> None:
+    lines = seeds_markdown([GRID, GRID]).splitlines()
+    assert lines[:5] == ["**Sets, %**", "", "|  | a<b | mean |", "|---|---:|---:|", "| pgs-0.5 | 31.2 ± 1.4 | – |"]
+    assert lines[6:8] == ["**Sets, %**", ""]
+    assert lines[-1].endswith("Student's 95 % interval over seeds.")
+
+
+def test_the_page_has_the_tables_and_the_curves_of_one_run_of_each(run: Callable[..., Path]) -> None:
+    subjects = [
+        open_subject(run(f"{masker}-seed{seed}", masker=masker, seed=seed))[0]
+        for masker in ("random", "pgs")
+        for seed in (0, 1)
+    ]
+    page = seeds_page(subjects, groups_of(subjects), [lambda kept: 1.0] * 4, [GRID])
+    assert "<h1>pgsclip compare: random, pgs</h1>" in page
+    assert '<td data-label="a&lt;b">31.2 ± 1.4</td>' in page
+    assert page.count("<svg") == 6
+    assert "random-seed" not in page

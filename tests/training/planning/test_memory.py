@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+
+from pgsclip.training.planning import memory as room
+from pgsclip.training.planning.memory import (
+    DoesNotFitError,
+    enough_memory,
+    is_out_of_memory,
+    may_take_bytes,
+    memory_gib,
+    resting_bytes,
+    taken_bytes,
+)
+
+CPU = torch.device("cpu")
+MIB = 2**20
+
+
+def kernel(root: Path, **files: str) -> Path:
+    """A folder with files of a kernel; `__` in a name is a folder."""
+    for name, content in files.items():
+        path = root / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return root
+
+
+def test_the_peak_is_this_program_s_own_in_gib(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/proc/self/status", encoding="utf-8") as status:  # noqa: PTH123
+        peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    assert memory_gib(CPU) == pytest.approx(peak / 2**20, rel=0.05)
+    monkeypatch.setattr(room, "_lines", lambda path: [])  # where there is no /proc
+    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert memory_gib(CPU) == pytest.approx(usage / 2**20, rel=0.05)
+    monkeypatch.setattr(room.sys, "platform", "darwin")  # there it is counted in bytes
+    assert memory_gib(CPU) < 0.01
+
+
+def test_what_lies_there_and_what_was_taken() -> None:
+    before = taken_bytes(CPU)
+    held = torch.ones(before // 4 + 64 * MIB)
+    assert taken_bytes(CPU) >= before + 4 * 64 * MIB
+    assert taken_bytes(CPU) >= resting_bytes(CPU) > 4 * len(held)
+    del held
+    assert resting_bytes(CPU) < taken_bytes(CPU) - before // 2, "a peak stays, what lies there does not"
+
+
+def test_a_loader_process_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"/proc/self/status": ["VmHWM:\t    2048 kB"], "/proc/7/smaps_rollup": ["Rss: 900 kB", "Pss: 512 kB"]}
+    monkeypatch.setattr(room, "_lines", lambda path: known.get(str(path), []))
+    monkeypatch.setattr(room, "active_children", lambda: [type("Child", (), {"pid": pid}) for pid in (7, 8)])
+    assert taken_bytes(CPU) == (2048 + 512) * 1024
+
+
+def test_the_narrowest_limit_counts(tmp_path: Path) -> None:
+    free = kernel(tmp_path / "free", proc__meminfo="MemTotal: 9 kB\nMemAvailable:   1048576 kB\n")
+    assert may_take_bytes(CPU, free) == int(0.92 * 2**30)
+    second = kernel(
+        tmp_path / "second",
+        proc__meminfo="MemAvailable:   1048576 kB\n",
+        proc__self__cgroup="0::/job/step\n",
+        **{
+            "sys__fs__cgroup__job__memory.max": f"{300 * MIB}\n",
+            "sys__fs__cgroup__job__memory.current": f"{200 * MIB}\n",
+            "sys__fs__cgroup__job__memory.stat": f"anon 5\nfile {50 * MIB}\nfile_mapped 7\n",
+            "sys__fs__cgroup__job__step__memory.max": "max\n",
+            "sys__fs__cgroup__job__step__memory.current": f"{100 * MIB}\n",
+        },
+    )
+    assert may_take_bytes(CPU, second) == int(0.92 * 150 * MIB)
+    first = kernel(
+        tmp_path / "first",
+        proc__self__cgroup="9:name=systemd:/\n4:memory:/job\n0::/\n",
+        **{
+            "sys__fs__cgroup__memory__job__memory.limit_in_bytes": f"{80 * MIB}\n",
+            "sys__fs__cgroup__memory__job__memory.usage_in_bytes": f"{60 * MIB}\n",
+        },
+    )
+    assert may_take_bytes(CPU, first) == int(0.92 * 20 * MIB)
+    assert may_take_bytes(CPU, tmp_path / "nothing") > 2**30, "the machine's own, where nobody tells"
+
+
+def test_running_out_of_memory_is_a_sentence() -> None:
+    with pytest.raises(RuntimeError) as failed:
+        torch.empty(2**50)
+    assert is_out_of_memory(failed.value)
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert not is_out_of_memory(RuntimeError("shapes do not fit"))
+    for error, words in (
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), r"\(CUDA out of memory\)"),
+        (MemoryError(), r"\(MemoryError\)"),
+        (failed.value, r"\(\[enforce fail at .*\)"),
+    ):
+        with pytest.raises(DoesNotFitError, match=r"^A step of 24 pairs does not fit into the memory " + words) as said:
+            raise_within(error)
+        for advice in ("--batch-size auto", "optim.accumulate=2", "model.checkpoint_activations=true"):
+            assert advice in str(said.value)
+
+
+def test_other_errors_pass() -> None:
+    with pytest.raises(RuntimeError, match=r"^shapes do not fit$"):
+        raise_within(RuntimeError("shapes do not fit"))
+
+
+def raise_within(error: Exception) -> None:
+    with enough_memory(24):
+        raise error
