@@ -94,7 +94,7 @@ def _describe(name: str, owner: Plugin, *, twice: bool) -> list[str]:
         option = "--set text.masker=" if captions else "--masker "
         lines.append(f"The name is taken twice; choose this one as {option}{owner.target}")
     if captions:
-        words = "" if name == "none" else " --set text.tokens=N"
+        words = "" if name == "none" else " --set text.max_tokens=N"
         lines.append(f"--set text.masker={name}{words}")
     else:
         lines.append(f"--ratio R{' or LO:HI' if range_too else ''}")

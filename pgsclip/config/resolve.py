@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pgsclip.config.recipes import Recipe, dotted, load_recipe, overlay
+from pgsclip.config.renamed import new_name
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ConfigError, did_you_mean
 
@@ -104,6 +105,9 @@ def _sentence(detail: ErrorDetails, origins: dict[str, str]) -> str:
     origin = next((origins[o] for o in (key, *around) if o in origins), None)
     where = f"{origin}: {key}" if origin else key
     if detail["type"] == "extra_forbidden":
+        renamed = new_name(key)
+        if renamed is not None:
+            return f"{where} is called {renamed} now."
         keys = _keys_beside(place)
         everywhere = [name for name in dotted(_defaults()) if name.rpartition(".")[2] == place[-1]]
         hint = did_you_mean(place[-1], keys) or (f" Did you mean {everywhere[0]!r}?" if everywhere else "")

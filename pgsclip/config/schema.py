@@ -84,12 +84,12 @@ class DataConfig(Section):
     """Shards are shuffled as a whole, samples within a buffer of this many."""
     crop_scale: Annotated[tuple[Share, Share], AfterValidator(_in_order)] = (0.9, 1.0)
     """Smallest and largest share of the image area that a random crop covers."""
-    caption_parts: Share = 0.0
-    """Share of the captions of which one part alone is read, a sentence or keyword drawn anew in each epoch."""
+    caption_part_probability: Share = 0.0
+    """Probability, for each caption and epoch, that only one sentence or keyword of it is read; 0 reads all whole."""
     views: Positive = 1
     """Random crops of each image; each is masked and compared with the caption by itself, and losses are averaged."""
-    bad_share: Share = 0.02
-    """The run stops when more than this share of the samples read so far cannot be used."""
+    max_bad_share: Share = 0.02
+    """Share of the pairs read so far, 0 to 1, that may be unusable; the run stops when there are more."""
     stall_seconds: Annotated[float, Field(gt=0, le=1e7)] = 600.0
     """A batch that takes longer than this ends the run with the name of the shard that was being read."""
     image_key: str | None = None
@@ -134,8 +134,8 @@ class MaskerConfig(Section):
     """A registered masker (`pgsclip maskers` lists them) or `package.module:Class`."""
     ratio: Ratio = Ratio(0.5, 0.5)
     """Share of patches removed; `0.3:0.5` lets the masker choose for each image. `none` removes nothing."""
-    groups: Positive = 4
-    """With a range, the batch is sorted by patch count and cut into at most this many passes, where the padding is
+    max_passes: Positive = 4
+    """With a range, a batch is sorted by patch count and encoded in at most this many passes, cut where they pad
     least."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the masker itself; checked when it is built."""
@@ -152,21 +152,20 @@ class MaskerConfig(Section):
 class TextConfig(Section):
     """How captions run through the text encoder."""
 
-    groups: Positive = 3
-    """Captions are sorted by length and run in at most this many passes, cut where the padding to each one's longest
-    is least. Exact."""
+    max_passes: Positive = 3
+    """Captions are sorted by length and encoded in at most this many passes, each padded to its longest only. Exact."""
     masker: str = "none"
     """A registered text masker (none, truncate, frequency) or `package.module:Class`; training only."""
-    tokens: Annotated[int, Field(ge=3)] | None = None
-    """Tokens that a caption keeps under a text masker, start and end of text included."""
+    max_tokens: Annotated[int, Field(ge=3)] | None = None
+    """Tokens that a text masker leaves of a caption at most, start and end of text included; at least 3."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the text masker itself; checked when it is built."""
 
     @model_validator(mode="after")
     def _masker_and_tokens_together(self) -> TextConfig:
-        if (self.masker == "none") != (self.tokens is None):
+        if (self.masker == "none") != (self.max_tokens is None):
             raise ValueError(
-                "a text masker and the tokens that stay belong together: give both, such as masker=frequency tokens=16"
+                "text.masker and text.max_tokens must be set together, such as text.masker=frequency text.max_tokens=16"
             )
         return self
 
@@ -180,8 +179,8 @@ class LossConfig(Section):
     """Losses that are added, each a name or `{name: …, params: {…}}`; `pgsclip plugins` lists them."""
     max_scale: Above0 = 100.0
     """Upper bound of exp(logit_scale), the inverse temperature."""
-    block: Positive = 2**24
-    """Logits computed at once; a larger batch is worked off in blocks of rows, exactly, in constant memory."""
+    logits_per_chunk: Positive = 2**24
+    """Logits held in memory at once; the logits of a larger batch are computed in chunks of rows, exactly."""
 
 
 class OptimConfig(Section):
@@ -196,10 +195,10 @@ class OptimConfig(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     clip_grad_norm: Above0 | None = None
     """Largest gradient norm; not clipped when null."""
-    nonfinite: Literal["stop", "skip"] = "stop"
-    """When loss or gradient is NaN or infinite. The update is left out in any case; `skip` goes on without it."""
-    accumulate: Positive = 1
-    """Parts that a batch is worked off in, each encoded twice; the gradient is that of the whole batch."""
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    """When loss or gradient is NaN or infinite: `stop` ends the run, `skip` goes on. No such update is applied."""
+    accumulation_steps: Positive = 1
+    """Parts that a batch is encoded in, one after the other and each twice; the gradient is that of the whole batch."""
     steps: Positive | None = None
     """Length of the run in optimiser steps."""
     epochs: Above0 | None = None

@@ -42,7 +42,7 @@ class FaultLedger:
             causes = ", ".join(f"{count} x {cause}" for cause, count in self._causes.most_common())
             raise DataError(
                 f"{bad} of {self._read} samples read so far cannot be used ({causes}); most of them, {most}, are in "
-                f"{worst}. Repair or leave out that file, or allow more with --set data.bad_share "
+                f"{worst}. Repair or leave out that file, or allow more with --set data.max_bad_share "
                 f"(now {self._largest_share:g})."
             )
 

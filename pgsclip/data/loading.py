@@ -117,7 +117,7 @@ def open_stream(
         config.shuffle,
         workers,
         config.stall_seconds,
-        caption_parts=config.caption_parts,
+        caption_parts=config.caption_part_probability,
         views=config.views,
     )
 

@@ -81,7 +81,7 @@ def build_task(config: RunConfig, world: World, *, count_words: bool = True) -> 
     if config.masker.ratio.is_range and not masker.chooses_ratio:
         refuse_range(config.masker.name, config.masker.ratio)
     built = build_model(config.model, seed=config.seed, loss_has_bias=loss_class.needs_bias)
-    loss = loss_class(rank=world.rank, world_size=world.size, block=config.loss.block)
+    loss = loss_class(rank=world.rank, world_size=world.size, block=config.loss.logits_per_chunk)
     terms = [(given.name, _auxiliary(given, config, masker, built)) for given in config.loss.auxiliary]
     return built, Task(built, masker, loss, config, _text_masker(config, built, world, count_words), terms)
 
@@ -121,7 +121,7 @@ def _text_masker(config: RunConfig, built: BuiltModel, world: World, count_words
     if not built.text_tower.can_cut:
         raise ConfigError(
             f"text.masker={config.text.masker} shortens captions that end in CLIP's end-of-text token, and those of "
-            f"{built.name} do not; leave text.masker and text.tokens out."
+            f"{built.name} do not; leave text.masker and text.max_tokens out."
         )
 
     def counts() -> Tensor:
@@ -159,10 +159,12 @@ def pairs_per_batch(config: RunConfig, world: World) -> int:
     Raises:
         ConfigError: the batch does not divide over processes and accumulation.
     """
-    shares = world.size * config.optim.accumulate
+    shares = world.size * config.optim.accumulation_steps
     pairs = config.data.pairs_per_step
     if pairs % shares:
-        over = f"{world.size}" + (f" x {config.optim.accumulate} (optim.accumulate)" if shares > world.size else "")
+        over = f"{world.size}" + (
+            f" x {config.optim.accumulation_steps} (optim.accumulation_steps)" if shares > world.size else ""
+        )
         raise ConfigError(
             f"data.batch_size {pairs} is the batch of all processes together and does not divide "
             f"over {over}; give a multiple of {shares}."

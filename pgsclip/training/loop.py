@@ -105,7 +105,7 @@ class Loop:
 
     def _fetch(self) -> tuple[list[Batch], float]:
         began = time.perf_counter()
-        batches = [next(self.batches) for _ in range(self.config.optim.accumulate)]
+        batches = [next(self.batches) for _ in range(self.config.optim.accumulation_steps)]
         waited = time.perf_counter() - began
         for batch in batches:
             self.ledger.add(batch)
@@ -192,7 +192,7 @@ class Loop:
         first = min(bad, default=self.done.step)
         what = f"Loss or gradient was not a finite number at step {first}"
         where = f"the samples of that step are named in {self.folder.path / 'nonfinite'}"
-        if self.config.optim.nonfinite == "skip" and self._bad_in_a_row < _HOPELESS:
+        if self.config.optim.on_nonfinite == "skip" and self._bad_in_a_row < _HOPELESS:
             self.display.say(f"{what}; that update was left out, {where}.")
             return
         last = self.checkpoints.last()
@@ -200,6 +200,6 @@ class Loop:
         again = f", {self._bad_in_a_row} times in a row" if self._bad_in_a_row >= _HOPELESS else ""
         raise TrainingError(
             f"{what}{again}; {where}. {kept}. Lower optim.lr (now {self.config.optim.lr:g}), lengthen "
-            f"optim.warmup_steps, set optim.clip_grad_norm=1, or use engine.precision=fp32; optim.nonfinite=skip goes "
-            f"on without such updates."
+            f"optim.warmup_steps, set optim.clip_grad_norm=1, or use engine.precision=fp32; optim.on_nonfinite=skip "
+            f"goes on without such updates."
         )

@@ -59,7 +59,7 @@ def measure_arithmetic(
         dtype: in which the run multiplies; None is float32.
     """
     rate = _rate(device, dtype or torch.float32)
-    return Arithmetic(pair_flops(built), built.patches, config.data.views, config.text.tokens, rate)
+    return Arithmetic(pair_flops(built), built.patches, config.data.views, config.text.max_tokens, rate)
 
 
 @cache

@@ -201,7 +201,7 @@ class _Run:
         arithmetic: Arithmetic,
     ) -> Loop:
         config, world = phase.config, self.world
-        ledger = FaultLedger(config.data.bad_share)
+        ledger = FaultLedger(config.data.max_bad_share)
         ledger.load(start.faults)
         batches = stream.batches(
             batch_size=pairs_per_batch(config, world),

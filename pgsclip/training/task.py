@@ -126,11 +126,11 @@ class Task(nn.Module):
         self.auxiliary = nn.ModuleList([term for _, term in auxiliary])
         self._terms: tuple[tuple[str, Any], ...] = tuple(auxiliary)
         self._ratio = config.masker.ratio
-        self._mask_groups = config.masker.groups
-        self._text_groups = config.text.groups
+        self._mask_groups = config.masker.max_passes
+        self._text_groups = config.text.max_passes
         self._gathers = config.engine.zero_stage == 3  # weights, within every pass, with all ranks
         self._text_masker = text_masker
-        self._text_tokens = config.text.tokens
+        self._text_tokens = config.text.max_tokens
         self._largest_scale = torch.tensor(config.loss.max_scale).log().item()
         self.start()
 

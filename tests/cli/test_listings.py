@@ -93,7 +93,7 @@ def test_maskers_of_captions_have_a_list_of_their_own(cli: Callable[..., Any]) -
     names = [line.split()[0] for line in said.out.splitlines() if not line.startswith(" ")]
     assert names == ["frequency", "none", "truncate"]
     assert "    Keeps rare words more often than common ones (CLIPF)." in said.out
-    assert "    --set text.masker=frequency --set text.tokens=N" in said.out
+    assert "    --set text.masker=frequency --set text.max_tokens=N" in said.out
     assert "    --set text.params.threshold=1e-06  Frequency up to which" in said.out
 
 

@@ -23,7 +23,8 @@ def test_up_to_the_allowed_share_nothing_happens_and_one_more_stops_the_run() ->
         ledger.add(batch(0, Fault("truncated tar", "bad.tar", "")))
     assert str(raised.value) == (
         "5 of 200 samples read so far cannot be used (3 x empty caption, 1 x corrupt image, 1 x truncated tar); most "
-        "of them, 4, are in bad.tar. Repair or leave out that file, or allow more with --set data.bad_share (now 0.02)."
+        "of them, 4, are in bad.tar. Repair or leave out that file, or allow more with --set "
+        "data.max_bad_share (now 0.02)."
     )
 
 

@@ -374,7 +374,7 @@ def test_a_part_of_the_caption_is_drawn_anew_each_epoch_and_again_after_a_stop(
     url = write_tar("a.tar", members)
 
     def words(share: float, done: int = 0, start: tuple[Position, ...] = ()) -> list[Batch]:
-        config = DataConfig(workers=0, caption_parts=share)
+        config = DataConfig(workers=0, caption_part_probability=share)
         there = open_stream(
             open_source(url, config),
             config=config,

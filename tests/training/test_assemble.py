@@ -11,7 +11,7 @@ from pgsclip.training.assemble import _text_masker, build_task, open_device, pai
 
 @pytest.mark.parametrize(("world", "parts", "expected"), [(1, 1, 24), (2, 1, 12), (2, 3, 4), (1, 8, 3)])
 def test_the_batch_is_shared_by_processes_and_parts(world: int, parts: int, expected: int) -> None:
-    config = resolve("smoke", {}, ["data.batch_size=24", f"optim.accumulate={parts}"])
+    config = resolve("smoke", {}, ["data.batch_size=24", f"optim.accumulation_steps={parts}"])
     assert pairs_per_batch(config, World(0, world, 0)) == expected
 
 
@@ -19,8 +19,8 @@ def test_a_batch_that_does_not_divide() -> None:
     config = resolve("smoke", {}, ["data.batch_size=9"])
     with pytest.raises(ConfigError, match=r"data.batch_size 9 .* does not divide over 2; give a multiple of 2"):
         pairs_per_batch(config, World(0, 2, 0))
-    config = resolve("smoke", {}, ["data.batch_size=10", "optim.accumulate=4"])
-    with pytest.raises(ConfigError, match=r"not divide over 2 x 4 \(optim.accumulate\); give a multiple of 8"):
+    config = resolve("smoke", {}, ["data.batch_size=10", "optim.accumulation_steps=4"])
+    with pytest.raises(ConfigError, match=r"not divide over 2 x 4 \(optim.accumulation_steps\); give a multiple of 8"):
         pairs_per_batch(config, World(0, 2, 0))
 
 
@@ -39,17 +39,17 @@ def test_devices_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_captions_of_another_kind_cannot_be_masked() -> None:
-    config = resolve("smoke", {}, ["text.masker=truncate", "text.tokens=5"])
+    config = resolve("smoke", {}, ["text.masker=truncate", "text.max_tokens=5"])
     built, task = build_task(config, World(), count_words=False)
     assert task.text_tower.can_cut
     built.text_tower.can_cut = False
-    with pytest.raises(ConfigError, match=r"those of pgsclip-smoke do not; leave text.masker and text.tokens out"):
+    with pytest.raises(ConfigError, match=r"those of pgsclip-smoke do not; leave text.masker and text.max_tokens out"):
         _text_masker(config, built, World())
     assert _text_masker(resolve("smoke", {}, []), built, World()) is None
 
 
 def test_a_task_that_never_trains_reads_no_captions() -> None:
-    config = resolve("smoke", {}, ["data.spec=/no/such.tar", "text.masker=frequency", "text.tokens=5"])
+    config = resolve("smoke", {}, ["data.spec=/no/such.tar", "text.masker=frequency", "text.max_tokens=5"])
     build_task(config, World(), count_words=False)
     with pytest.raises(DataError, match=r"No file matches '/no/such.tar'"):
         build_task(config, World())

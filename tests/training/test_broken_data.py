@@ -95,7 +95,13 @@ def test_every_cause_is_counted_once_and_the_run_goes_on(
     monkeypatch.setattr("pgsclip.training.run.open_source", _open_and_lose(tmp_path / "data" / "vanishing.tar"))
     spec, causes, usable = folder_of_faults(tmp_path / "data")
     steps = usable // 10 + 1  # a little into the second pass, so that the first is over
-    settings = [*SETTINGS, f"data.spec={spec}", f"data.workers={workers}", f"optim.steps={steps}", "data.bad_share=1"]
+    settings = [
+        *SETTINGS,
+        f"data.spec={spec}",
+        f"data.workers={workers}",
+        f"optim.steps={steps}",
+        "data.max_bad_share=1",
+    ]
     train(configure("smoke", {"out": str(tmp_path / "run")}, settings), Console(file=io.StringIO()))
     found = json.loads((tmp_path / "run" / "faults.json").read_text())
     assert found["by_cause"] == causes
@@ -107,7 +113,7 @@ def test_every_cause_is_counted_once_and_the_run_goes_on(
 def test_above_the_threshold_it_stops_with_the_worst_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec, _, _ = folder_of_faults(tmp_path / "data")
     write(tmp_path / "data" / "good.tar", [(b"junk", f"thing {number}") for number in range(60)])
-    settings = [*SETTINGS, f"data.spec={spec}", "data.workers=1", "optim.steps=100", "data.bad_share=0.1"]
+    settings = [*SETTINGS, f"data.spec={spec}", "data.workers=1", "optim.steps=100", "data.max_bad_share=0.1"]
     with pytest.raises(DataError, match=r"corrupt image.*most of them, \d+, are in .*good\.tar"):
         train(configure("smoke", {"out": str(tmp_path / "run")}, settings), Console(file=io.StringIO()))
 

@@ -254,7 +254,7 @@ def test_a_process_that_does_not_lead_writes_nothing(tmp_path: Path) -> None:
 
 def test_a_gradient_that_is_no_number_is_stepped_over_when_that_is_wanted(tmp_path: Path) -> None:
     notes = Notes(gradients=(3,), losses={4: math.nan})
-    made = loop(tmp_path, notes, "optim.nonfinite=skip")
+    made = loop(tmp_path, notes, "optim.on_nonfinite=skip")
     said = made.display._console.file
     assert made.run().step == 6
     for step in (3, 4):
@@ -264,7 +264,7 @@ def test_a_gradient_that_is_no_number_is_stepped_over_when_that_is_wanted(tmp_pa
 
 
 def test_stepping_over_everything_is_no_way_out(tmp_path: Path) -> None:
-    made = loop(tmp_path, Notes(gradients=tuple(range(3, 100))), "optim.nonfinite=skip", total=100)
+    made = loop(tmp_path, Notes(gradients=tuple(range(3, 100))), "optim.on_nonfinite=skip", total=100)
     with pytest.raises(TrainingError, match=r"at step 27, 25 times in a row; .* Lower optim.lr"):
         made.run()
 

@@ -24,7 +24,7 @@ def test_of_a_shortened_caption_only_what_is_left_counts() -> None:
 
 
 def test_it_is_that_of_the_model_of_the_run() -> None:
-    config = resolve("smoke", {}, ["data.views=2", "text.masker=truncate", "text.tokens=6"])
+    config = resolve("smoke", {}, ["data.views=2", "text.masker=truncate", "text.max_tokens=6"])
     built, _ = build_task(config, World(), count_words=False)
     found = measure_arithmetic(config, built, torch.device("cpu"), None)
     one = count_flops(built, kept_patches=32, text_length=6)

@@ -225,20 +225,20 @@ def test_the_same_images_are_drawn_at_every_checkpoint(tmp_path: Path) -> None:
 
 def test_masked_captions_train_and_words_are_counted_once(tmp_path: Path) -> None:
     data = shard(tmp_path / "train-0.tar", 16)
-    settings = [f"data.spec={data}", "text.masker=frequency", "text.tokens=3", "optim.steps=3"]
+    settings = [f"data.spec={data}", "text.masker=frequency", "text.max_tokens=3", "optim.steps=3"]
     go(tmp_path / "masked", *settings)
     [counted] = tmp_path.glob(".pgsclip-word-counts-*.json")
     before = counted.stat().st_mtime_ns
     go(tmp_path / "again", *settings)
     assert losses(tmp_path / "again") == losses(tmp_path / "masked")
     assert counted.stat().st_mtime_ns == before
-    go(tmp_path / "cut", f"data.spec={data}", "text.masker=truncate", "text.tokens=3", "optim.steps=3")
+    go(tmp_path / "cut", f"data.spec={data}", "text.masker=truncate", "text.max_tokens=3", "optim.steps=3")
     assert losses(tmp_path / "cut") != losses(tmp_path / "masked")
 
 
 def test_a_text_masker_and_its_tokens_belong_together(tmp_path: Path) -> None:
-    for setting in ("text.masker=truncate", "text.tokens=8"):
-        with pytest.raises(ConfigError, match="a text masker and the tokens that stay belong together: give both"):
+    for setting in ("text.masker=truncate", "text.max_tokens=8"):
+        with pytest.raises(ConfigError, match=r"text\.masker and text\.max_tokens must be set together"):
             go(tmp_path / "run", setting)
 
 
@@ -265,7 +265,7 @@ def test_a_tail_without_mask_follows_and_a_run_resumes_across_the_border(tmp_pat
 
 def test_accumulation_changes_nothing_but_the_memory(tmp_path: Path) -> None:
     whole = go(tmp_path / "whole", "masker.name=none", "optim.clip_grad_norm=1")
-    parts = go(tmp_path / "parts", "masker.name=none", "optim.clip_grad_norm=1", "optim.accumulate=4")
+    parts = go(tmp_path / "parts", "masker.name=none", "optim.clip_grad_norm=1", "optim.accumulation_steps=4")
     assert losses(tmp_path / "parts") == pytest.approx(losses(tmp_path / "whole"), rel=1e-5)
     ours, theirs = (load_file(o.checkpoint / "open_clip_model.safetensors") for o in (parts, whole))
     for name, tensor in theirs.items():

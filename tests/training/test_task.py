@@ -147,7 +147,7 @@ def test_a_range_gives_each_image_its_own_share_and_features_keep_their_place(
     images, texts, lengths = batch
     masker = Asking(0.9, 0.25, 0.5, 0.3)  # clamped to 0.25 .. 0.75: 4, 12, 8 and 11 of 16
     model = make_model()
-    task = make_task(model, masker, **{"masker.ratio": "0.25:0.75", "masker.groups": 4})
+    task = make_task(model, masker, **{"masker.ratio": "0.25:0.75", "masker.max_passes": 4})
     loss, report = task(images, texts, lengths, view(progress=0.25))
     assert report.kept == (4 + 12 + 8 + 11) / 64
     assert masker.progress == [0.25]
@@ -164,7 +164,7 @@ def test_captions_run_in_as_many_groups_as_configured(batch: tuple[Tensor, Tenso
     model = make_model()
     shapes: list[tuple[int, int]] = []
     model.transformer.resblocks[0].register_forward_pre_hook(lambda _, args: shapes.append(tuple(args[0].shape[:2])))
-    make_task(model, **{"text.groups": 2})(*batch, view())
+    make_task(model, **{"text.max_passes": 2})(*batch, view())
     assert shapes == [(3, 5), (1, 12)]
     shapes.clear()
     make_task(model)(batch[0], batch[1], None, view())
@@ -178,7 +178,7 @@ def test_ranks_that_gather_weights_in_every_pass_run_equally_many(batch: tuple[T
     alike = torch.full_like(batch[2], 12)
     for stage, expected in ((1, [4]), (3, [1, 1, 2])):
         passes.clear()
-        make_task(model, **{"text.groups": 3, "engine.zero_stage": stage})(batch[0], batch[1], alike, view())
+        make_task(model, **{"text.max_passes": 3, "engine.zero_stage": stage})(batch[0], batch[1], alike, view())
         assert passes == expected
 
 
@@ -269,7 +269,7 @@ def test_the_cap_of_the_config_holds_while_descent_pushes_against_it(batch: tupl
     assert report.temperature.item() < 20
 
 
-WORDS: dict[str, Any] = {"text.masker": "truncate", "text.tokens": 4}
+WORDS: dict[str, Any] = {"text.masker": "truncate", "text.max_tokens": 4}
 
 
 def test_a_text_masker_shortens_captions_in_training_and_never_in_evaluation(

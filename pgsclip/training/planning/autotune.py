@@ -118,7 +118,7 @@ def _batch_size(
     if config.data.workers == "auto":
         config = _with(config, workers=None)
     limit = may_take_bytes(device)
-    share = config.optim.accumulate
+    share = config.optim.accumulation_steps
     unit = min(_UNIT, max(1, source.size // share)) * share
 
     def trial(size: int) -> Trial | None:
@@ -137,7 +137,7 @@ def _batch_size(
         raise ConfigError(
             f"Not even {unit} pairs fit into the {_gib(limit)} that a run may take on {device.type}: {_trials(found)}. "
             f"Take a smaller model or image, more than {config.masker.ratio} of the patches removed, a larger "
-            f"optim.accumulate, or model.checkpoint_activations=true."
+            f"optim.accumulation_steps, or model.checkpoint_activations=true."
         )
     parts = ", with its loader processes" if device.type == "cpu" else ""
     why = "all pairs of an epoch" if found.size == most else "the largest batch that fits"

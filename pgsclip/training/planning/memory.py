@@ -87,8 +87,8 @@ def enough_memory(batch: int) -> Iterator[None]:
             raise
         raise DoesNotFitError(
             f"A step of {batch} pairs does not fit into the memory ({_first_sentence(error)}). --batch-size auto finds "
-            f"the largest batch that fits, optim.accumulate=2 works this one off in two halves with the same gradient, "
-            f"and model.checkpoint_activations=true needs less memory and about a third more time."
+            f"the largest batch that fits, optim.accumulation_steps=2 works this one off in two halves with the same "
+            f"gradient, and model.checkpoint_activations=true needs less memory and about a third more time."
         ) from error
 
 

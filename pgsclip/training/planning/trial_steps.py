@@ -162,7 +162,7 @@ class _Steps:
         optim, phase = self.phase.config.optim, self.phase
         number = min(phase.first + phase.steps // 2 + self.made, phase.end - 1)
         began = time.perf_counter()
-        parts = [next(self.batches) for _ in range(optim.accumulate)]
+        parts = [next(self.batches) for _ in range(optim.accumulation_steps)]
         self.waited += time.perf_counter() - began
         _, report, _ = self.stepper.step(number, parts, learning_rate(number - phase.first, phase.steps, optim))
         self.kept += report.kept

@@ -76,9 +76,11 @@ def test_every_phase_must_fit(asked: list[tuple[int, int, int | str | None]]) ->
 
 
 def test_a_batch_divides_over_the_parts_of_a_step_and_is_no_larger_than_an_epoch(asked: list[object]) -> None:
-    settled, _ = settle(config("data.batch_size=auto", "optim.accumulate=3"), World())
+    settled, _ = settle(config("data.batch_size=auto", "optim.accumulation_steps=3"), World())
     assert settled.data.pairs_per_step % 24 == 0
-    settled, (finding,) = settle(config("data.batch_size=auto", "data.samples=100", "optim.accumulate=3"), World())
+    settled, (finding,) = settle(
+        config("data.batch_size=auto", "data.samples=100", "optim.accumulation_steps=3"), World()
+    )
     assert settled.data.pairs_per_step == 99
     assert finding.startswith("data.batch_size=auto is 99, all pairs of an epoch: ")
     settled, _ = settle(config("data.batch_size=auto", "data.samples=5"), World())
@@ -91,7 +93,11 @@ def test_nothing_fits(asked: list[object], monkeypatch: pytest.MonkeyPatch) -> N
         ConfigError, match=r"^Not even 8 pairs fit into the 1\.00 GiB .* on cpu: 1\.08 GiB with 8"
     ) as said:
         settle(config("data.batch_size=auto"), World())
-    for advice in ("more than 0.5 of the patches removed", "optim.accumulate", "model.checkpoint_activations=true"):
+    for advice in (
+        "more than 0.5 of the patches removed",
+        "optim.accumulation_steps",
+        "model.checkpoint_activations=true",
+    ):
         assert advice in str(said.value)
 
 

@@ -14,7 +14,7 @@ SMALL = ("model.name=pgsclip-smoke",)
     [
         (("model.name=RN50",), ModelError, "cannot hide patches"),
         ((*SMALL, "masker.name=random", "masker.ratio=0.3:0.5"), MaskerError, "random"),
-        ((*SMALL, "text.masker=truncat", "text.tokens=8"), PluginError, "truncat"),
+        ((*SMALL, "text.masker=truncat", "text.max_tokens=8"), PluginError, "truncat"),
         ((*SMALL, "loss.auxiliary=[nothing]"), PluginError, "nothing"),
     ],
 )
@@ -26,4 +26,4 @@ def test_what_a_run_would_stop_with_is_said_before(
 
 
 def test_what_can_be_built_passes_also_with_words_to_count_and_weights_to_fetch() -> None:
-    check_config(resolve(None, {}, (*SMALL, "text.masker=frequency", "text.tokens=8", "model.pretrained=laion2b")))
+    check_config(resolve(None, {}, (*SMALL, "text.masker=frequency", "text.max_tokens=8", "model.pretrained=laion2b")))

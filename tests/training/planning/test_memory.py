@@ -99,7 +99,7 @@ def test_running_out_of_memory_is_a_sentence() -> None:
     ):
         with pytest.raises(DoesNotFitError, match=r"^A step of 24 pairs does not fit into the memory " + words) as said:
             raise_within(error)
-        for advice in ("--batch-size auto", "optim.accumulate=2", "model.checkpoint_activations=true"):
+        for advice in ("--batch-size auto", "optim.accumulation_steps=2", "model.checkpoint_activations=true"):
             assert advice in str(said.value)
 
 

@@ -62,7 +62,7 @@ def test_a_pair_is_counted_at_what_is_really_read() -> None:
     assert 0.4 < half.gflops / all_patches.gflops < 0.9
     twice = found("data.views=2", "masker.name=none")
     assert 1.2 < twice.gflops / all_patches.gflops < 2
-    assert found("optim.accumulate=2").gflops == pytest.approx(half.gflops, rel=0.05), "per pair, not per pass"
+    assert found("optim.accumulation_steps=2").gflops == pytest.approx(half.gflops, rel=0.05), "per pair, not per pass"
 
 
 def test_only_memory_is_the_fewest_steps_and_no_look_at_the_loader(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ def test_the_steps_are_those_in_the_middle_of_their_phase(monkeypatch: pytest.Mo
 
 def test_the_mistake_of_a_run_is_its_mistake() -> None:
     with pytest.raises(ConfigError, match=r"data\.batch_size 8 .* does not divide over 1 x 3"):
-        found("optim.accumulate=3")
+        found("optim.accumulation_steps=3")
 
 
 def test_steps_that_would_take_hours_are_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
