@@ -4,9 +4,9 @@
 
 The model is small and nobody trained it, so it does what chance does: about 2 of 100 right among 48 classes. For your
 own, give the model that you have in memory, a file (`ViT-B-16:weights.safetensors`), one of open_clip's pretrained
-names (`ViT-B-32:openai`) or a run, and sets of your own: `datasets=["wds/flowers"], data_root="sets"`. From a shell:
+names (`ViT-B-32:openai`) or a run, and sets of your own: `datasets=["wds/flowers"], eval_root="sets"`. From a shell:
 
-    pgsclip eval zeroshot ViT-B-32:openai --data-root sets --datasets wds/flowers
+    pgsclip eval zeroshot ViT-B-32:openai --eval-root sets --datasets wds/flowers
 
 Nothing is fetched unless `--download` says so.
 """

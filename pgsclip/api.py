@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -75,7 +76,7 @@ def evaluate(
     *,
     families: Sequence[str] = FAMILIES,
     datasets: Sequence[str] = (),
-    data_root: str | Path = "data",
+    eval_root: str | Path = "data",
     out: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
     batch_size: int = 64,
@@ -83,6 +84,7 @@ def evaluate(
     device: str = "auto",
     precision: str = "fp32",
     say: Callable[[str], None] | None = None,
+    data_root: str | Path | None = None,
 ) -> Report:
     """Evaluate as `pgsclip eval` does, in this process. All patches are seen.
 
@@ -92,12 +94,13 @@ def evaluate(
         suite: `paper`, `demo` (generated sets), or a file that names one set a line.
         families: of tasks, such as `["zeroshot", "retrieval"]`.
         datasets: these sets instead of the suite's.
-        data_root: where the sets lie.
+        eval_root: folder of the sets, each as `wds_NAME` or `NAME`.
         out: folder of results, in which what is there already is not computed again; nothing is written without it.
         tokenizer: of a model in memory that does not read CLIP's own vocabulary.
         device: auto, cpu, cuda or mps.
         precision: fp32, or amp (autocast).
         say: told each result as a sentence, such as `print`.
+        data_root: the former name of `eval_root`, taken with a warning.
 
     Returns:
         `results`, each with `dataset`, `family` and `metrics`; `missing`, a sentence for each set that is not there.
@@ -105,12 +108,15 @@ def evaluate(
     Raises:
         PgsclipError: as a sentence; also where not one set is there.
     """
+    if data_root is not None:
+        warnings.warn("data_root is called eval_root now.", FutureWarning, stacklevel=2)
+        eval_root = data_root
     if precision not in ("fp32", "amp"):
         raise ConfigError(f"precision {precision!r} is not one of fp32 and amp.")
     target = open_device(device, read_world())
     was_training = isinstance(model, nn.Module) and model.training
     with ExitStack() as around:
-        root, folder = Path(data_root), None if out is None else Path(out)
+        root, folder = Path(eval_root), None if out is None else Path(out)
         if suite == "demo":
             root = (folder or Path(around.enter_context(TemporaryDirectory()))) / "demo-sets"
             write_demo_sets(root)

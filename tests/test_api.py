@@ -112,6 +112,8 @@ def test_what_cannot_be_evaluated_is_a_sentence() -> None:
         pgsclip.evaluate("ViT-B-32:openai", precision="bf8")
     model = open_clip.create_model("pgsclip-api")
     with pytest.raises(DataError, match="None of the sets could be evaluated"):
+        pgsclip.evaluate(model, datasets=["nothing"], eval_root="nowhere")
+    with pytest.warns(FutureWarning, match="eval_root"), pytest.raises(DataError, match="nowhere"):
         pgsclip.evaluate(model, datasets=["nothing"], data_root="nowhere")
 
 

@@ -134,7 +134,7 @@ def train_one(study: Study, run: Run) -> None:
     """One run, from its start or its last checkpoint to its evaluation; what it says goes to `logs/`."""
     options = {**VARIANTS[run.variant], "data.spec": study.data, "seed": run.seed, "out": str(study.out / run.name)}
     image_size = options.pop("model.image_size", None)
-    settings = [*study.settings, f"evaluate.suite={study.suite}", f"evaluate.data_root={study.eval_root}"]
+    settings = [*study.settings, f"evaluate.suite={study.suite}", f"evaluate.eval_root={study.eval_root}"]
     settings += [f"model.image_size={image_size}"] if image_size else []
     settings += [f"optim.steps={run.steps}"] if run.steps else []
     request = configure(str(RECIPE), options, settings, resume=Resume.AUTO)

@@ -60,7 +60,7 @@ def bench_eval(
     if folder is None:
         raise DataError(
             f"The set {dataset} is not there; looked in {' and '.join(map(str, looked))}. "
-            f"Give the folder that it lies in with --data-root."
+            f"Give the folder that it lies in with --eval-root."
         )
     name = f"local-dir:{model.resolve()}"
     used: dict[str, list[float]] = {OURS: [], THEIRS: []}
@@ -70,7 +70,7 @@ def bench_eval(
             results = tempfile.mkdtemp(dir=place)  # what was computed before would be skipped
             given = {
                 "datasets": dataset,
-                "data-root": str(root.resolve()),
+                "eval-root": str(root.resolve()),
                 "batch-size": str(batch_size),
                 "precision": "fp32",  # as --no_amp below
                 "out": results,

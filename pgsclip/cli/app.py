@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from pgsclip import __version__
-from pgsclip.cli.arguments import refuse_swallowed_options, spell_out_resume
+from pgsclip.cli.arguments import refuse_swallowed_options, replace_old_options, spell_out_resume
 from pgsclip.cli.bench import bench
 from pgsclip.cli.config import config
 from pgsclip.cli.data import data
@@ -73,14 +73,18 @@ def _root(
     pass
 
 
+def _say(line: str) -> None:
+    typer.echo(f"pgsclip: {line}", err=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; mistakes of the user end in one sentence on stderr and exit code 2."""
     # Training threads that wait would spin on cores that the loader processes need.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        words = spell_out_resume(given)
         command = typer.main.get_command(app)  # built once: it reads the annotations of every command
+        words = replace_old_options(spell_out_resume(given), command, _say)
         refuse_swallowed_options(words, command)
         command(args=words, prog_name="pgsclip")
     except UnfinishedError as error:

@@ -191,7 +191,7 @@ def evaluation(
     dataset: Annotated[
         str, typer.Option(metavar="wds/NAME|generated", help="One zero-shot set in clip-benchmark's layout.")
     ] = "generated",
-    data_root: Annotated[Path, typer.Option(help="Where the set lies, as wds_NAME or NAME.")] = Path("data"),
+    eval_root: Annotated[Path, typer.Option(help="Where the set lies, as wds_NAME or NAME.")] = Path("data"),
     images: Annotated[int, typer.Option(min=1, help="How many are generated.")] = 1000,
     batch_size: Annotated[int, typer.Option(min=1, help="Images encoded at once.")] = 64,
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; the two take turns in each.")] = 3,
@@ -214,9 +214,9 @@ def evaluation(
         opened = open_untrained(MODEL) if checkpoint is None else open_model(find_source(checkpoint))
         find_format("open_clip").load()[0](opened, model)
         if dataset == "generated":
-            dataset, data_root = "wds/generated", Path(place)
-            write_class_set(data_root / "wds_generated", images)
-        costs = bench_eval(model, dataset, data_root, batch_size=batch_size, repeats=repeats, progress=status.update)
+            dataset, eval_root = "wds/generated", Path(place)
+            write_class_set(eval_root / "wds_generated", images)
+        costs = bench_eval(model, dataset, eval_root, batch_size=batch_size, repeats=repeats, progress=status.update)
     typer.echo("command              seconds  of clip_benchmark's  processor seconds  of clip_benchmark's")
     for cost in costs:
         typer.echo(

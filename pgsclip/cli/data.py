@@ -47,7 +47,7 @@ def index(
 
 @data.command("eval-sets")
 def eval_sets(
-    data_root: Annotated[Path, typer.Option(help="Where the sets lie, each as wds_NAME or NAME.")] = Path("data"),
+    eval_root: Annotated[Path, typer.Option(help="Where the sets lie, each as wds_NAME or NAME.")] = Path("data"),
 ) -> None:
     """The evaluation sets: those that are there with their sizes, the missing ones with where to get them."""
     from pgsclip.evaluation.layouts import HOW_TO_GET, MissingSetError, kind_of, locate, places, source_of
@@ -55,19 +55,19 @@ def eval_sets(
 
     sets = {family: list(PAPER[family]) for family in FAMILIES}
     known = {name for names in sets.values() for name in names}
-    for folder in sorted(data_root.glob("wds_*")) if data_root.is_dir() else []:
+    for folder in sorted(eval_root.glob("wds_*")) if eval_root.is_dir() else []:
         name = canonical(folder.name.removeprefix("wds_"))
         if name not in known:
-            sets[kind_of(name, data_root)].append(name)
+            sets[kind_of(name, eval_root)].append(name)
     width = max(len(name) for names in sets.values() for name in names)
     missing = 0
     for family, names in sets.items():
         typer.echo(f"{family}")
         for name in names:
             try:
-                found = locate(Job(family, name), data_root)
+                found = locate(Job(family, name), eval_root)
             except MissingSetError as error:
-                there = any(folder.is_dir() for folder in places(name, data_root))
+                there = any(folder.is_dir() for folder in places(name, eval_root))
                 typer.echo(f"  {name:{width}}  {error if there else f'missing       {source_of(name)}'}")
                 missing += 1
                 continue
@@ -75,4 +75,4 @@ def eval_sets(
             shards = f", {found.shards} test shard{'s' * (found.shards != 1)}" if found.shards else ""
             typer.echo(f"  {name:{width}}  {found.bytes / 2**20:8.1f} MiB  {splits}{shards}  {found.folder}")
     if missing:
-        typer.echo(f"\n{missing} are missing in {data_root}. {HOW_TO_GET}")
+        typer.echo(f"\n{missing} are missing in {eval_root}. {HOW_TO_GET}")

@@ -26,7 +26,7 @@ Checkpoint = Annotated[
 ]
 Suite = Annotated[str, typer.Option(metavar="paper|FILE", help="Which sets; a file names one set a line.")]
 Datasets = Annotated[str | None, typer.Option(metavar="A,B", help="These sets instead, such as wds/clipart.")]
-DataRoot = Annotated[Path, typer.Option(help="Where the sets lie, each as wds_NAME or NAME.")]
+EvalRoot = Annotated[Path, typer.Option(help="Where the sets lie, each as wds_NAME or NAME.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images encoded at once on one process.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Loader processes; chosen by the set when not given.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
@@ -71,7 +71,7 @@ def _command(family: str) -> Callable[..., None]:
         checkpoint: Checkpoint = None,
         suite: Suite = "paper",
         datasets: Datasets = None,
-        data_root: DataRoot = Path("data"),
+        eval_root: EvalRoot = Path("data"),
         batch_size: BatchSize = 64,
         workers: Workers = None,
         device: Device = "auto",
@@ -86,7 +86,7 @@ def _command(family: str) -> Callable[..., None]:
         families = list(FAMILIES) if family == "all" else [family]
         _run(
             _Asked(
-                families, checkpoint, suite, datasets, data_root, batch_size, workers, device, precision, out,
+                families, checkpoint, suite, datasets, eval_root, batch_size, workers, device, precision, out,
                 json_file, download, demo,
             )
         )  # fmt: skip
@@ -189,7 +189,7 @@ def _finish(report: Report, root: Path, out: Path, json_file: Path | None) -> No
     if report.missing:
         typer.echo(
             f"{len(report.missing)} sets were left out; "
-            f"`pgsclip data eval-sets --data-root {root}` says how to get them.",
+            f"`pgsclip data eval-sets --eval-root {root}` says how to get them.",
             err=True,
         )
     typer.echo(f"Results: {out}")

@@ -7,6 +7,7 @@ import re
 RENAMED = {
     "data.bad_share": "data.max_bad_share",
     "data.caption_parts": "data.caption_part_probability",
+    "evaluate.data_root": "evaluate.eval_root",
     "loss.block": "loss.logits_per_chunk",
     "masker.groups": "masker.max_passes",
     "optim.accumulate": "optim.accumulation_steps",

@@ -284,8 +284,8 @@ class EvaluateConfig(Section):
     batch_size: Positive = 256
     suite: str | None = None
     """Also the sets of `paper`, or of a file with the name of one set a line; those that are missing are left out."""
-    data_root: str = "data"
-    """The folder in which the sets of the suite lie, as for `pgsclip eval --data-root`."""
+    eval_root: str = "data"
+    """Folder of the suite's sets, as for `pgsclip eval --eval-root`."""
 
 
 def _as_text(given: Any) -> Any:

@@ -70,6 +70,6 @@ def open_suite(suite: str, root: Path, transform: Callable[[Any], Tensor], batch
     if not jobs:
         raise DataError(
             f"None of the sets of the suite {suite} is in {root}. Name another folder with "
-            f"--set evaluate.data_root=DIR, or leave the suite out with evaluate.suite=null. {missing[0]}"
+            f"--set evaluate.eval_root=DIR, or leave the suite out with evaluate.suite=null. {missing[0]}"
         )
     return SuiteSets(Path(suite).stem, root, jobs, transform, batch_size, missing)

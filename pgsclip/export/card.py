@@ -38,7 +38,7 @@ def write_card(opened: Opened, given: str, form: Format, parity: Parity, folder:
         *_results(opened, run),
         "## How to load it\n",
         f"```python\n{_usage(form, place)}\n```\n",
-        f"`pgsclip eval all {place} --data-root DIR` evaluates it.\n" if _is_ours_to_read(form, place) else "",
+        f"`pgsclip eval all {place} --eval-root DIR` evaluates it.\n" if _is_ours_to_read(form, place) else "",
         f"Exported by pgsclip {version('pgsclip')}; compared with the original on generated pictures and captions: "
         f"{parity.sentence()}.\n",
     ]

@@ -186,6 +186,6 @@ def open_held_out(config: RunConfig, built: BuiltModel) -> list[HeldOut]:
     spec = held_out_spec(config)
     sets = held_out_sets(spec, config.data, built.preprocess_eval(), built.tokenizer, config.evaluate.batch_size)
     if config.evaluate.suite is not None:
-        root, size = Path(config.evaluate.data_root), config.evaluate.batch_size
+        root, size = Path(config.evaluate.eval_root), config.evaluate.batch_size
         sets.append(open_suite(config.evaluate.suite, root, built.preprocess_eval(), size))
     return sets

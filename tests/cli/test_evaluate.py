@@ -134,7 +134,7 @@ def evaluate(cli: Cli, sets: Path, weights: Path, model: str) -> Cli:
 
     def call(family: str, *options: str, checkpoint: str | None = None) -> Any:
         name = checkpoint or f"{model}:{weights}"
-        return cli("eval", family, name, "--data-root", str(sets), "--device", "cpu", *options)
+        return cli("eval", family, name, "--eval-root", str(sets), "--device", "cpu", *options)
 
     return call
 
@@ -285,7 +285,7 @@ def test_the_paper_s_suite_names_what_is_missing_and_does_the_rest(evaluate: Cli
     assert said.out.count("left out: ") == 32
     assert "left out: zeroshot food101, which is not there\n" in said.out
     assert max(map(len, said.out.splitlines())) < 300, "a line each, and how to get them is told once"
-    assert f"32 sets were left out; `pgsclip data eval-sets --data-root {sets}` says how to get them." in said.err
+    assert f"32 sets were left out; `pgsclip data eval-sets --eval-root {sets}` says how to get them." in said.err
 
 
 def test_nothing_to_evaluate_is_a_sentence(evaluate: Cli) -> None:
@@ -370,12 +370,12 @@ def test_classifiers_are_read_back_and_changed_classes_are_encoded_anew(
 
 def test_a_run_folder_is_a_checkpoint(train: Cli, cli: Cli, sets: Path) -> None:
     train("--masker", "random")
-    said = cli("eval", "zeroshot", "run", "--data-root", str(sets), "--datasets", "shapes", "--device", "cpu")
+    said = cli("eval", "zeroshot", "run", "--eval-root", str(sets), "--datasets", "shapes", "--device", "cpu")
     assert said.code == 0, said.err
     assert "Results: run/eval" in said.out
     (one,) = results("run/eval").values()
     for again in ("run/checkpoints/step-00000003", "run/checkpoints/step-00000003/open_clip_model.safetensors"):
-        said = cli("eval", "zeroshot", again, "--data-root", str(sets), "--datasets", "shapes", "--out", "run/eval")
+        said = cli("eval", "zeroshot", again, "--eval-root", str(sets), "--datasets", "shapes", "--out", "run/eval")
         assert "1 of 1 results were there already" in said.out, said.err
     assert one["model"] == "run"
 
@@ -447,7 +447,7 @@ def test_shards_cannot_bring_code_along(evaluate: Cli, tmp_path: Path, sets: Pat
         add(tar, "s0.cls", b"0")
         add(tar, "s0.pyd", pickle.dumps(Payload()))
     weights = write_weights(model, tmp_path / "w.safetensors", 1)
-    said = cli("eval", "zeroshot", f"{model}:{weights}", "--data-root", str(root), "--datasets", "evil")
+    said = cli("eval", "zeroshot", f"{model}:{weights}", "--eval-root", str(root), "--datasets", "evil")
     assert said.code == 0, said.err
     assert not (tmp_path / "ran").exists()
 
@@ -520,7 +520,7 @@ def test_damaged_sets_are_sentences(
 ) -> None:
     write_classes(tmp_path / "sets/wds_shapes")
     damage(tmp_path / "sets")
-    said = cli("eval", "zeroshot", f"{model}:{weights}", "--data-root", "sets", "--datasets", "shapes")
+    said = cli("eval", "zeroshot", f"{model}:{weights}", "--eval-root", "sets", "--datasets", "shapes")
     assert said.code == 2
     assert words in said.err
 
@@ -528,7 +528,7 @@ def test_damaged_sets_are_sentences(
 def test_captions_that_are_all_empty_are_a_sentence(cli: Cli, model: str, weights: Path, tmp_path: Path) -> None:
     write_split(tmp_path / "sets/wds_mute/test", [[(picture(n, 0), "txt", b"") for n in range(3)]])
     (tmp_path / "sets/wds_mute/dataset_type.txt").write_text("retrieval")
-    said = cli("eval", "retrieval", f"{model}:{weights}", "--data-root", "sets", "--datasets", "mute")
+    said = cli("eval", "retrieval", f"{model}:{weights}", "--eval-root", "sets", "--datasets", "mute")
     assert said.code == 2
     assert "The set mute in sets/wds_mute has images but not one caption." in said.err
 
@@ -556,7 +556,7 @@ def test_flickr_and_coco_in_karpathy_s_form_equal_clip_benchmark(
 ) -> None:
     write_karpathy(tmp_path / "sets")
     names = ("flickr8k", "mscoco_captions")
-    said = cli("eval", "retrieval", f"{model}:{weights}", "--data-root", "sets", "--datasets", ",".join(names))
+    said = cli("eval", "retrieval", f"{model}:{weights}", "--eval-root", "sets", "--datasets", ",".join(names))
     assert said.code == 0, said.err
     for name in names:
         data = build_dataset(
@@ -576,7 +576,7 @@ def test_annotations_of_no_bytes_are_told_from_missing_ones(
     write_sugar_crepe(tmp_path / "sugar_crepe")
     (tmp_path / "sugar_crepe/swap_att.json").write_bytes(b"")
     said = cli(
-        "eval", "compositionality", f"{model}:{weights}", "--data-root", ".", "--datasets", "sugar_crepe/swap_att"
+        "eval", "compositionality", f"{model}:{weights}", "--eval-root", ".", "--datasets", "sugar_crepe/swap_att"
     )
     assert said.code == 2
     assert "swap_att.json has no bytes, as a download that failed leaves it." in said.err
@@ -589,7 +589,7 @@ def test_a_set_of_another_family_is_refused(evaluate: Cli) -> None:
 
 
 def test_eval_sets_lists_what_is_there_and_how_to_get_the_rest(cli: Cli, sets: Path) -> None:
-    said = cli("data", "eval-sets", "--data-root", str(sets))
+    said = cli("data", "eval-sets", "--eval-root", str(sets))
     assert said.code == 0
     lines: Iterator[str] = iter(said.out.splitlines())
     assert next(lines) == "zeroshot"
@@ -602,7 +602,7 @@ def test_eval_sets_lists_what_is_there_and_how_to_get_the_rest(cli: Cli, sets: P
 def test_a_suite_is_evaluated_while_a_run_goes_on(train: Cli, sets: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("shapes\ncaptions\nsugar_crepe/swap_att\n")
     said = train(
-        "--masker", "random", "evaluate.suite=mine.txt", f"evaluate.data_root={sets}", "evaluate.every_steps=2"
+        "--masker", "random", "evaluate.suite=mine.txt", f"evaluate.eval_root={sets}", "evaluate.every_steps=2"
     )  # fmt: skip
     assert said.code == 0, said.err
     rows = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]

@@ -48,7 +48,7 @@ SMALLER = [
     (r"^(?:[A-Z]+=\S+ )+(?:sbatch )?examples/cluster/\S+", "pgsclip train --dry-run"),  # tests/examples runs those
     (r"^torchrun --nproc-per-node 8 -m pgsclip train", "pgsclip train --dry-run"),
     (r"^torchrun --nproc-per-node 8 -m pgsclip", "pgsclip"),
-    (r"--data-root (?:DIR|sets|data)(?: --datasets \S+)?", "--data-root sets"),
+    (r"--eval-root (?:DIR|sets|data)(?: --datasets \S+)?", "--eval-root sets"),
     (r"^(pgsclip eval (?!.*--demo).*)$", r"\1 --datasets demo-shapes --batch-size 96"),
     (r"^(pgsclip eval .*)$", r"\1 --workers 0"),
     (r"^(pgsclip data check .*--eval-root) \S+", r"\1 sets"),
