@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from pgsclip.errors import ModelError
+from pgsclip.models.towers import compiled
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.compiled import compile_blocks
-from pgsclip.models.towers.image_tower import compiled
 from pgsclip.models.towers.text_tower import TextTower
 
 CPU = torch.device("cpu")

@@ -132,7 +132,7 @@ def test_a_stop_takes_everything_with_it(tmp_path: Path) -> None:
 def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     """Killed, a parent tells nobody."""
     inner = (
-        "import threading; from pgsclip.training import probe_process as room; "
+        "import threading; from pgsclip.training.planning import trial_process as room; "
         "threading.Thread(target=room._end_with_the_parent, daemon=True).start(); import time; time.sleep(99)"
     )
     process = subprocess.Popen([sys.executable, "-c", inner], stdin=subprocess.PIPE, start_new_session=True)
