@@ -22,6 +22,7 @@ from pgsclip.benchmarks.timing import seconds_in_turns
 from pgsclip.config.ratio import Ratio
 from pgsclip.config.schema import MaskerConfig, ModelConfig, RunConfig
 from pgsclip.distributed import World
+from pgsclip.errors import ModelError
 from pgsclip.models.build import BuiltModel, build_model
 from pgsclip.models.device_speed import matrix_rate, wait_for
 from pgsclip.models.flops import FORWARD_AND_BACKWARD, count_flops
@@ -40,20 +41,21 @@ class Cost:
     seconds: float
     ratio: float
     kept: float
-    floor_seconds: float
-    """What its matrix products take at the rate at which this machine multiplies large matrices."""
+    floor_seconds: float | None
+    """What its matrix products take at the rate at which this machine multiplies large matrices; None where they
+    cannot be counted."""
     memory_gib: float | None
     """Weights, moments and the most that the step needs beside them; on a GPU only."""
 
     @property
-    def times_floor(self) -> float:
+    def times_floor(self) -> float | None:
         """How far the step is from its arithmetic."""
-        return self.seconds / self.floor_seconds
+        return None if self.floor_seconds is None else self.seconds / self.floor_seconds
 
     @property
-    def mfu(self) -> float:
+    def mfu(self) -> float | None:
         """Model FLOPs utilisation (arXiv 2204.02311, appendix B), of the measured rate."""
-        return self.floor_seconds / self.seconds
+        return None if self.floor_seconds is None else self.floor_seconds / self.seconds
 
 
 def bench_step(
@@ -101,7 +103,7 @@ def bench_step(
             seconds=median(times[one.name]),
             ratio=median(times[one.name]) / unmasked,
             kept=one.kept,
-            floor_seconds=_flops(built, one.kept, batch, whole_texts=one.is_theirs) / rate,
+            floor_seconds=_floor(built, one.kept, batch, rate, whole_texts=one.is_theirs),
             memory_gib=(held + one.memory) / 2**30 if device.type == "cuda" else None,
         )
         for one in variants
@@ -211,12 +213,15 @@ def _start_of_peak(device: torch.device) -> int | None:
     return torch.cuda.memory_allocated(device)
 
 
-def _flops(built: BuiltModel, kept: float, batch: Pairs, *, whole_texts: bool) -> float:
-    """Forward and backward of the batch."""
+def _floor(built: BuiltModel, kept: float, batch: Pairs, rate: float, *, whole_texts: bool) -> float | None:
+    """Seconds of forward and backward of the batch at `rate` FLOPs per second."""
     patches = round(kept * built.patches)
     tokens = batch.texts.shape[1] if whole_texts else round(float(batch.lengths.float().mean()))
-    each = count_flops(built, kept_patches=patches, text_length=tokens)
-    return float(FORWARD_AND_BACKWARD) * len(batch.images) * (each.image + each.text)
+    try:
+        each = count_flops(built, kept_patches=patches, text_length=tokens)
+    except ModelError:
+        return None
+    return float(FORWARD_AND_BACKWARD) * len(batch.images) * (each.image + each.text) / rate
 
 
 def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

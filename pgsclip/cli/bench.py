@@ -72,9 +72,11 @@ def step(
     typer.echo(f"{'variant':{width}}  seconds  of open_clip's  kept  of its arithmetic  MFU  memory GiB")
     for cost in costs:
         memory = "" if cost.memory_gib is None else f"{cost.memory_gib:10.1f}"
+        arithmetic = "not counted" if cost.times_floor is None else f"{cost.times_floor:.2f}"
+        mfu = "" if cost.mfu is None else f"{cost.mfu:.0%}"
         typer.echo(
-            f"{cost.name:{width}}  {cost.seconds:7.3f}  {cost.ratio:13.3f}  {cost.kept:4.0%}  {cost.times_floor:17.2f}"
-            f"  {cost.mfu:3.0%}  {memory}".rstrip()
+            f"{cost.name:{width}}  {cost.seconds:7.3f}  {cost.ratio:13.3f}  {cost.kept:4.0%}  {arithmetic:>17}"
+            f"  {mfu:>3}  {memory}".rstrip()
         )
     if json_file:
         write_figures(json_file, as_json(costs))

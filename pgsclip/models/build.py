@@ -95,7 +95,8 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
         image_tower=adapt(model.visual),
         text_tower=TextTower(model),
         tokenizer=tokenizer,
-        context_length=int(model.context_length),
+        # What it gives, and not what the tower could take: Hugging Face's towers tell 512, 514, or nothing.
+        context_length=int(getattr(tokenizer, "context_length", None) or model.context_length),
         vocab_size=int(model.vocab_size),
         mean=tuple(preprocess["mean"]),
         std=tuple(preprocess["std"]),

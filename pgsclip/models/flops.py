@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Hashable
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from pgsclip.errors import ModelError
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.text_tower import TextTower
@@ -51,7 +53,11 @@ class PairFlops(NamedTuple):
 
 
 def pair_flops(built: BuiltModel) -> PairFlops:
-    """Count at three lengths, which tells a quadratic exactly; once for models of one shape, as it takes seconds."""
+    """Count at three lengths, which tells a quadratic exactly; once for models of one shape, as it takes seconds.
+
+    Raises:
+        ModelError: a tower of this model cannot run without numbers.
+    """
     shapes = tuple((name, tuple(weight.shape)) for name, weight in built.model.named_parameters())
     kind = (built.name, built.image_tower.image_size, built.context_length, shapes)
     if kind not in _counted:
@@ -64,7 +70,11 @@ _counted: dict[Hashable, PairFlops] = {}
 
 
 def count_flops(built: BuiltModel, *, kept_patches: int, text_length: int) -> Flops:
-    """Count with `kept_patches` of an image in the blocks, and a caption of `text_length` tokens."""
+    """Count with `kept_patches` of an image in the blocks, and a caption of `text_length` tokens.
+
+    Raises:
+        ModelError: a tower of this model cannot run without numbers.
+    """
     counter = _Counter(built)
     return Flops(counter.image(kept_patches), counter.text(text_length))
 
@@ -79,7 +89,6 @@ class _Counter:
         self._size = built.image_tower.image_size
         self._context = built.context_length
 
-    @torch.no_grad()
     def image(self, kept_patches: int) -> int:
         keep = torch.arange(kept_patches, device="meta").unsqueeze(0)
 
@@ -87,23 +96,47 @@ class _Counter:
             return [(torch.arange(1, device="meta"), keep)]
 
         tower = adapt(self._model.get_submodule("visual"))
-        with FlopCounterMode(display=False) as counter:
-            tower(torch.empty(1, 3, *self._size, device="meta"), chosen)
-        return int(counter.get_total_flops())
+        images = torch.empty(1, 3, *self._size, device="meta")
+        return _count("image tower", lambda: tower(images, chosen))
 
-    @torch.no_grad()
     def text(self, length: int) -> int:
         tower = TextTower(self._model)
         texts = torch.zeros(1, self._context, dtype=torch.long, device="meta")
-        rows = torch.arange(1, device="meta")
-        with FlopCounterMode(display=False) as counter:
-            tower(texts, [(rows, length)] if tower.can_cut else None)
-        return int(counter.get_total_flops())
+        groups = [(torch.arange(1, device="meta"), length)] if tower.can_cut else None
+        return _count("text tower", lambda: tower(texts, groups))
+
+
+def _count(part: str, run: Callable[[], object]) -> int:
+    """FLOPs of what runs.
+
+    Raises:
+        ModelError: it cannot run without numbers.
+    """
+    try:
+        with torch.no_grad(), _Answers(), FlopCounterMode(display=False) as counter:  # type: ignore[no-untyped-call]
+            run()
+    except Exception as error:  # of whatever library the tower comes from
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ModelError(f"The {part} of this model cannot be run without its numbers ({reason}).") from error
+    return int(counter.get_total_flops())
+
+
+class _Answers(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Answers towers that ask for a single value, which tensors without numbers do not have: yes, or one.
+
+    Hugging Face towers ask whether a caption is padded nowhere, and leave a mask out; products stay the same.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default and args[0].is_meta:
+            return True if args[0].dtype == torch.bool else 1
+        return func(*args, **(kwargs or {}))
 
 
 def _without_numbers(tensor: Tensor) -> Tensor:
+    """Without gradients either: the counter would watch for those that a tower under `no_grad` never has."""
     empty = torch.empty_like(tensor, device="meta")
-    return nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+    return nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty
 
 
 def _through(count: Callable[[int], int], most: int) -> Curve:

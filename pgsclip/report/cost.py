@@ -18,8 +18,8 @@ def cost_of(config: RunConfig | None) -> Cost:
         return lambda kept: 0.0
     try:
         built = build_model(config.model.model_copy(update={"pretrained": None}), seed=0, loss_has_bias=False)
+        flops = pair_flops(built)
     except ModelError:
         return lambda kept: 0.0
-    flops = pair_flops(built)
     text = flops.text.at(float(min(_CAPTION, built.context_length)))
     return lambda kept: FORWARD_AND_BACKWARD * (flops.image.at(kept * built.patches) + text)

@@ -135,8 +135,9 @@ class Loop:
 
     def _log(self, meter: Meter, lr: float) -> None:
         figures = meter.row()
-        ledgers, shares = zip(*collect((self.ledger.state(), figures["mfu"])), strict=True)
-        figures["mfu"] = fmean(shares)  # each rank has captions of its own
+        ledgers, shares = zip(*collect((self.ledger.state(), figures.get("mfu"))), strict=True)
+        if "mfu" in figures:
+            figures["mfu"] = fmean(shares)  # each rank has captions of its own
         row = {"step": self.done.step, "samples": self.done.samples, "epoch": round(self.done.epoch, 6), **figures}
         row["lr"] = lr
         seconds = (self.total - self.done.step) * self.config.data.pairs_per_step / max(figures["samples_per_s"], 1e-9)

@@ -16,6 +16,9 @@ from pgsclip.training.task import StepReport
 class Meter:
     """Collects on the device and reads it only when asked, so that steps do not wait for each other."""
 
+    _flops: float | None
+    _waited: float
+
     def __init__(self, device: torch.device, rate: float) -> None:
         """`rate`: FLOPs per second that this process could do."""
         self._device = device
@@ -25,7 +28,7 @@ class Meter:
 
     def add(
         self, step: int, loss: Tensor, report: StepReport, *, left_out: Tensor, keys: Sequence[str], samples: int,
-        flops: float, waited: float,
+        flops: float | None, waited: float,
     ) -> None:  # fmt: skip
         """One finished step.
 
@@ -34,14 +37,14 @@ class Meter:
             left_out: () bool: the update was not made, as the gradient was not finite.
             keys: names of this rank's samples.
             samples: pairs over all ranks.
-            flops: what the model had to compute on this rank.
+            flops: what the model had to compute on this rank; None where that is not known.
             waited: seconds spent waiting for data.
         """
         self._unjudged.append((step, left_out | ~torch.isfinite(loss.detach()), keys))
         self._loss = loss.detach()
         self._report = report
         self._samples += samples
-        self._flops += flops
+        self._flops = None if flops is None or self._flops is None else self._flops + flops
         self._waited += waited
 
     def judge(self) -> tuple[dict[int, Sequence[str]], int]:
@@ -57,7 +60,7 @@ class Meter:
         """The figures of a log row: what the clock tells since the last one, all else of the last step.
 
         So a run that was broken off between two rows writes the second one as if it had not been. `mfu` is this
-        rank's: its FLOPs over what it could have done.
+        rank's: its FLOPs over what it could have done; absent where they are not known.
         """
         elapsed = time.perf_counter() - self._since
         row = {
@@ -66,7 +69,7 @@ class Meter:
             "temperature": float(self._report.temperature.item()),
             "alike": float(self._report.alike.item()),
             "samples_per_s": self._samples / elapsed,
-            "mfu": self._flops / elapsed / self._rate,
+            **({} if self._flops is None else {"mfu": self._flops / elapsed / self._rate}),
             "data_wait": self._waited / elapsed,
             "kept": self._report.kept,
             "memory_gib": memory_gib(self._device),

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pgsclip.config.schema import RunConfig
+from pgsclip.errors import ModelError
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.device_speed import matrix_rate
 from pgsclip.models.flops import FORWARD_AND_BACKWARD, PairFlops, pair_flops
@@ -27,7 +28,8 @@ _SECONDS = 0.25
 class Arithmetic:
     """FLOPs of a model, and how many of them one process could do in a second."""
 
-    pair: PairFlops
+    pair: PairFlops | None
+    """None where the model could not be counted; the run then has no utilisation."""
     patches: int
     """Of an image, all of them."""
     views: int
@@ -35,14 +37,18 @@ class Arithmetic:
     """What a text masker leaves of a longer caption."""
     rate: float
     """FLOPs per second of this process, measured on a product of large matrices in the dtype of the run."""
+    finding: str | None = None
+    """Why the model could not be counted."""
 
-    def step(self, kept: float, lengths: Iterable[Tensor]) -> float:
-        """FLOPs of forward and backward of a step.
+    def step(self, kept: float, lengths: Iterable[Tensor]) -> float | None:
+        """FLOPs of forward and backward of a step; None where the model could not be counted.
 
         Args:
             kept: mean share of patches that the image tower saw.
             lengths: (B,) tokens of the captions on the CPU, of each part of the batch.
         """
+        if self.pair is None:
+            return None
         total = 0.0
         for part in lengths:
             read = part if self.tokens is None else part.clamp(max=self.tokens)
@@ -55,11 +61,18 @@ def measure_arithmetic(
 ) -> Arithmetic:
     """Count a model that no engine has taken apart yet, and measure this process where that was not done before.
 
+    The arithmetic is a convenience: a model that cannot be counted is a finding, and no error.
+
     Args:
         dtype: in which the run multiplies; None is float32.
     """
     rate = _rate(device, dtype or torch.float32)
-    return Arithmetic(pair_flops(built), built.patches, config.data.views, config.text.max_tokens, rate)
+    pair, finding = None, None
+    try:
+        pair = pair_flops(built)
+    except ModelError as error:
+        finding = f"No MFU and no FLOPs are told in this run: {error} Training is not touched by it."
+    return Arithmetic(pair, built.patches, config.data.views, config.text.max_tokens, rate, finding)
 
 
 @cache

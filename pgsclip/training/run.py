@@ -129,6 +129,7 @@ class _Run:
     stop: StopRequest
     makers: dict[str, Callable[[RunInfo], RunLogger]]
     _opened: bool = False
+    _said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.loggers = Loggers({}, self.display.say)
@@ -174,11 +175,19 @@ class _Run:
             together(lambda: self._open_folder(start))
             self._opened = True
         self.display.say(introduction(self.request, self.phases, phase, stream, f"{name} engine", self.device, start))
+        if arithmetic.finding:
+            self._say_once(arithmetic.finding)
         evaluation.encoder = Encoder(engine.features, built.tokenizer, self.device)
         self._loop(phase, engine, stream, start, evaluation, arithmetic).run()
         del engine, task, built  # before the next phase builds its own
         gc.collect()
         return evaluation.sentences
+
+    def _say_once(self, sentence: str) -> None:
+        """What holds for every phase is said in the first one."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self.display.say(sentence)
 
     def _restore_plugins(self, task: Task, phase: Phase, stored: Stored) -> None:
         """What plugins keep, where the checkpoint has it; a masker's own model else begins with these weights."""

@@ -6,11 +6,14 @@ In float64, so that equal means equal: a thing left out cannot hide behind round
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import open_clip
 import pytest
+import tokenizers
 import torch
+import transformers
 from open_clip.timm_model import TimmModel
 from timm.models.vision_transformer import VisionTransformer as TimmVisionTransformer
 from torch import Tensor, nn
@@ -110,3 +113,50 @@ def gradients() -> Callable[[nn.Module, Tensor], dict[str, Tensor]]:
 @pytest.fixture
 def keep_these() -> type[KeepThese]:
     return KeepThese
+
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "red", "blue", "green", "circle", "square", "on", "the"]
+_ENCODER: Config = {
+    "vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
+    "max_position_embeddings": 40, "pad_token_id": 0,
+}  # fmt: skip
+HUGGING_FACE: dict[str, tuple[str, Config]] = {
+    "bert": ("BertConfig", _ENCODER),
+    "roberta": ("RobertaConfig", _ENCODER),
+    "xlm-roberta": ("XLMRobertaConfig", _ENCODER),
+    "mt5": (
+        "MT5Config",
+        {"vocab_size": 64, "d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2, "pad_token_id": 0},
+    ),
+    "m2m_100": (
+        "M2M100Config",
+        {
+            "vocab_size": 64, "d_model": 32, "encoder_layers": 2, "decoder_layers": 1, "encoder_attention_heads": 2,
+            "decoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_position_embeddings": 40,
+            "pad_token_id": 0,
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def write_text_tower() -> Callable[[Path, str], Config]:
+    """`write_text_tower(folder, kind)`: a small text tower of Hugging Face, its weights fresh, with a tokenizer of
+    twelve words; the `text_cfg` with which open_clip builds it."""
+
+    def write(folder: Path, kind: str) -> Config:
+        name, values = HUGGING_FACE[kind]
+        config = getattr(transformers, name)(**values)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            transformers.AutoModel.from_config(config).save_pretrained(folder)
+        words = tokenizers.Tokenizer(
+            tokenizers.models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]")
+        )
+        words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+        markers = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+        transformers.PreTrainedTokenizerFast(tokenizer_object=words, **markers).save_pretrained(folder)
+        place = str(folder.resolve())
+        return {"hf_model_name": place, "hf_tokenizer_name": place, "hf_proj_type": "mlp", "context_length": 16}
+
+    return write

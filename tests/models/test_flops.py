@@ -1,14 +1,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from open_clip import factory
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from pgsclip.config.schema import ModelConfig
+from pgsclip.errors import ModelError
 from pgsclip.models.build import BuiltModel, build_model
 from pgsclip.models.flops import _through, count_flops, pair_flops
+from pgsclip.models.towers.adapt import adapt
 
 WIDTH, LAYERS, MLP, OUT, PATCH = 32, 3, 128, 16, 8
 VISION = {"image_size": 32, "patch_size": PATCH, "width": WIDTH, "layers": LAYERS, "head_width": 16}
@@ -21,6 +29,13 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> BuiltModel:
     config = {"embed_dim": OUT, "vision_cfg": VISION, "text_cfg": TEXT}
     monkeypatch.setitem(factory._MODEL_CONFIGS, "tiny-counted", config)
     return build_model(ModelConfig(name="tiny-counted"), seed=0, loss_has_bias=False)
+
+
+def counted_by_itself(tower: nn.Module, given: torch.Tensor) -> int:
+    """FLOPs of a tower's own forward on numbers; torch knows those of attention only where it is written out."""
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        tower.eval().requires_grad_(False)(given)
+    return counter.get_total_flops()
 
 
 def blocks(tokens: int) -> int:
@@ -84,3 +99,43 @@ def test_recomputation_does_not_change_the_count_and_the_model_stays(tiny: Built
     assert count_flops(dataclasses.replace(tiny), kept_patches=8, text_length=5) == plain
     assert tiny.model.training
     assert all(torch.equal(before[name], tensor) for name, tensor in tiny.model.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta", "mt5", "m2m_100"])
+def test_a_text_tower_of_hugging_face_is_counted_as_it_counts_itself_on_numbers(
+    kind: str,
+    tiny: BuiltModel,
+    tmp_path: Path,
+    write_text_tower: Callable[[Path, str], dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """These ask whether a caption is padded nowhere, and so look into tensors that have no numbers."""
+    config = {"embed_dim": OUT, "vision_cfg": VISION, "text_cfg": write_text_tower(tmp_path, kind)}
+    monkeypatch.setitem(factory._MODEL_CONFIGS, "tiny-hugging-face", config)
+    built = build_model(ModelConfig(name="tiny-hugging-face"), seed=0, loss_has_bias=False)
+    assert built.context_length == 16, "that of the tokenizer, which the towers do not know"
+    flops = pair_flops(built)
+    assert flops.text.at(16.0) == flops.text.at(1.0) == counted_by_itself(built.model.text, torch.ones(1, 16).long())
+    assert flops.text.at(16.0) > 2 * 2 * 16 * (4 * 32 * 32 + 2 * 32 * 64), "two blocks at least"
+
+
+def test_an_attention_pool_is_counted_as_it_counts_itself_on_numbers(
+    tiny: BuiltModel, make_timm: Callable[..., Any]
+) -> None:
+    """SigLIP's; it has a query that is learned, and torch's counter would wait for its gradient."""
+    visual = make_timm(class_token=False, global_pool="map", qkv_bias=False).float()
+    tiny.model.visual = visual
+    built = dataclasses.replace(tiny, image_tower=adapt(visual))
+    assert count_flops(built, kept_patches=9, text_length=4).image == counted_by_itself(
+        visual, torch.zeros(1, 3, 48, 48)
+    )
+
+
+def test_what_cannot_be_counted_is_one_sentence(tiny: BuiltModel) -> None:
+    class Picky(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[x.sum(dim=-1).nonzero()[:, 0]]
+
+    tiny.model.ln_final = Picky()
+    with pytest.raises(ModelError, match=r"The text tower .* cannot be run without its numbers \(.*nonzero"):
+        pair_flops(tiny)

@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,13 @@ def test_rows_are_written_when_due_and_at_the_last_step(tmp_path: Path) -> None:
     assert [row["step"] for row in rows(tmp_path)] == [2, 4, 5, 5]
     assert rows(tmp_path)[0].items() >= {"samples": 8, "epoch": 1.0, "loss": 1.0, "kept": 0.5}.items()
     assert rows(tmp_path)[-1] == {"step": 5, "eval/set/acc1": 0.25}
+
+
+def test_a_model_that_cannot_be_counted_trains_and_its_rows_have_no_utilisation(tmp_path: Path) -> None:
+    made = loop(tmp_path, Notes())
+    made.arithmetic = replace(made.arithmetic, pair=None)
+    assert made.run().step == 6
+    assert [("loss" in row, "mfu" in row) for row in rows(tmp_path)[:3]] == [(True, False)] * 3
 
 
 def test_utilisation_is_of_the_steps_and_not_of_what_comes_between(

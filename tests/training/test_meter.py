@@ -81,3 +81,15 @@ def test_a_loss_with_a_graph_is_not_held_on_to() -> None:
     loss = torch.ones((), requires_grad=True) * 2
     meter.add(1, loss, report(), left_out=FINE, keys=[], samples=8, flops=50.0, waited=0.0)
     assert not meter._loss.requires_grad
+
+
+def test_a_model_that_nobody_could_count_has_no_utilisation() -> None:
+    meter = Meter(CPU, rate=100.0)
+    for step in (1, 2):
+        meter.add(
+            step, torch.tensor(1.0), report(), left_out=FINE, keys=[], samples=8, flops=None if step == 1 else 1.0,
+            waited=0.0,
+        )  # fmt: skip
+    assert "mfu" not in meter.row()
+    meter.add(3, torch.tensor(1.0), report(), left_out=FINE, keys=[], samples=8, flops=50.0, waited=0.0)
+    assert "mfu" in meter.row()

@@ -5,7 +5,9 @@ import torch
 
 from pgsclip.config.resolve import resolve
 from pgsclip.distributed import World
+from pgsclip.errors import ModelError
 from pgsclip.models.flops import Curve, PairFlops, count_flops
+from pgsclip.training import mfu
 from pgsclip.training.assemble import build_task
 from pgsclip.training.mfu import Arithmetic, measure_arithmetic
 
@@ -21,6 +23,19 @@ def test_a_step_is_three_forward_passes_of_each_view_and_of_each_caption_at_its_
 def test_of_a_shortened_caption_only_what_is_left_counts() -> None:
     arithmetic = Arithmetic(PAIR, patches=16, views=1, tokens=3, rate=1.0)
     assert arithmetic.step(1.0, [torch.tensor([2, 9])]) == 3 * (2 * (1 + 10 * 16) + 4 + 9)
+
+
+def test_a_model_that_cannot_be_counted_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(built: object) -> PairFlops:
+        raise ModelError("The text tower of this model cannot be run without its numbers (so and so).")
+
+    monkeypatch.setattr(mfu, "pair_flops", refuse)
+    config = resolve("smoke", {}, [])
+    found = measure_arithmetic(config, build_task(config, World(), count_words=False)[0], torch.device("cpu"), None)
+    assert found.step(1.0, [torch.tensor([2])]) is None
+    assert found.finding is not None
+    assert "The text tower of this model" in found.finding
+    assert "MFU" in found.finding
 
 
 def test_it_is_that_of_the_model_of_the_run() -> None:

@@ -61,18 +61,21 @@ def forecast_lines(forecasts: Sequence[Forecast], phases: Sequence[Phase]) -> li
     lines = [
         f"measured on {first.probed.steps} steps after {first.probed.warm} to warm up{each}, "
         f"in processes of their own:",
-        f"  compute  {first.probed.gflops:.3g} GFLOPs per pair, at {first.probed.kept:.0%} of the patches and the "
-        f"captions as they are",
+        f"  compute  {_compute(first.probed)}, at {first.probed.kept:.0%} of the patches and the captions as they are",
         f"  memory   {max(one.probed.memory_gib for one in forecasts):.2f} GiB at the peak of a step, libraries "
         f"included",
         f"  speed    {first.rate()}",
     ]
     lines += [
-        f"  then     {one.rate()} in phase {phase.number + 1}, {one.probed.gflops:.3g} GFLOPs per pair"
+        f"  then     {one.rate()} in phase {phase.number + 1}, {_compute(one.probed)}"
         for one, phase in zip(forecasts[1:], phases[1:], strict=True)
     ]
     seen = sum(phase.steps * one.probed.pairs for one, phase in zip(forecasts, phases, strict=True))
     return [*lines, f"  time     {total} for {seen:,} pairs; evaluations and checkpoints come on top"]
+
+
+def _compute(probed: Probed) -> str:
+    return "FLOPs not counted" if probed.gflops is None else f"{probed.gflops:.3g} GFLOPs per pair"
 
 
 def _figure(rate: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 
@@ -10,8 +11,9 @@ from pgsclip.config.phases import Phase, plan_phases
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.spec import open_source
 from pgsclip.distributed import World
-from pgsclip.errors import TrainingError
+from pgsclip.errors import ModelError, TrainingError
 from pgsclip.masking.selection import kept_count
+from pgsclip.models.build import BuiltModel
 from pgsclip.models.flops import FORWARD_AND_BACKWARD, count_flops
 from pgsclip.training.assemble import build_task, open_device, open_training_data
 from pgsclip.training.engines.base import autocast_dtype, pick_engine
@@ -20,6 +22,23 @@ from pgsclip.training.planning.trial_process import probe_apart
 
 _TYPICAL_CAPTION = 20
 """Tokens of a web caption with its two markers, CC12M's mean: what a sorted group of captions is cut to, about."""
+
+
+class Compute(NamedTuple):
+    """GFLOPs of a pair, forward and backward, of all views; a masker's own model is not counted."""
+
+    image: float
+    """At the middle of the patches that images show."""
+    text: float
+    unmasked_image: float
+
+    def line(self, samples: int) -> str:
+        """The figures, and what they come to over all samples."""
+        pair, share = self.image + self.text, self.image / self.unmasked_image
+        return (
+            f"{pair:.2f} GFLOPs per pair, forward and backward (image {self.image:.2f}, {share:.0%} of unmasked; text "
+            f"{self.text:.2f}); {pair * samples / 1e6:.3g} PFLOPs in all"
+        )
 
 
 @dataclass(frozen=True)
@@ -33,10 +52,8 @@ class Plan:
     patches: int
     kept: tuple[int, int]
     """Fewest and most patches that an image shows."""
-    image_gflops: float
-    text_gflops: float
-    """Forward and backward, per pair, at `kept`'s middle, of all views; a masker's own model is not counted."""
-    unmasked_image_gflops: float
+    compute: Compute | str
+    """What a pair costs, or why nobody could count it."""
     parameters: int
     state_gib: float
     """Weights, gradients and Adam's moments on one process, fp32, under the engine's ZeRO stage."""
@@ -50,15 +67,12 @@ class Plan:
         """The plan as text."""
         fewest, most = self.kept
         shown = f"{most}" if fewest == most else f"{fewest} to {most}"
-        share = self.image_gflops / self.unmasked_image_gflops
         return [
             f"data     {self.description}",
             f"samples  {self.samples:,} in {self.steps:,} steps = {self.samples / self.epoch_samples:.2f} epochs "
             f"of {self.epoch_samples:,}",
             f"patches  {shown} of {self.patches} per image",
-            f"compute  {self.image_gflops + self.text_gflops:.2f} GFLOPs per pair, forward and backward "
-            f"(image {self.image_gflops:.2f}, {share:.0%} of unmasked; text {self.text_gflops:.2f}); "
-            f"{(self.image_gflops + self.text_gflops) * self.samples / 1e6:.3g} PFLOPs in all",
+            f"compute  {self.compute if isinstance(self.compute, str) else self.compute.line(self.samples)}",
             f"memory   {self.parameters / 1e6:.1f} M parameters; weights, gradients and Adam {self.state_gib:.2f} GiB "
             f"per process, activations come on top",
             f"engine   {self.engine}",
@@ -91,9 +105,6 @@ def make_plan(config: RunConfig, world: World) -> Plan:
     total = built.patches
     ratio = config.masker.ratio
     kept = (kept_count(total, ratio.high), kept_count(total, ratio.low))
-    caption = min(_TYPICAL_CAPTION, built.context_length)
-    flops = count_flops(built, kept_patches=round(sum(kept) / 2), text_length=caption)
-    unmasked = count_flops(built, kept_patches=total, text_length=caption)
     parameters = sum(p.numel() for p in task.parameters())
     dtype = autocast_dtype(config.engine.precision, device)
     return Plan(
@@ -103,15 +114,24 @@ def make_plan(config: RunConfig, world: World) -> Plan:
         steps=steps,
         patches=total,
         kept=kept,
-        image_gflops=FORWARD_AND_BACKWARD * flops.image * config.data.views / 1e9,
-        text_gflops=FORWARD_AND_BACKWARD * flops.text / 1e9,
-        unmasked_image_gflops=FORWARD_AND_BACKWARD * unmasked.image * config.data.views / 1e9,
+        compute=_count(built, round(sum(kept) / 2), config.data.views),
         parameters=parameters,
         state_gib=_state_bytes(parameters, engine, config.engine.zero_stage, world.size) / 2**30,
         engine=f"{engine} on {device.type}, {str(dtype or torch.float32).removeprefix('torch.')}, "
         f"{world.size} process{'es' if world.size > 1 else ''}",
         later=[_describe(phase) for phase in phases[1:]],
     )
+
+
+def _count(built: BuiltModel, kept_patches: int, views: int) -> Compute | str:
+    caption = min(_TYPICAL_CAPTION, built.context_length)
+    try:
+        flops = count_flops(built, kept_patches=kept_patches, text_length=caption)
+        unmasked = count_flops(built, kept_patches=built.patches, text_length=caption)
+    except ModelError as error:
+        return f"not counted: {error}"
+    scale = FORWARD_AND_BACKWARD / 1e9
+    return Compute(scale * flops.image * views, scale * flops.text, scale * unmasked.image * views)
 
 
 def _describe(phase: Phase) -> str:

@@ -63,8 +63,8 @@ class Probed:
     workers: int
     kept: float
     """Share of the patches that were seen."""
-    gflops: float
-    """Per pair, forward and backward, at the patches and tokens that were read."""
+    gflops: float | None
+    """Per pair, forward and backward, at the patches and tokens that were read; None where nobody could count them."""
     memory_gib: float
     """As `metrics.jsonl` has it."""
     taken: int
@@ -125,7 +125,7 @@ def probe(config: RunConfig, phase: int, *, only_memory: bool = False) -> Probed
         reader_seconds=reader,
         workers=stream.workers,
         kept=steps.kept / count,
-        gflops=steps.flops / count / config.data.pairs_per_step / 1e9,
+        gflops=None if steps.flops is None else steps.flops / count / config.data.pairs_per_step / 1e9,
         memory_gib=memory_gib(device),
         taken=taken_bytes(device),
         resting=resting,
@@ -145,7 +145,7 @@ class _Steps:
     """Seconds, for data."""
     kept: float = 0.0
     """Sum of the steps' shares."""
-    flops: float = 0.0
+    flops: float | None = 0.0
 
     def make(self, count: int) -> float:
         """Make so many more; the seconds that they took."""
@@ -156,7 +156,8 @@ class _Steps:
         return time.perf_counter() - began
 
     def forget(self) -> None:
-        self.waited = self.kept = self.flops = 0.0
+        self.waited = self.kept = 0.0
+        self.flops = 0.0
 
     def _step(self) -> None:
         optim, phase = self.phase.config.optim, self.phase
@@ -166,14 +167,16 @@ class _Steps:
         self.waited += time.perf_counter() - began
         _, report, _ = self.stepper.step(number, parts, learning_rate(number - phase.first, phase.steps, optim))
         self.kept += report.kept
-        self.flops += self.arithmetic.step(report.kept, [part.lengths for part in parts])
+        made = self.arithmetic.step(report.kept, [part.lengths for part in parts])
+        self.flops = None if made is None or self.flops is None else self.flops + made
         self.made += 1
 
 
 def _refuse_hours(arithmetic: Arithmetic, config: RunConfig, steps: int) -> None:
     """A plan on a laptop for a run on eight GPUs ends here, before it fills the laptop's memory for an hour."""
     shortest = torch.ones(config.data.pairs_per_step, dtype=torch.long)
-    least = steps * arithmetic.step(1 - config.masker.ratio.high, [shortest]) / arithmetic.rate
+    step = arithmetic.step(1 - config.masker.ratio.high, [shortest])
+    least = 0.0 if step is None else steps * step / arithmetic.rate
     if least > _PATIENCE:
         raise TrainingError(
             f"{steps} steps of {len(shortest):,} pairs would take more than {least / 60:.0f} minutes here; plan this "

@@ -67,3 +67,9 @@ def test_phases_add_up() -> None:
     assert lines[-2].startswith("  then     100 images/s (")
     assert lines[-2].endswith(" in phase 2, 2 GFLOPs per pair")
     assert lines[-1].startswith("  time     0:29 for 3,000 pairs")
+
+
+def test_steps_whose_arithmetic_nobody_could_count_are_forecast_without_it() -> None:
+    lines = forecast_lines([Forecast(replace(FOUND, gflops=None), 10)], [Phase(0, 0, 10, RunConfig())])
+    assert any(line.startswith("  compute  FLOPs not counted, at 50%") for line in lines)
+    assert any(line.startswith("  time ") for line in lines)

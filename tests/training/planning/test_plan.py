@@ -7,6 +7,7 @@ import pytest
 from pgsclip.config.resolve import resolve
 from pgsclip.config.schema import RunConfig
 from pgsclip.distributed import World
+from pgsclip.errors import ModelError
 from pgsclip.training.planning import plan as room
 from pgsclip.training.planning.memory import DoesNotFitError
 from pgsclip.training.planning.plan import Plan, make_plan, measured
@@ -33,10 +34,10 @@ def test_a_vit_b_16_costs_what_is_known() -> None:
     """17.6 billion multiply-adds of a forward pass (arXiv 2010.11929's ViT-B/16 at 224 pixels), less ten of the
     twelve products of the last block."""
     half = plan("masker.name=random", "masker.ratio=0.5", model="ViT-B-16")
-    assert half.unmasked_image_gflops / 3 == pytest.approx(2 * 17.6 * (1 - 10 / 144), rel=0.01)
-    assert half.unmasked_image_gflops == pytest.approx(3 * vit_flops(196) / 1e9, rel=0.01)
-    assert half.image_gflops == pytest.approx(3 * vit_flops(98) / 1e9, rel=0.01)
-    assert 0.48 < half.image_gflops / half.unmasked_image_gflops < 0.51
+    assert half.compute.unmasked_image / 3 == pytest.approx(2 * 17.6 * (1 - 10 / 144), rel=0.01)
+    assert half.compute.unmasked_image == pytest.approx(3 * vit_flops(196) / 1e9, rel=0.01)
+    assert half.compute.image == pytest.approx(3 * vit_flops(98) / 1e9, rel=0.01)
+    assert 0.48 < half.compute.image / half.compute.unmasked_image < 0.51
     assert (half.patches, half.kept) == (196, (98, 98))
     assert half.parameters == 149_620_737  # open_clip's own model profile says 149.62 M
     assert half.state_gib == pytest.approx(149_620_737 * 16 / 2**30)
@@ -45,8 +46,8 @@ def test_a_vit_b_16_costs_what_is_known() -> None:
 def test_a_range_shows_fewest_and_most_and_counts_the_middle() -> None:
     ranged = plan("masker.name=pgs", "masker.ratio='0.3:0.5'")
     assert ranged.kept == (32, 45)
-    low, high = (plan("masker.name=pgs", f"masker.ratio={ratio}").image_gflops for ratio in (0.5, 0.3))
-    assert low < ranged.image_gflops < high
+    low, high = (plan("masker.name=pgs", f"masker.ratio={ratio}").compute.image for ratio in (0.5, 0.3))
+    assert low < ranged.compute.image < high
     assert "patches  32 to 45 of 64 per image" in ranged.lines()
 
 
@@ -71,8 +72,18 @@ def test_one_process_holds_everything() -> None:
 
 def test_nothing_hidden_costs_all() -> None:
     everything = plan()
-    assert everything.image_gflops == everything.unmasked_image_gflops
+    assert everything.compute.image == everything.compute.unmasked_image
     assert any("100% of unmasked" in line for line in everything.lines())
+
+
+def test_a_model_that_cannot_be_counted_has_a_plan_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*given: object, **options: object) -> None:
+        raise ModelError("The image tower of this model cannot be run without its numbers (so).")
+
+    monkeypatch.setattr(room, "count_flops", refuse)
+    lines = plan().lines()
+    assert "compute  not counted: The image tower of this model cannot be run without its numbers (so)." in lines
+    assert any(line.startswith("memory ") for line in lines)
 
 
 def test_a_plan_has_what_the_steps_of_each_phase_took(monkeypatch: pytest.MonkeyPatch) -> None:
