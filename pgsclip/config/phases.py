@@ -28,11 +28,19 @@ def plan_phases(config: RunConfig, samples: int) -> list[Phase]:
     Raises:
         ConfigError: a phase has no length.
     """
-    lengths = [_steps(config.optim.steps, config.optim.epochs, samples, config, "")]
+    main = _steps(config.optim.steps, config.optim.epochs, samples, config)
+    if main is None:
+        raise ConfigError("The run has no length. Give --steps or --epochs, or a --recipe that sets one of them.")
+    lengths = [main]
     configs = [config]
     for number, phase in enumerate(config.phases):
-        lengths.append(_steps(phase.steps, phase.epochs, samples, config, f" of phases.{number}"))
-        optim = config.optim.model_copy(update={"lr": phase.lr, "warmup_steps": phase.warmup_steps})
+        length = _steps(phase.steps, phase.epochs, samples, config)
+        if length is None:
+            name = f"phases.{number}"
+            raise ConfigError(f"{name} has neither steps nor epochs. Set {name}.steps or {name}.epochs.")
+        lengths.append(length)
+        lr = config.optim.lr if phase.lr is None else phase.lr
+        optim = config.optim.model_copy(update={"lr": lr, "warmup_steps": phase.warmup_steps})
         size = phase.image_size or configs[-1].model.image_size
         model = config.model.model_copy(update={"image_size": size})
         configs.append(config.model_copy(update={"masker": phase.masker, "optim": optim, "model": model}))
@@ -44,9 +52,8 @@ def plan_phases(config: RunConfig, samples: int) -> list[Phase]:
     ]
 
 
-def _steps(steps: int | None, epochs: float | None, samples: int, config: RunConfig, of: str) -> int:
-    if steps is not None:
+def _steps(steps: int | None, epochs: float | None, samples: int, config: RunConfig) -> int | None:
+    """Optimiser steps of a phase; None when it has no length."""
+    if steps is not None or epochs is None:
         return steps
-    if epochs is None:
-        raise ConfigError(f"The run has no length{of}: give --steps or --epochs, or a --recipe that has one.")
     return max(1, int(epochs * samples // config.data.pairs_per_step))

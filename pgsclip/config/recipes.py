@@ -85,11 +85,18 @@ def load_recipe(name: str, _children: tuple[str, ...] = ()) -> Recipe:
 
 
 def overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
-    """`top` over `base`, section by section; another masker's parameters never leak through."""
+    """Lay `top` over `base`, section by section; another masker's parameters never leak through.
+
+    In place of a list, a mapping of positions changes its items: `{"phases": {"0": {"lr": 1e-5}}}`.
+    """
     merged = dict(base)
     for key, value in top.items():
         below = merged.get(key)
-        if (
+        if isinstance(below, list) and isinstance(value, dict) and _are_positions(value, below):
+            merged[key] = [
+                overlay(item, value[str(place)]) if str(place) in value else item for place, item in enumerate(below)
+            ]
+        elif (
             not isinstance(value, dict)
             or not isinstance(below, dict)
             or (key == "masker" and value.get("name", below.get("name")) != below.get("name"))
@@ -98,6 +105,14 @@ def overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = overlay(below, value)
     return merged
+
+
+def _are_positions(given: dict[str, Any], below: list[Any]) -> bool:
+    """Whether every key is the position of a section in the list, and every value changes that section."""
+    return all(
+        key.isdigit() and int(key) < len(below) and isinstance(below[int(key)], dict) and isinstance(value, dict)
+        for key, value in given.items()
+    )
 
 
 def dotted(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

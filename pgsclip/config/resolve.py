@@ -113,6 +113,8 @@ def _sentence(detail: ErrorDetails, origins: dict[str, str]) -> str:
         hint = did_you_mean(place[-1], keys) or (f" Did you mean {everywhere[0]!r}?" if everywhere else "")
         return f"{where} is unknown.{hint} Allowed here: {', '.join(keys)}."
     message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "tuple_type":
+        message = "Input should be a list, such as [a, b]"
     given = "" if detail["type"] == "value_error" else f" (given: {detail['input']!r})"
     return f"{where}: {message}{given}{'' if message.endswith('?') and not given else '.'}"
 

@@ -214,8 +214,8 @@ class PhaseConfig(Section):
     steps: Positive | None = None
     epochs: Above0 | None = None
     """Length in passes over the data; `steps` wins when both are given."""
-    lr: Above0
-    """Peak learning rate."""
+    lr: Above0 | None = None
+    """Peak learning rate; that of `optim.lr` when not given."""
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     masker: MaskerConfig = MaskerConfig()
     """Every patch is shown when not given."""

@@ -202,7 +202,8 @@ def test_a_setting_without_a_value(cli: Callable[..., Any]) -> None:
 def test_no_length(cli: Callable[..., Any], model: str) -> None:
     said = cli("train", "--data", "generated", "--set", f"model.name={model}")
     assert said.code == 2
-    assert "The run has no length: give --steps or --epochs, or a --recipe that has one." in said.err
+    assert "run has no length" in said.err
+    assert all(way in said.err for way in ("--steps", "--epochs", "--recipe"))
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ def test_every_recipe_is_valid(name: str) -> None:
         ("log: {loggers: [tensorboard, {name: wandb, params: {project: x}}]}", True),
         ("optim: {learning_rate: 1}", False),
         ("data: {batch_size: many}", False),
-        ("phases: [{steps: 3}]", False),
+        ("phases: [{steps: 3}]", True),
+        ("phases: [{steps: 3, lr: -1}]", False),
     ],
 )
 def test_an_editor_sees_what_is_right(text: str, valid: bool) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pgsclip.config.phases import plan_phases
@@ -36,10 +38,26 @@ def test_phases_follow_each_other_and_change_only_what_they_say() -> None:
 
 
 def test_what_has_no_length_is_named() -> None:
-    with pytest.raises(ConfigError, match="The run has no length: give --steps or --epochs, or a --recipe that has on"):
+    with pytest.raises(ConfigError, match=r"run has no length\..* --steps .*--epochs.*--recipe"):
         plan_phases(config(), 100)
-    with pytest.raises(ConfigError, match=r"The run has no length of phases\.0: give"):
-        plan_phases(config("optim.steps=3", "phases=[{lr: 0.1}]"), 100)
+    with pytest.raises(ConfigError, match=r"^phases\.1 has neither steps nor epochs\..*phases\.1\.steps"):
+        plan_phases(config("optim.steps=3", "phases=[{steps: 2}, {lr: 0.1}]"), 100)
+
+
+def test_a_phase_without_a_rate_has_that_of_the_run() -> None:
+    run = config("optim.steps=10", "optim.lr=0.5", "optim.warmup_steps=3", "phases=[{steps: 4}, {steps: 4, lr: 0.1}]")
+    assert [phase.config.optim.lr for phase in plan_phases(run, 100)] == [0.5, 0.5, 0.1]
+
+
+def test_one_setting_of_a_phase_can_be_changed(tmp_path: Path) -> None:
+    recipe = tmp_path / "two.yaml"
+    recipe.write_text("phases: [{steps: 4, lr: 0.1}, {epochs: 1, masker: {name: pgs, ratio: 0.3}}]\n")
+    changed = resolve(str(recipe), {}, ["phases.0.steps=9", "phases.1.masker.ratio=0.5", "phases.1.lr=0.2"]).phases
+    assert [(phase.steps, phase.epochs, phase.lr) for phase in changed] == [(9, None, 0.1), (None, 1, 0.2)]
+    assert (changed[1].masker.name, changed[1].masker.ratio) == ("pgs", Ratio(0.5, 0.5))
+    for wrong in ("phases.2.steps=9", "phases.last.steps=9", "phases.0=9"):
+        with pytest.raises(ConfigError, match="--set: phases: Input should be a list, "):
+            resolve(str(recipe), {}, [wrong])
 
 
 def test_a_mistake_in_a_phase_names_its_place() -> None:
