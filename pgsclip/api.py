@@ -15,13 +15,13 @@ from rich.console import Console
 from torch import nn
 
 from pgsclip.config.schema import RunConfig
-from pgsclip.distributed import read_world
 from pgsclip.errors import ConfigError, ModelError
 from pgsclip.evaluation.demo import write_demo_sets
 from pgsclip.evaluation.evaluate import Options, Report, nothing_done
 from pgsclip.evaluation.evaluate import evaluate as run_jobs
 from pgsclip.evaluation.jobs import jobs_of
 from pgsclip.evaluation.loaded_model import Subject, as_subject, open_subject
+from pgsclip.launchers import read_world
 from pgsclip.models.build import Tokenizer
 from pgsclip.models.opening import Opened
 from pgsclip.models.source import Source

@@ -1,10 +1,15 @@
-"""Who this process is among its peers, how they are joined, and how they talk beside the gradients."""
+"""How processes exchange: joining, agreeing, gathering, and what a lost peer becomes.
+
+Every exchange works alone too, without an open process group: it then answers with what this process has. All ranks
+must make the same exchanges in the same order.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import socket
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -12,10 +17,18 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributed.nn import all_gather
 
 from pgsclip.errors import ConfigError, PgsclipError, TrainingError
 
+# torch announces a successor of `all_gather` that the older versions which we allow do not have
+warnings.filterwarnings("ignore", r"torch\.distributed\.nn\.functional\.\w+ is deprecated", FutureWarning)
+
 T = TypeVar("T")
+
+_LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed? ?out|broken pipe|socket|peer", re.IGNORECASE)
 
 
 class World(NamedTuple):
@@ -31,60 +44,14 @@ class World(NamedTuple):
         return self.rank == 0
 
 
-_LAUNCHERS = (
-    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),  # torchrun, the DeepSpeed launcher
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),  # srun; a batch script itself is no step
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),  # Open MPI
-    ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),  # MPICH, Intel MPI
-)
-_PORT = 29500
-
-
-def read_world() -> World:
-    """From the variables of torchrun, DeepSpeed, srun or mpirun, whichever has set its number of processes.
-
-    What torch and DeepSpeed want to find (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) is set from them.
-    Without any, this process is alone.
-
-    Raises:
-        ConfigError: the variables contradict each other.
-    """
-    names = next((names for names in _LAUNCHERS if os.environ.get(names[1])), _LAUNCHERS[0])
-    given = {name: os.environ.get(name) or default for name, default in zip(names, "010", strict=True)}
-    try:
-        world = World(*(int(value) for value in given.values()))
-    except ValueError:
-        raise ConfigError(f"{', '.join(names[:2])} and {names[2]} must be whole numbers, not {given}.") from None
-    if not 0 <= world.rank < world.size:
-        raise ConfigError(
-            f"{names[0]} {world.rank} does not fit {names[1]} {world.size}; start with torchrun, or unset both."
-        )
-    if world.size > 1 and names is not _LAUNCHERS[0]:
-        os.environ.update(RANK=str(world.rank), WORLD_SIZE=str(world.size), LOCAL_RANK=str(world.local_rank))
-        _find_meeting_point()
-    return world
-
-
-def _find_meeting_point() -> None:
-    """Under Slurm the first machine of the job, at a port of its own."""
-    hosts = os.environ.get("SLURM_STEP_NODELIST") or os.environ.get("SLURM_JOB_NODELIST")
-    if hosts:
-        os.environ.setdefault("MASTER_ADDR", first_host(hosts))
-        os.environ.setdefault("MASTER_PORT", str(_PORT + int(os.environ.get("SLURM_JOB_ID", "0")) % 1000))
-
-
-def first_host(hosts: str) -> str:
-    """`gpu[003-006,9],login` → `gpu003`, as Slurm writes lists of machines."""
-    found = re.match(r"([^\[,]+)(?:\[(\d+)[^\]]*\]([^,]*))?", hosts)
-    assert found is not None
-    return "".join(part or "" for part in found.groups())
-
-
-def join(world: World, device: torch.device, *, always: bool = False, minutes: float = 10) -> None:
+def join(world: World, device: torch.device, *, always: bool = False, minutes: float = 10.0) -> None:
     """Open the process group (NCCL on CUDA, gloo elsewhere). Alone only with `always`, which DeepSpeed needs.
 
     Args:
         minutes: how long a process waits for its peers, at the start and in every exchange, before it gives up.
+
+    Raises:
+        ConfigError: several processes without an address at which they meet.
     """
     if dist.is_initialized() or (world.size == 1 and not always):
         return
@@ -108,8 +75,21 @@ def leave() -> None:
 
 
 @contextmanager
-def peers() -> Iterator[None]:
-    """A peer that dies or hangs ends this process with a sentence instead of a wait without end.
+def joined(world: World, device: torch.device, *, minutes: float = 10.0) -> Iterator[None]:
+    """Join the other processes, and leave them at the end, whatever happens."""
+    join(world, device, minutes=minutes)
+    try:
+        yield
+    finally:
+        leave()
+
+
+@contextmanager
+def explain_lost_peers(advice: str) -> Iterator[None]:
+    """End this process with a sentence when a peer dies or hangs, instead of a wait without end.
+
+    Args:
+        advice: what to do once the cause is mended.
 
     Raises:
         TrainingError: an exchange with the other processes broke off or timed out.
@@ -119,45 +99,70 @@ def peers() -> Iterator[None]:
     except PgsclipError:
         raise
     except RuntimeError as error:  # dist's own errors are of this kind, and gloo's have no other mark than their words
-        if not dist.is_initialized() or dist.get_world_size() == 1 or not _LOST.search(str(error)):
+        if get_world_size() == 1 or not _LOST.search(str(error)):
             raise
         raise TrainingError(
-            f"Process {dist.get_rank()} lost its peers: another process stopped or did not answer in time. Look at the "
-            f"first message of the others for the cause; go on from the last checkpoint with --resume."
+            f"Process {get_rank()} lost its peers: another process stopped or did not answer in time. Look at the "
+            f"first message of the others for the cause; {advice}."
         ) from None
 
 
-_LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed? ?out|broken pipe|socket|peer", re.IGNORECASE)
+def get_rank() -> int:
+    """Return the number of this process in the open process group; 0 when it is alone."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def get_world_size() -> int:
+    """Return how many processes the open process group has; 1 when there is none."""
+    return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def barrier() -> None:
     """Wait for all peers; nobody waits alone."""
-    if dist.is_initialized() and dist.get_world_size() > 1:
+    if get_world_size() > 1:
         own = [torch.cuda.current_device()] if dist.get_backend() == "nccl" else None  # else NCCL guesses, and says so
         dist.barrier(device_ids=own)
 
 
-def agree(flag: bool) -> bool:
-    """True on every process when it is true on any: decisions that all must take together."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
+def is_true_on_any_rank(flag: bool) -> bool:
+    """Decide together: true on every process when it is true on any."""
+    if get_world_size() == 1:
         return flag
-    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-    vote = torch.tensor([int(flag)], device=device)
+    vote = torch.tensor([int(flag)], device=_exchange_device())
     dist.all_reduce(vote, op=dist.ReduceOp.MAX)
     return bool(vote.item())
 
 
-def collect(value: T) -> list[T]:
-    """Every rank's value, in the order of ranks, on all of them. For small things, now and then."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return [value]
-    found: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(found, value)
-    return found
+class DelayedFlag:
+    """`is_true_on_any_rank` without waiting: what is exchanged at one step is answered at the next, on all ranks alike.
+
+    It has a gloo group of its own, so that the exchange neither waits for the GPU nor stands in NCCL's queue.
+    """
+
+    def __init__(self) -> None:
+        self._group: Any = None if get_world_size() == 1 else dist.new_group(backend="gloo")
+        self._flag = torch.zeros(1, dtype=torch.int32)
+        self._pending: Any = None
+
+    def exchange(self, flag: bool) -> bool:
+        """Whether any rank's flag was true: now when alone, else at the call before."""
+        if self._group is None:
+            return flag
+        answer = self.close()
+        self._flag = torch.tensor([int(flag)], dtype=torch.int32)
+        self._pending = dist.all_reduce(self._flag, op=dist.ReduceOp.MAX, group=self._group, async_op=True)
+        return answer
+
+    def close(self) -> bool:
+        """Wait for the exchange that is on its way, if there is one; return its answer."""
+        if self._pending is not None:
+            self._pending.wait()
+            self._pending = None
+        return bool(self._flag.item())
 
 
-def together(act: Callable[[], None]) -> None:
-    """Do something on all ranks; if it fails on one, it fails on all with the same sentence, and none waits for it.
+def fail_together(act: Callable[[], None]) -> None:
+    """Call `act` on all ranks; when it fails on one, it fails on all with the same sentence, and none waits for it.
 
     Raises:
         PgsclipError, OSError: as `act` raised it on the first rank where it failed.
@@ -167,35 +172,77 @@ def together(act: Callable[[], None]) -> None:
         act()
     except (PgsclipError, OSError) as error:
         failure = error
-    found = next((one for one in collect(failure) if one is not None), None)
-    if found is not None:
-        raise found
+    first = next((one for one in gather_objects(failure) if one is not None), None)
+    if first is not None:
+        raise first
 
 
-class Vote:
-    """`agree` at every step without waiting: the answer to a question comes at the next one, alike on all ranks."""
+def iterate_in_step(items: Iterator[T]) -> Iterator[T | None]:
+    """Yield the items, then None while another rank still has some: all ranks take the same number of steps."""
+    while True:
+        item = next(items, None)
+        if not is_true_on_any_rank(item is not None):
+            return
+        yield item
 
-    def __init__(self) -> None:
-        alone = not dist.is_initialized() or dist.get_world_size() == 1
-        self._group: Any = None if alone else dist.new_group(backend="gloo")
-        self._flag = torch.zeros(1, dtype=torch.int32)
-        self._asked: Any = None
 
-    def cast(self, flag: bool) -> bool:
-        """Whether anyone said yes: now when alone, else at the step before."""
-        if self._group is None:
-            return flag
-        answer = self.close()
-        self._flag = torch.tensor([int(flag)], dtype=torch.int32)
-        self._asked = dist.all_reduce(self._flag, op=dist.ReduceOp.MAX, group=self._group, async_op=True)
-        return answer
+def gather_objects(value: T) -> list[T]:
+    """Return every rank's value, in the order of ranks, on all of them. For small values, now and then."""
+    if get_world_size() == 1:
+        return [value]
+    values: list[Any] = [None] * get_world_size()
+    dist.all_gather_object(values, value)
+    return values
 
-    def close(self) -> bool:
-        """Wait for the open question, if there is one; its answer."""
-        if self._asked is not None:
-            self._asked.wait()
-            self._asked = None
-        return bool(self._flag.item())
+
+def broadcast_object(value: T) -> T:
+    """Return the leading rank's value on all of them. For small values, now and then."""
+    if get_world_size() == 1:
+        return value
+    values: list[Any] = [value]
+    dist.broadcast_object_list(values, src=0)
+    leading: T = values[0]
+    return leading
+
+
+def gather_rows(own: Float[Tensor, "n D"], labels: list[T]) -> tuple[Float[Tensor, "N D"], list[T]]:
+    """Concatenate the rows of all ranks and their labels, in rank order, on the CPU; ranks may differ in length."""
+    if get_world_size() == 1:
+        return own, labels
+    all_labels = gather_objects(labels)
+    longest = max(map(len, all_labels))
+    padded = torch.zeros(longest, own.shape[1], device=_exchange_device())
+    padded[: len(own)] = own
+    parts = [torch.empty_like(padded) for _ in all_labels]
+    dist.all_gather(parts, padded)
+    rows = torch.cat([part[: len(named)].cpu() for part, named in zip(parts, all_labels, strict=True)])
+    return rows, [label for named in all_labels for label in named]
+
+
+def gather_features(features: Float[Tensor, "B E"]) -> Float[Tensor, "N E"]:
+    """Concatenate the features of all ranks, in rank order; differentiable. Every rank has the same B."""
+    if get_world_size() == 1:
+        return features
+    return torch.cat(all_gather(features.contiguous()))  # type: ignore[no-untyped-call]
+
+
+def sum_over_ranks(tensor: Tensor) -> Tensor:
+    """Return the sum of a tensor over all ranks, without gradient; the tensor itself when alone."""
+    if get_world_size() == 1:
+        return tensor
+    total = tensor.clone()
+    dist.all_reduce(total)
+    return total
+
+
+def mean_over_ranks(tensor: Tensor) -> Tensor:
+    """Return the mean of a tensor over all ranks, without gradient; the tensor itself when alone."""
+    return tensor if get_world_size() == 1 else sum_over_ranks(tensor) / get_world_size()
+
+
+def _exchange_device() -> str:
+    """Return where a tensor must lie to be exchanged."""
+    return "cuda" if dist.get_backend() == "nccl" else "cpu"
 
 
 def _free_port() -> int:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
+import warnings
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,48 +13,29 @@ import torch.distributed as dist
 
 from pgsclip import distributed as room
 from pgsclip.distributed import (
-    Vote,
+    DelayedFlag,
     World,
-    agree,
     barrier,
-    collect,
-    first_host,
+    explain_lost_peers,
+    gather_objects,
+    is_true_on_any_rank,
     join,
+    joined,
     leave,
-    peers,
-    read_world,
 )
 from pgsclip.errors import ConfigError, DataError, TrainingError
 
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    launchers = [name for names in room._LAUNCHERS for name in names]
-    for name in (*launchers, "MASTER_ADDR", "MASTER_PORT", "SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_JOB_ID"):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.setenv(name, "")  # so that whatever a test or `join` sets is undone
         monkeypatch.delenv(name)
 
 
-def test_alone_without_variables_and_led_by_rank_zero() -> None:
-    assert read_world() == World(0, 1, 0)
+def test_rank_zero_leads() -> None:
     assert World(0, 2, 0).leads
     assert not World(1, 2, 1).leads
-
-
-def test_variables_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}.items():
-        monkeypatch.setenv(name, value)
-    assert read_world() == World(3, 8, 1)
-
-
-def test_variables_that_make_no_sense(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RANK", "one")
-    with pytest.raises(ConfigError, match=r"must be whole numbers, not .*'RANK': 'one'"):
-        read_world()
-    monkeypatch.setenv("RANK", "2")
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ConfigError, match="RANK 2 does not fit WORLD_SIZE 2"):
-        read_world()
 
 
 def test_several_processes_need_an_address() -> None:
@@ -62,83 +47,37 @@ def test_alone_no_group_is_opened_unless_asked() -> None:
     cpu = torch.device("cpu")
     join(World(), cpu)
     assert not dist.is_initialized()
-    assert agree(True)
-    assert not agree(False)
+    assert is_true_on_any_rank(True)
+    assert not is_true_on_any_rank(False)
     barrier()
     join(World(), cpu, always=True)
     try:
         assert dist.get_world_size() == 1
-        assert agree(True)
+        assert is_true_on_any_rank(True)
         barrier()
     finally:
         leave()
     assert not dist.is_initialized()
 
 
-SLURM = {"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "16", "SLURM_LOCALID": "1", "SLURM_STEP_NODELIST": "gpu[003-006]"}
-OPEN_MPI = {"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_LOCAL_RANK": "0"}
-MPICH = {"PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALRANKID": "1"}
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [(SLURM, World(5, 16, 1)), (OPEN_MPI, World(2, 4, 0)), (MPICH, World(1, 2, 1))],
-    ids=["srun", "Open MPI", "MPICH"],
-)
-def test_variables_of_other_launchers_become_torch_s(
-    given: dict[str, str], expected: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    assert read_world() == expected
-    assert [os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")] == [str(part) for part in expected]
-    if given is SLURM:
-        assert os.environ["MASTER_ADDR"] == "gpu003"
-        assert os.environ["MASTER_PORT"] == "29500"
-    assert read_world() == expected
-
-
-def test_torchrun_under_srun_wins_and_a_batch_script_is_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {**SLURM, "RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
-        monkeypatch.setenv(name, value)
-    assert read_world() == World(1, 2, 1)
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_STEP_NUM_TASKS"):
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("SLURM_NTASKS", "16")
-    assert read_world() == World()
-
-
-@pytest.mark.parametrize(
-    ("hosts", "first"),
-    [
-        ("gpu7", "gpu7"),
-        ("a,b", "a"),
-        ("gpu[003-006,9]", "gpu003"),
-        ("n[1,4]-ib,m2", "n1-ib"),
-        ("rack1-n[10]", "rack1-n10"),
-    ],
-)
-def test_the_first_machine_of_a_slurm_list(hosts: str, first: str) -> None:
-    assert first_host(hosts) == first
-
-
-def test_alone_a_vote_is_its_own_answer_and_collecting_gives_one() -> None:
-    vote = Vote()
-    assert vote.cast(True)
-    assert not vote.cast(False)
-    assert not vote.close()
-    assert collect({"a": 1}) == [{"a": 1}]
+def test_alone_a_flag_is_answered_at_once_and_gathering_gives_one() -> None:
+    flag = DelayedFlag()
+    assert flag.exchange(True)
+    assert not flag.exchange(False)
+    assert not flag.close()
+    assert gather_objects({"a": 1}) == [{"a": 1}]
 
 
 def test_what_fails_on_one_rank_fails_on_all_with_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    room.together(lambda: None)
+    room.fail_together(lambda: None)
     with pytest.raises(OSError, match="full"):
-        room.together(_raise(OSError(28, "full")))
-    monkeypatch.setattr(room, "collect", lambda value: [value, DataError("on the second"), ConfigError("on the third")])
+        room.fail_together(_raise(OSError(28, "full")))
+    both = [DataError("on the second"), ConfigError("on the third")]
+    monkeypatch.setattr(room, "gather_objects", lambda value: [value, *both])
     with pytest.raises(DataError, match="on the second"):
-        room.together(lambda: None)
+        room.fail_together(lambda: None)
     with pytest.raises(ConfigError, match="here"):
-        room.together(_raise(ConfigError("here")))
+        room.fail_together(_raise(ConfigError("here")))
 
 
 def _raise(error: Exception) -> Callable[[], None]:
@@ -149,14 +88,88 @@ def _raise(error: Exception) -> Callable[[], None]:
 
 
 def test_only_lost_peers_become_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RuntimeError, match="Connection closed by peer"), peers():
+    advice = "go on with --resume"
+    with pytest.raises(RuntimeError, match="Connection closed by peer"), explain_lost_peers(advice):
         raise RuntimeError("gloo: Connection closed by peer")  # alone there are none to lose
     monkeypatch.setattr(dist, "is_initialized", lambda: True)
     monkeypatch.setattr(dist, "get_world_size", lambda: 2)
     monkeypatch.setattr(dist, "get_rank", lambda: 1)
-    with pytest.raises(TrainingError, match=r"Process 1 lost its peers: another process stopped.*--resume"), peers():
+    with pytest.raises(TrainingError, match=r"Process 1 lost its peers.*--resume"), explain_lost_peers(advice):
         raise RuntimeError("[..gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1234")
-    with pytest.raises(RuntimeError, match="shape mismatch"), peers():
+    with pytest.raises(RuntimeError, match="shape mismatch"), explain_lost_peers(advice):
         raise RuntimeError("shape mismatch")
-    with pytest.raises(DataError, match="gloo"), peers():
+    with pytest.raises(DataError, match="gloo"), explain_lost_peers(advice):
         raise DataError("gloo")
+
+
+def test_alone_every_exchange_answers_with_what_there_is() -> None:
+    assert (room.get_rank(), room.get_world_size()) == (0, 1)
+    assert room.broadcast_object("a") == "a"
+    assert list(room.iterate_in_step(iter([0, 1]))) == [0, 1]
+    rows = torch.ones(2, 3)
+    assert room.gather_rows(rows, ["a", "b"]) == (rows, ["a", "b"])
+    assert room.gather_features(rows) is rows
+    assert room.sum_over_ranks(rows) is rows
+    assert room.mean_over_ranks(rows) is rows
+
+
+def exchange_everything(rank: int, port: int, folder: Path) -> None:
+    """What one of two ranks sees of every exchange, written to a file."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore", FutureWarning)  # pytest has put its own filters in place of the room's
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE="2")
+    with joined(World(rank, 2, rank), torch.device("cpu"), minutes=1.0):
+        seen: dict[str, Any] = {"rank": room.get_rank(), "size": room.get_world_size()}
+        seen["any"] = [is_true_on_any_rank(rank == 1), is_true_on_any_rank(False)]
+        flag = DelayedFlag()
+        seen["delayed"] = [flag.exchange(rank == 1), flag.exchange(False), flag.exchange(False), flag.close()]
+        seen["objects"] = gather_objects({"rank": rank})
+        seen["leading"] = room.broadcast_object([rank, "yes"])
+        seen["steps"] = list(room.iterate_in_step(iter([0] if rank else [0, 1, 2])))
+        rows = torch.full((2 - rank, 2), float(rank))
+        seen["rows"], seen["labels"] = room.gather_rows(rows, [f"{rank}{n}" for n in range(len(rows))])
+        counts = torch.tensor([rank + 1, 5])
+        seen["sum"], seen["own"] = room.sum_over_ranks(counts), counts
+        seen["mean"] = room.mean_over_ranks(torch.tensor([float(rank), 4.0]))
+        own = torch.tensor([[1.0 + rank]], requires_grad=True)
+        every = room.gather_features(own)
+        (every * torch.tensor([[3.0], [7.0]]) * (rank + 1)).sum().backward()
+        seen["features"], seen["gradient"] = every.detach(), own.grad
+        try:
+            room.fail_together(_raise(DataError("on the second")) if rank else lambda: None)
+        except DataError as error:
+            seen["failure"] = str(error)
+        torch.save(seen, folder / f"{rank}.pt")
+    assert not dist.is_initialized()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder, port = tmp_path_factory.mktemp("ranks"), room._free_port()
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=exchange_everything, args=(rank, port, folder)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_two_ranks_exchange(rank: int, pair: list[dict[str, Any]]) -> None:
+    seen = pair[rank]
+    assert (seen["rank"], seen["size"]) == (rank, 2)
+    assert seen["any"] == [True, False]
+    assert seen["delayed"] == [False, True, False, False]  # the answer to a flag comes at the next call
+    assert seen["objects"] == [{"rank": 0}, {"rank": 1}]
+    assert seen["leading"] == [0, "yes"]
+    assert seen["steps"] == ([0, 1, 2] if rank == 0 else [0, None, None])
+    assert seen["rows"].tolist() == [[0.0, 0.0], [0.0, 0.0], [1.0, 1.0]]
+    assert seen["labels"] == ["00", "01", "10"]
+    assert seen["sum"].tolist() == [3, 10]
+    assert seen["own"].tolist() == [rank + 1, 5]  # what was given stays as it was
+    assert seen["mean"].tolist() == [0.5, 4.0]
+    assert seen["features"].tolist() == [[1.0], [2.0]]
+    assert seen["gradient"].tolist() == [[(3.0, 7.0)[rank] * 3]]  # of both ranks' losses, weighed 1 and 2
+    assert seen["failure"] == "on the second"

@@ -100,8 +100,9 @@ for _family in _HELP:
 
 
 def _run(asked: _Asked) -> None:
-    from pgsclip.distributed import join, leave, read_world
+    from pgsclip.distributed import explain_lost_peers, joined
     from pgsclip.evaluation.evaluate import nothing_done
+    from pgsclip.launchers import read_world
     from pgsclip.training.assemble import open_device
 
     asked = _checked(asked)
@@ -109,11 +110,8 @@ def _run(asked: _Asked) -> None:
     device = open_device(asked.device, world)
     if asked.precision == "auto":
         asked = asked._replace(precision="amp" if device.type == "cuda" else "fp32")
-    join(world, device)
-    try:
+    with joined(world, device), explain_lost_peers("then start the same command again"):
         report = _evaluated(asked, device, world.leads)
-    finally:
-        leave()
     if not world.leads:
         return
     error = nothing_done(report)
@@ -149,21 +147,19 @@ def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> Report:
 
     from rich.console import Console
 
-    from pgsclip.distributed import barrier
+    from pgsclip.distributed import barrier, fail_together
     from pgsclip.evaluation.demo import MODEL, write_demo_sets
     from pgsclip.evaluation.evaluate import Options, evaluate
     from pgsclip.evaluation.jobs import jobs_of
     from pgsclip.evaluation.loaded_model import open_subject, untrained
 
-    if asked.demo and leads:
-        write_demo_sets(asked.root)
-    barrier()
+    if asked.demo:
+        fail_together(lambda: write_demo_sets(asked.root) if leads else None)
     jobs = jobs_of(asked.families, asked.suite, (asked.datasets or "").split(","), asked.root)
-    if asked.download and leads:
+    if asked.download:
         from pgsclip.evaluation.download import fetch
 
-        fetch(jobs, asked.root, typer.echo)
-    barrier()
+        fail_together(lambda: fetch(jobs, asked.root, typer.echo) if leads else None)
     if asked.checkpoint is None:
         subject = untrained(MODEL, device)
     else:

@@ -125,7 +125,7 @@ def _print_plan(config: RunConfig, *, measure: bool) -> None:
     from rich.console import Console
 
     from pgsclip.config.resolve import to_yaml
-    from pgsclip.distributed import read_world
+    from pgsclip.launchers import read_world
     from pgsclip.training.planning.autotune import settle
     from pgsclip.training.planning.plan import make_plan, measured
 

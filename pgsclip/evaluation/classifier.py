@@ -17,8 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from pgsclip.distributed import get_rank, get_world_size
 from pgsclip.evaluation.encoder import Encoder
-from pgsclip.evaluation.features import encode_texts, ranks
+from pgsclip.evaluation.features import encode_texts
 from pgsclip.files import write_atomically
 
 
@@ -46,7 +47,7 @@ class ClassifierCache:
 
     def _read(self, key: str) -> Tensor | None:
         """Only alone: ranks that do not all read the same would wait for each other for ever."""
-        if self._folder is None or ranks()[1] > 1:
+        if self._folder is None or get_world_size() > 1:
             return None
         try:
             return load_file(self._folder / f"{key}.safetensors")["classifier"]
@@ -54,7 +55,7 @@ class ClassifierCache:
             return None
 
     def _write(self, key: str, classifier: Tensor) -> None:
-        if self._folder is None or ranks()[0] != 0:
+        if self._folder is None or get_rank() != 0:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._folder / f"{key}.safetensors", save({"classifier": classifier.contiguous()}))

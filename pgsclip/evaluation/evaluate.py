@@ -15,12 +15,13 @@ from PIL import Image
 from torch import Tensor
 
 from pgsclip.config.schema import ProbeConfig
+from pgsclip.distributed import broadcast_object, get_rank, get_world_size
 from pgsclip.errors import PgsclipError
 from pgsclip.evaluation import metrics
 from pgsclip.evaluation.classifier import ClassifierCache
 from pgsclip.evaluation.datasets import Opened, open_set
 from pgsclip.evaluation.encoder import Encoder
-from pgsclip.evaluation.features import Encoded, encode_images, encode_texts, from_all, ranks
+from pgsclip.evaluation.features import Encoded, encode_images, encode_texts
 from pgsclip.evaluation.gallery import write_gallery
 from pgsclip.evaluation.layouts import AbsentSetError, Found, MissingSetError, locate
 from pgsclip.evaluation.linear_probe import probe
@@ -68,13 +69,13 @@ def evaluate(
     """
     report = Report()
     work = Work(subject.encoder, subject.transform, subject.weights, options)
-    leads = ranks()[0] == 0
+    leads = get_rank() == 0
     for job in jobs:
         try:
             found = locate(job, options.root)
             settings = work.settings(job, found)
             path = options.out and options.out / file_name(subject.weights, job.dataset, job.family, settings)
-            known = from_all(load_result(path) if leads and path and path.exists() else None)[0]
+            known = broadcast_object(load_result(path) if leads and path and path.exists() else None)
             if known is not None:
                 report.results.append(known)
                 report.skipped += 1
@@ -166,15 +167,14 @@ class Work:
     def _images(self, found: Found, split: str, progress: Callable[[int], None]) -> tuple[Opened, Encoded]:
         key = (found.folder, f"{found.dataset}/{split}")
         if key not in self._encoded:
-            rank, world = ranks()
             opened = open_set(
                 found,
                 split,
                 self.transform,
                 batch_size=self.options.batch_size,
                 workers=self.options.workers,
-                rank=rank,
-                world=world,
+                rank=get_rank(),
+                world=get_world_size(),
             )
             blank = self.transform(Image.new("RGB", (8, 8)))
             encoded = encode_images(opened.batches, self.encoder, blank, progress)

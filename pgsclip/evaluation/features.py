@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
-import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
+from pgsclip.distributed import gather_objects, gather_rows, get_rank, get_world_size, iterate_in_step
 from pgsclip.evaluation.datasets import Batch, Place
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.layouts import MissingSetError
-
-_T = TypeVar("_T")
 
 
 class Encoded(NamedTuple):
@@ -24,11 +22,6 @@ class Encoded(NamedTuple):
     """Normalised, float32, on the CPU."""
     targets: list[Any]
     places: list[Place]
-
-
-def ranks() -> tuple[int, int]:
-    """(rank, world size) of this process."""
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
 def encode_images(
@@ -55,74 +48,33 @@ def encode_images(
             faults.append(str(error))
 
     with torch.no_grad():
-        for batch in in_step(readable()):
+        for batch in iterate_in_step(readable()):
             features = encoder.encode_image(blank.unsqueeze(0) if batch is None else batch.images)
             if batch is not None:
                 rows.append(features.float().cpu())
                 targets += batch.targets
                 places += batch.places
                 progress(len(places))
-    faults = [fault for one in from_all(faults) for fault in one]
+    faults = [fault for one in gather_objects(faults) for fault in one]
     if faults:  # on all ranks alike, or the others would wait for this one
         raise MissingSetError(faults[0])
-    width = features.shape[1] if rows or ranks()[1] > 1 else 0
+    width = features.shape[1] if rows or get_world_size() > 1 else 0
     own = torch.cat(rows) if rows else torch.zeros(0, width)
-    everywhere, labels = gather(own, list(zip(places, targets, strict=True)))
+    everywhere, labels = gather_rows(own, list(zip(places, targets, strict=True)))
     order = sorted(range(len(labels)), key=lambda index: labels[index][0])
     return Encoded(everywhere[order], [labels[i][1] for i in order], [labels[i][0] for i in order])
 
 
 def encode_texts(texts: Sequence[str], encoder: Encoder, batch_size: int) -> Float[Tensor, "T D"]:
     """Features of texts, in their order, on the CPU; every rank encodes a part and has all."""
-    rank, world = ranks()
-    mine = list(range(rank, len(texts), world))
+    mine = list(range(get_rank(), len(texts), get_world_size()))
+    chunks = (mine[start : start + batch_size] for start in range(0, len(mine), batch_size))
     rows = []
     with torch.no_grad():
-        for chunk in in_step(iter(mine[start : start + batch_size] for start in range(0, len(mine), batch_size))):
+        for chunk in iterate_in_step(chunks):
             features = encoder.encode_text(encoder.tokenizer([texts[i] for i in chunk or [0]]))
             if chunk is not None:
                 rows.append(features.float().cpu())
     own = torch.cat(rows) if rows else torch.zeros(0, features.shape[1])
-    everywhere, numbers = gather(own, mine)
+    everywhere, numbers = gather_rows(own, mine)
     return everywhere[torch.tensor(numbers).argsort()]
-
-
-def in_step(items: Iterator[_T]) -> Iterator[_T | None]:
-    """The items, and None for as long as another rank has more of them: all ranks take the same number of steps."""
-    alone = ranks()[1] == 1
-    while True:
-        item = next(items, None)
-        if alone:
-            if item is None:
-                return
-        else:
-            device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-            more = torch.tensor([int(item is not None)], device=device)
-            dist.all_reduce(more, op=dist.ReduceOp.MAX)
-            if not more.item():
-                return
-        yield item
-
-
-def from_all(value: _T) -> list[_T]:
-    """What each rank has, in their order, on all of them."""
-    if ranks()[1] == 1:
-        return [value]
-    found: list[Any] = [None] * ranks()[1]
-    dist.all_gather_object(found, value)
-    return found
-
-
-def gather(own: Float[Tensor, "N D"], labels: list[Any]) -> tuple[Tensor, list[Any]]:
-    """The rows of all ranks with one label each, rank after rank."""
-    if ranks()[1] == 1:
-        return own, labels
-    all_labels = from_all(labels)
-    device = torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
-    longest = max(map(len, all_labels))
-    padded = torch.zeros(longest, own.shape[1], device=device)
-    padded[: len(own)] = own
-    parts = [torch.empty_like(padded) for _ in all_labels]
-    dist.all_gather(parts, padded)
-    rows = torch.cat([part[: len(found)].cpu() for part, found in zip(parts, all_labels, strict=True)])
-    return rows, [label for found in all_labels for label in found]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import open_clip
@@ -10,13 +9,9 @@ import torch
 from jaxtyping import Float
 from open_clip.loss import SigLipLoss as OpenClipSigLip
 from torch import Tensor
-from torch import distributed as dist
-from torch.distributed.nn import all_gather
 
+from pgsclip.distributed import gather_features
 from pgsclip.losses.chunked import clip_loss, row_cross_entropy, sigmoid_loss
-
-# open_clip's gathering and ours; its successor does not exist in the older versions that we allow
-warnings.filterwarnings("ignore", r"torch\.distributed\.nn\.functional\.\w+ is deprecated", FutureWarning)
 
 _ROWS = 2**24
 """Similarities looked at together for the accuracy."""
@@ -60,7 +55,7 @@ class ClipLoss:
     def _in_blocks(self, images: Tensor, texts: Tensor, scale: Tensor, _: None) -> Tensor:
         if self._world_size == 1:
             return clip_loss(images, texts, scale, self._block)
-        all_images, all_texts = of_all_ranks(images), of_all_ranks(texts)
+        all_images, all_texts = gather_features(images), gather_features(texts)
         first = self._rank * len(images)
         to_texts = row_cross_entropy(images, all_texts, scale, first, self._block)
         return (to_texts + row_cross_entropy(texts, all_images, scale, first, self._block)) / 2
@@ -83,7 +78,7 @@ class SigLipLoss:
 
     def _in_blocks(self, images: Tensor, texts: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
         first = self._rank * len(images)
-        return sigmoid_loss(images, of_all_ranks(texts), scale, bias, first, self._block)
+        return sigmoid_loss(images, gather_features(texts), scale, bias, first, self._block)
 
 
 @torch.no_grad()
@@ -92,13 +87,6 @@ def acc1(images: Float[Tensor, "B E"], texts: Float[Tensor, "B E"]) -> Float[Ten
     rows = max(1, _ROWS // len(texts))
     nearest = torch.cat([(part @ texts.mT).argmax(dim=1) for part in torch.split(images, rows)])
     return (nearest == torch.arange(len(images), device=images.device)).float().mean()
-
-
-def of_all_ranks(features: Float[Tensor, "B E"]) -> Float[Tensor, "N E"]:
-    """Rank after rank; the gradient finds its way back to each."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return features
-    return torch.cat(all_gather(features.contiguous()))  # type: ignore[no-untyped-call]
 
 
 def _in_float32(loss: Any, images: Tensor, texts: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:

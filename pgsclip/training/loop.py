@@ -11,7 +11,7 @@ from pgsclip.config.phases import Phase
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Batch, Position
 from pgsclip.data.faults import FaultLedger
-from pgsclip.distributed import Vote, World, agree, collect
+from pgsclip.distributed import DelayedFlag, World, broadcast_object, gather_objects, is_true_on_any_rank
 from pgsclip.errors import TrainingError, UnfinishedError
 from pgsclip.loggers.contract import Row
 from pgsclip.loggers.registry import Loggers
@@ -69,7 +69,7 @@ class Loop:
             UnfinishedError: somebody asked to stop; everything up to this step is saved.
         """
         self._positions.update({position.worker: position for position in self.done.positions})
-        meter, vote = Meter(self.engine.device, self.arithmetic.rate), Vote()
+        meter, stopping = Meter(self.engine.device, self.arithmetic.rate), DelayedFlag()
         stepper = Stepper(self.engine, self.config.seed, self.world.rank, self.total)
         if self._owes_results():
             with meter.paused():
@@ -83,7 +83,7 @@ class Loop:
             flops = self.arithmetic.step(report.kept, [batch.lengths for batch in batches])
             samples = self.config.data.pairs_per_step
             meter.add(step + 1, loss, report, left_out=left_out, keys=keys, samples=samples, flops=flops, waited=waited)
-            stop = vote.cast(self.stop.reason is not None)
+            stop = stopping.exchange(self.stop.reason is not None)
             log, save = self._is_due(self.config.log.every_steps), self._is_due(self.config.checkpoint.every_steps)
             evaluate = self._is_due(self.config.evaluate.every_steps)
             if log or save or stop or evaluate or (self.engine.device.type == "cpu" and self.world.size == 1):
@@ -98,9 +98,10 @@ class Loop:
             if evaluate:
                 with meter.paused():
                     self._evaluate()
-                if self.done.step < self.total and agree(self.stop.reason is not None):  # it may have taken long
+                # evaluation may have taken long
+                if self.done.step < self.total and is_true_on_any_rank(self.stop.reason is not None):
                     raise UnfinishedError(self._farewell())
-        vote.close()
+        stopping.close()
         return self.done
 
     def _fetch(self) -> tuple[list[Batch], float]:
@@ -131,11 +132,11 @@ class Loop:
     def _is_time_to_save(self) -> bool:
         """All ranks ask at log steps only and decide together, as their clocks differ."""
         minutes = self.config.checkpoint.every_minutes
-        return minutes is not None and agree(time.monotonic() - self._saved_at >= 60 * minutes)
+        return minutes is not None and is_true_on_any_rank(time.monotonic() - self._saved_at >= 60 * minutes)
 
     def _log(self, meter: Meter, lr: float) -> None:
         figures = meter.row()
-        ledgers, shares = zip(*collect((self.ledger.state(), figures.get("mfu"))), strict=True)
+        ledgers, shares = zip(*gather_objects((self.ledger.state(), figures.get("mfu"))), strict=True)
         if "mfu" in figures:
             figures["mfu"] = fmean(shares)  # each rank has captions of its own
         row = {"step": self.done.step, "samples": self.done.samples, "epoch": round(self.done.epoch, 6), **figures}
@@ -152,7 +153,7 @@ class Loop:
         """Whether an evaluation comes first: that of a finished run, or one that was broken off."""
         finished = self.done.step >= self.phase.end  # there is only its result to tell
         due = self.done.step > self.phase.first and self._is_due(self.config.evaluate.every_steps)
-        return finished or (due and not collect(self.folder.has_results(self.done.step))[0])
+        return finished or (due and not broadcast_object(self.folder.has_results(self.done.step)))
 
     def _evaluate(self) -> None:
         results = self.evaluate()
@@ -185,7 +186,7 @@ class Loop:
     def _judge(self, meter: Meter) -> None:
         """Look at the numbers of the steps since the last look; on all ranks alike."""
         bad, looked_at = meter.judge()
-        if not agree(bool(bad)):
+        if not is_true_on_any_rank(bool(bad)):
             self._bad_in_a_row = 0
             return
         self.folder.keep_batches(self.world.rank, bad)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,17 +13,17 @@ from rich.console import Console
 from torch import nn
 
 from pgsclip.config.phases import Phase, plan_phases
-from pgsclip.config.schema import RunConfig
 from pgsclip.data.batch import Position
 from pgsclip.data.faults import FaultLedger
 from pgsclip.data.loading import Stream
 from pgsclip.data.reshard import relay
 from pgsclip.data.source import Source
 from pgsclip.data.spec import open_source
-from pgsclip.distributed import World, collect, join, leave, peers, read_world, together
+from pgsclip.distributed import World, broadcast_object, explain_lost_peers, fail_together, joined
 from pgsclip.errors import MaskerError, RunError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut
+from pgsclip.launchers import read_world
 from pgsclip.loggers.contract import RunInfo, RunLogger
 from pgsclip.loggers.registry import Loggers, check_loggers
 from pgsclip.models.weights import load_weights
@@ -82,15 +82,15 @@ def train(request: Request, console: Console, stop: StopRequest | None = None) -
         request, findings = settled_request(request, world, console, stop)
         config = request.config
         device = open_device(config.engine.device, world)
-        around.enter_context(_joined(world, device, config))
+        around.enter_context(joined(world, device, minutes=config.engine.timeout_minutes))
         claim = around.enter_context(locked_run(request.path, world.leads))
-        around.enter_context(peers())
+        around.enter_context(explain_lost_peers("go on from the last checkpoint with --resume"))
         around.enter_context(enough_memory(config.data.pairs_per_step))
-        request = collect(request)[0]  # another machine may see later than the leader what is in the folder
+        request = broadcast_object(request)  # another machine may see later than the leader what is in the folder
         config = request.config
         folder = RunFolder(request.path)
         if request.resume:
-            together(claim.take)
+            fail_together(claim.take)
         checkpoints = CheckpointFolder(folder.checkpoints, world, config.checkpoint.keep)
         stored, finding = _stored(request, checkpoints)
         source = open_source(config.data.spec, config.data)
@@ -139,7 +139,7 @@ class _Run:
         config = phase.config
         evaluated = held_out_spec(config) is not None or config.evaluate.suite is not None
         step = stored.ranks[0].step
-        owes = step == phase.end and evaluated and not collect(self.folder.has_results(step))[0]
+        owes = step == phase.end and evaluated and not broadcast_object(self.folder.has_results(step))
         return step < phase.end or owes
 
     def _load(self, model: nn.Module, stored: Stored) -> None:
@@ -172,7 +172,7 @@ class _Run:
             engine.restore(stored.optimizer.fitting(shapes))
         start = self._start(stored, stream)
         if not self._opened:
-            together(lambda: self._open_folder(start))
+            fail_together(lambda: self._open_folder(start))
             self._opened = True
         self.display.say(introduction(self.request, self.phases, phase, stream, f"{name} engine", self.device, start))
         if arithmetic.finding:
@@ -299,15 +299,6 @@ class Evaluation:
             results |= {f"{held_out.name}/{metric}": value for metric, value in found.items()}
             self.sentences.append(held_out.sentence(found))
         return results
-
-
-@contextmanager
-def _joined(world: World, device: torch.device, config: RunConfig) -> Iterator[None]:
-    join(world, device, minutes=config.engine.timeout_minutes)
-    try:
-        yield
-    finally:
-        leave()
 
 
 def _stored(request: Request, checkpoints: CheckpointFolder) -> tuple[Stored | None, str | None]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-import torch.distributed as dist
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,6 +14,7 @@ from pgsclip import plugins
 from pgsclip.bucketing import sorted_groups
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.normalise import Normalise
+from pgsclip.distributed import mean_over_ranks
 from pgsclip.errors import MaskerError, PluginError
 from pgsclip.losses.auxiliary import Seen
 from pgsclip.losses.contrastive import ContrastiveLoss, acc1
@@ -331,13 +331,5 @@ class CappedExp(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         value, above = ctx.saved_tensors
-        pull = _mean_over_processes(gradient * value)
+        pull = mean_over_ranks(gradient * value)
         return torch.where(above & (pull < 0), torch.zeros_like(pull), pull), None
-
-
-def _mean_over_processes(tensor: Tensor) -> Tensor:
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return tensor
-    total = tensor.clone()
-    dist.all_reduce(total)
-    return total / dist.get_world_size()

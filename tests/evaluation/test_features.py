@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pgsclip.evaluation.datasets import Batch
 from pgsclip.evaluation.encoder import Encoder
-from pgsclip.evaluation.features import encode_images, encode_texts, from_all, gather, in_step
+from pgsclip.evaluation.features import encode_images, encode_texts
 from pgsclip.evaluation.layouts import MissingSetError
 
 CPU = torch.device("cpu")
@@ -58,13 +58,6 @@ def test_texts_go_through_in_batches_and_stay_in_order() -> None:
     found = encode_texts([str(n) for n in (7, 1, 5, 3, 2)], encoder(calls), 2)
     assert found.tolist() == [[7, 14], [1, 2], [5, 10], [3, 6], [2, 4]]
     assert calls == [2, 2, 1]
-
-
-def test_alone_nothing_is_added() -> None:
-    assert list(in_step(iter([1, 2]))) == [1, 2]
-    rows, labels = gather(torch.ones(2, 3), ["a", "b"])
-    assert (rows.shape, labels) == ((2, 3), ["a", "b"])
-    assert from_all("a") == ["a"]
 
 
 def test_what_cannot_be_read_is_told() -> None:

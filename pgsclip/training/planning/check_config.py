@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgsclip.config.schema import RunConfig
-from pgsclip.distributed import read_world
+from pgsclip.launchers import read_world
 from pgsclip.loggers.registry import check_loggers
 from pgsclip.training.assemble import build_task
 

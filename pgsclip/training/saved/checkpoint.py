@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pgsclip.data.batch import Position
-from pgsclip.distributed import World, agree, barrier, collect
+from pgsclip.distributed import World, barrier, broadcast_object, is_true_on_any_rank
 from pgsclip.errors import RunError
 from pgsclip.models.checksums import flaw, seal
 from pgsclip.models.plugin_states import States, read_states, write_states
@@ -147,7 +147,7 @@ class CheckpointFolder:
         Raises:
             RunError: on all ranks, when there are checkpoints and all of them are damaged.
         """
-        return collect(self._choose() if self._world.leads else Choice(None))[0].or_error(self.path)
+        return broadcast_object(self._choose() if self._world.leads else Choice(None)).or_error(self.path)
 
     def _choose(self) -> Choice:
         damaged: dict[Path, str] = {}
@@ -222,7 +222,7 @@ class CheckpointFolder:
             act()
         except (OSError, SafetensorError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-        if agree(bool(reason)):
+        if is_true_on_any_rank(bool(reason)):
             if self._world.leads:
                 shutil.rmtree(temporary, ignore_errors=True)
             last = self.last()

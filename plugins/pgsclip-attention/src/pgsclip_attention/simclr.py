@@ -15,12 +15,11 @@ import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
-from torch import distributed as dist
 from torch.nn import functional as F
 
 from pgsclip.config.params import PluginParams
+from pgsclip.distributed import gather_features, get_rank
 from pgsclip.losses.auxiliary import Seen, Sizes
-from pgsclip.losses.contrastive import of_all_ranks
 
 
 class SimClrParams(PluginParams):
@@ -64,8 +63,8 @@ class SimClr(nn.Module):
         return self.params.weight * torch.stack(pairs).mean()
 
     def _between(self, one: Float[Tensor, "B S"], other: Float[Tensor, "B S"]) -> Float[Tensor, ""]:
-        all_ones, all_others = of_all_ranks(one), of_all_ranks(other)
-        first = dist.get_rank() * len(one) if dist.is_initialized() else 0
+        all_ones, all_others = gather_features(one), gather_features(other)
+        first = get_rank() * len(one)
         match = torch.arange(first, first + len(one), device=one.device)
         oneself = F.one_hot(match, len(all_ones)).bool()
 

@@ -17,10 +17,10 @@ import torch
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
-from torch import distributed as dist
 from torch.nn import functional as F
 
 from pgsclip.config.params import PluginParams
+from pgsclip.distributed import sum_over_ranks
 from pgsclip.losses.auxiliary import Seen, Sizes
 
 
@@ -62,8 +62,7 @@ class TokenClassification(nn.Module):
     def _count(self, held: Float[Tensor, "B C"]) -> None:
         """Captions so far, of all processes, and how many of them hold each token."""
         counts = torch.cat([held.sum(dim=0).long(), torch.tensor([len(held)], device=held.device)])
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            dist.all_reduce(counts)
+        counts = sum_over_ranks(counts)
         self.holding += counts[:-1]
         self.captions += counts[-1]
 
