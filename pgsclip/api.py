@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -64,10 +63,8 @@ def train(
     elif config is None and "data.spec" in (settings or {}):
         config = {}  # own data: not the smoke recipe
     options = {} if out is None else {"out": str(out)}
-    # As `--set` has them, where None is null; as options, None would be an option that was not typed.
-    given = [f"{key}={json.dumps(value, default=str)}" for key, value in (settings or {}).items()]
     how = Resume.AUTO if resume == "auto" else Resume.ALWAYS if resume else Resume.NEVER
-    return run_training(configure(config, options, given, resume=how), Console(quiet=quiet))
+    return run_training(configure(config, options, list((settings or {}).items()), resume=how), Console(quiet=quiet))
 
 
 def evaluate(
