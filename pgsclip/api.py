@@ -23,7 +23,7 @@ from pgsclip.evaluation.loaded_model import Subject, as_subject, open_subject
 from pgsclip.launchers import read_world
 from pgsclip.models.build import Tokenizer
 from pgsclip.models.opening import Opened
-from pgsclip.models.source import Source
+from pgsclip.models.source import ModelRef, find_source
 from pgsclip.results.suites import FAMILIES
 from pgsclip.training.assemble import open_device
 from pgsclip.training.request import Resume, configure
@@ -96,7 +96,7 @@ def evaluate(
         tokenizer: of a model in memory that does not read CLIP's own vocabulary.
         device: auto, cpu, cuda or mps.
         precision: fp32, or amp (autocast).
-        say: told each result as a sentence, such as `print`.
+        say: told each result as a sentence, such as `print`; also which damaged checkpoints of a run were passed over.
         data_root: the former name of `eval_root`, taken with a warning.
 
     Returns:
@@ -121,7 +121,10 @@ def evaluate(
             around.callback(model.train, was_training)
             subject: Subject = as_subject("model in memory", _in_memory(model, tokenizer), target, precision)
         else:
-            subject = open_subject(str(model), target, precision=precision)
+            source = find_source(str(model))
+            if source.finding and say is not None:
+                say(source.finding)
+            subject = open_subject(source, target, precision=precision)
         jobs = jobs_of(families, suite, datasets, root)
         options = Options(root, folder, batch_size, workers, precision, command="pgsclip.evaluate")
         report = run_jobs(subject, jobs, options, say or (lambda line: None), lambda name, done: None)
@@ -146,4 +149,4 @@ def _in_memory(model: nn.Module, tokenizer: Tokenizer | None) -> Opened:
             )
         tokenizer = open_clip.SimpleTokenizer(context_length=kind.context_length)
     preprocess: dict[str, Any] = dict(open_clip.get_model_preprocess_cfg(model))
-    return Opened(Source("open_clip"), model.eval(), tokenizer, {}, preprocess)
+    return Opened(ModelRef("open_clip"), model.eval(), tokenizer, {}, preprocess)
