@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import timm
 import torch
-from torch import Tensor
 
 import pgsclip
 from pgsclip.data.generated import HELD_OUT, scene
-from pgsclip.masking.contract import MaskerParams, MaskScores
-from pgsclip.masking.pixels import grid_of, normalised, patchify
-from pgsclip.testing.masker import check_masker
+from pgsclip.grid import Grid
+from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
+from pgsclip.masking.pixels import normalised, patchify
+from pgsclip.testing import check_masker
 
 
 class Colourful:
@@ -33,11 +33,10 @@ class Colourful:
     def __init__(self, params: MaskerParams) -> None:
         self.params = params
 
-    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: torch.Generator) -> MaskScores:
-        grid = grid_of(images.shape[2], images.shape[3], patches.shape[1])
-        pixels = patchify(images.float(), grid).unflatten(2, (3, -1))  # (B, L, channels, pixels)
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        pixels = patchify(inputs.images.float(), inputs.grid).unflatten(2, (3, -1))  # (B, L, channels, pixels)
         colour = (pixels.amax(dim=2) - pixels.amin(dim=2)).mean(dim=2)
-        return MaskScores(colour + 0.1 * torch.rand(colour.shape, generator=generator, device=images.device))
+        return MaskScores(colour + 0.1 * inputs.uniform())
 
 
 NAME = "own_masker:Colourful"
@@ -51,7 +50,7 @@ def main() -> dict[str, float]:
     scenes = [scene(HELD_OUT, number, side=96) for number in range(32)]
     images = torch.stack([normalised(one.image) for one in scenes])
     objects = torch.stack([torch.from_numpy(one.mask) for one in scenes])
-    covered = patchify(objects[:, None].float(), grid_of(96, 96, 64)).mean(dim=2)  # (B, L), share of each patch
+    covered = patchify(objects[:, None].float(), Grid(8, 8, 12)).mean(dim=2)  # (B, L), share of each patch
     recall = {}
     for name in (NAME, "random", "pgs"):
         kept = pgsclip.masker(name).keep(images, patch_size=12, ratio=0.5)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from pgsclip.errors import MaskerError
-from pgsclip.masking.contract import MaskerWithModel
+from pgsclip.grid import Grid
+from pgsclip.masking.contract import MaskerWithModel, MaskInputs
 from pgsclip.masking.masker_api import MaskerHandle, masker
 from pgsclip.masking.selection import Chosen, choose
 from pgsclip.models.towers.adapt import adapt
@@ -64,9 +65,9 @@ class MaskedTower(nn.Module):
         generator = torch.Generator(images.device).manual_seed(derive(self._seed, "masked", self._calls))
         self._calls += 1
 
-        def pick(pixels: Tensor, patches: Tensor) -> list[Chosen]:
+        def pick(pixels: Tensor, patches: Tensor, grid: Grid) -> list[Chosen]:
             with torch.no_grad():
-                scores = self.masker.scores(pixels, patches, progress=progress, generator=generator)
+                scores = self.masker.scores(MaskInputs(pixels, patches, grid, progress, generator))
                 # Whoever trains may have sharded the weights: each pass then gathers them, with all ranks.
                 self.chosen = choose(scores, self._ratio, generator, self._groups, always=True)
             return self.chosen

@@ -18,7 +18,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel, CLIPVisionModelWithP
 import pgsclip
 from pgsclip.errors import MaskerError, ModelError, PluginError
 from pgsclip.masked_tower import MaskedTower
-from pgsclip.masking.contract import MaskerParams, MaskScores, Vision
+from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores, Vision
 
 SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 TIMM = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2}
@@ -198,8 +198,8 @@ class Watcher:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         pass
 
-    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: torch.Generator) -> MaskScores:
-        attention = self.copy.attend(images)[1]
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        attention = self.copy.attend(inputs.images)[1]
         self.said.append(attention)
         return MaskScores(attention.mean(dim=(1, 2)))
 

@@ -14,9 +14,11 @@ from torch import Tensor
 from pgsclip.benchmarks.reference_pgs import straightforward_pgs
 from pgsclip.benchmarks.timing import seconds_in_turns
 from pgsclip.errors import MaskerError
+from pgsclip.grid import Grid
+from pgsclip.masking.contract import MaskInputs
 from pgsclip.masking.masker_api import MaskerHandle
 from pgsclip.masking.maskers.pgs import PgsMasker
-from pgsclip.masking.pixels import Grid, cells_of
+from pgsclip.masking.pixels import cells_of
 from pgsclip.masking.selection import select
 from pgsclip.masking.transport import spread_patches
 from pgsclip.models.device_speed import copy_rate, matrix_rate, wait_for
@@ -72,13 +74,13 @@ def bench_maskers(
     images = torch.randn(batch_size, 3, image_size, image_size, device=device, generator=chance)
     patches = torch.randn(batch_size, grid.patches, width, device=device, generator=chance)
 
+    inputs = MaskInputs(images, patches, grid, _HALFWAY, chance)
+
     def straightforward() -> Tensor:
-        scores = straightforward_pgs(images, patches, progress=_HALFWAY, generator=chance)
-        return select(scores.keep, ratio, chance)
+        return select(straightforward_pgs(inputs).keep, ratio, chance)
 
     def chosen(handle: MaskerHandle) -> Tensor:
-        scores = handle.scores(images, patches, progress=_HALFWAY, generator=chance)
-        return select(scores.keep.float(), ratio, chance)
+        return select(handle.scores(inputs).keep.float(), ratio, chance)
 
     ways: dict[str, Callable[[], object]] = {STRAIGHTFORWARD: straightforward}
     ways |= {handle.name: partial(chosen, handle) for handle in maskers}

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pgsclip.masking.candidates import draw_candidates
-from pgsclip.masking.contract import MaskScores
-from pgsclip.masking.pixels import grid_of, luminance, patch_means, patchify
+from pgsclip.masking.contract import MaskInputs, MaskScores
+from pgsclip.masking.pixels import luminance, patch_means, patchify
 from pgsclip.masking.similarity import take_rows, to_unit_range
 
 _ROUNDS = 50
@@ -23,22 +23,16 @@ _EDGE_WEIGHT = 0.5
 _ACROSS = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
 
 
-def straightforward_pgs(
-    images: Float[Tensor, "B 3 H W"],
-    patches: Float[Tensor, "B L D"],
-    *,
-    progress: float,
-    generator: torch.Generator,
-) -> MaskScores:
-    """Scores of the same meaning as the masker's `pgs edge_scale=0`."""
-    grid = grid_of(images.shape[2], images.shape[3], patches.shape[1])
+def straightforward_pgs(inputs: MaskInputs) -> MaskScores:
+    """Return scores of the same meaning as those of the masker `pgs edge_scale=0`."""
+    images, grid, progress = inputs.images, inputs.grid, inputs.progress
     across = images.new_tensor(_ACROSS)
     padded = F.pad(luminance(images).unsqueeze(1), (1, 1, 1, 1), mode="reflect")
     gradient = F.conv2d(padded, torch.stack([across, across.T]).unsqueeze(1)).norm(dim=1)
     edges = patch_means(gradient, grid)
     edges = edges / edges.amax(dim=1, keepdim=True).clamp(min=1e-5)
-    candidates = draw_candidates(edges, _SEED_SHARE, generator)
-    pixels, embeddings = F.normalize(patchify(images, grid), dim=-1), F.normalize(patches, dim=-1)
+    candidates = draw_candidates(edges, _SEED_SHARE, inputs.generator)
+    pixels, embeddings = F.normalize(patchify(images, grid), dim=-1), F.normalize(inputs.patches, dim=-1)
     similarity = (1 - progress) * (pixels @ pixels.mT) + progress * (embeddings @ embeddings.mT)
     rows = take_rows(_TEMPERATURE * _plan(similarity).log(), candidates)
     return MaskScores(_EDGE_WEIGHT * edges - to_unit_range(rows.mean(dim=1)))

@@ -56,7 +56,7 @@ def _maker(given: PluginConfig) -> Callable[[RunInfo], RunLogger]:
     if not (isinstance(model, type) and issubclass(model, PluginParams) and hasattr(kind, "log")):
         raise PluginError(
             f"The {what} is no logger: that is a class with Params (from PluginParams), log and close. "
-            f"`pgsclip.testing.logger.check_logger` tells its author what is missing."
+            f"`pgsclip.testing.check_logger` tells its author what is missing."
         )
     params = checked_params(what, model, given.params, PluginError)
 

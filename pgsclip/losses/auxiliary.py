@@ -87,7 +87,7 @@ def build_auxiliary(given: PluginConfig, sizes: Sizes, seed: int) -> nn.Module:
     if model is None or not (declared and marks and nn.Module in getattr(kind, "__mro__", ())):
         raise PluginError(
             f"The {what} is no auxiliary loss: that is an nn.Module with Params (from PluginParams), fewest_views, "
-            f"wants_masker_features, features and forward. `pgsclip.testing.loss.check_loss` tells its author what "
+            f"wants_masker_features, features and forward. `pgsclip.testing.check_loss` tells its author what "
             f"is missing."
         )
     params = checked_params(what, model, given.params, PluginError)

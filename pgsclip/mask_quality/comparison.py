@@ -14,11 +14,13 @@ from torch import Tensor
 
 from pgsclip.config.ratio import Ratio
 from pgsclip.errors import MaskerError
+from pgsclip.grid import Grid
 from pgsclip.mask_quality.examples import Example
 from pgsclip.mask_quality.measure import Estimate, Figures, estimate, figures, known
+from pgsclip.masking.contract import MaskInputs
 from pgsclip.masking.masker_api import MaskerHandle
 from pgsclip.masking.maskers.none import KeepAll
-from pgsclip.masking.pixels import Grid, patchify
+from pgsclip.masking.pixels import patchify
 from pgsclip.masking.selection import exact, refuse_range, select
 from pgsclip.seeding import derive
 
@@ -123,7 +125,7 @@ def _views(
     for view in range(views):
         generator = torch.Generator().manual_seed(derive(seed, view))
         began = time.perf_counter()
-        scores = handle.scores(images, patches, progress=0.0, generator=generator)
+        scores = handle.scores(MaskInputs(images, patches, grid, 0.0, generator))
         kept = exact(scores, ratio, generator) if ratio.is_range else select(scores.keep.float(), ratio.high, generator)
         times.append((time.perf_counter() - began) * 1000)
         shown = torch.zeros(len(images), grid.patches, dtype=torch.bool)

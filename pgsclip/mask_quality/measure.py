@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from pgsclip.grid import Grid
 from pgsclip.masking.edges import sobel_magnitude
-from pgsclip.masking.pixels import Grid, luminance, patch_means
+from pgsclip.masking.pixels import luminance, patch_means
 
 _RESAMPLES = 2000
 

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, Grid, patch_means
+from pgsclip.grid import Grid
+from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, patch_means
 from pgsclip.masking.similarity import take_rows
 
 _BANDWIDTH = 2.0

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pgsclip.masking.pixels import Grid
+from pgsclip.grid import Grid
 
 
 def draw_candidates(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -10,6 +11,28 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pgsclip.config.params import PluginParams
+from pgsclip.grid import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class MaskInputs:
+    """Everything a masker may look at: a batch of B images, each cut into L patches."""
+
+    images: Float[Tensor, "B 3 H W"]
+    """Pixels, normalised as the tower gets them; H and W are multiples of the patch size."""
+    patches: Float[Tensor, "B L D"]
+    """Patch embeddings after the position embedding and before the first block, without class token, detached; row by
+    row from the top left."""
+    grid: Grid
+    """Rows and columns of the patches and the side of one in pixels; L = rows x columns."""
+    progress: float
+    """Share of the run that is done, in [0, 1]."""
+    generator: torch.Generator
+    """On the device of `images`; the only source of chance."""
+
+    def uniform(self) -> Float[Tensor, "B L"]:
+        """Draw a number in [0, 1) for each patch, from `generator`."""
+        return torch.rand(self.patches.shape[:2], generator=self.generator, device=self.patches.device)
 
 
 class MaskScores(NamedTuple):
@@ -29,28 +52,14 @@ class MaskerParams(PluginParams):
 
 @runtime_checkable
 class Masker(Protocol):
-    """A strategy. Built as `cls(cls.Params(**params))`; has no other input than this call.
-
-    Args of the call:
-        - images: (B, 3, H, W), normalised as the tower gets them, H and W multiples of the patch size.
-        - patches: (B, L, D) patch embeddings after the position embedding and before the first block, without class
-          token, detached, row by row from the top left. L = rows x columns; `pixels.grid_shape` tells which.
-        - progress: share of the run that is done, in [0, 1].
-        - generator: on the device of `images`; the only source of chance.
-    """
+    """A strategy. Built as `cls(cls.Params(**params))`; has no other input than this call."""
 
     Params: ClassVar[type[MaskerParams]]
     chooses_ratio: ClassVar[bool]
     """Whether the scores carry a ratio per image, so that a range such as 0.3:0.5 can be given."""
 
-    def __call__(
-        self,
-        images: Float[Tensor, "B 3 H W"],
-        patches: Float[Tensor, "B L D"],
-        *,
-        progress: float,
-        generator: torch.Generator,
-    ) -> MaskScores: ...
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        """Score every patch of every image."""
 
 
 @runtime_checkable

@@ -12,9 +12,10 @@ from torch import Tensor
 from pgsclip import plugins
 from pgsclip.config.ratio import Ratio
 from pgsclip.errors import MaskerError
-from pgsclip.masking.contract import Masker, MaskerWithModel, MaskScores, Vision
+from pgsclip.grid import Grid
+from pgsclip.masking.contract import Masker, MaskerWithModel, MaskInputs, MaskScores, Vision
 from pgsclip.masking.maskers.none import KeepAll
-from pgsclip.masking.pixels import Grid, patchify
+from pgsclip.masking.pixels import patchify
 from pgsclip.masking.registry import build_masker
 from pgsclip.masking.scoring import Scorer, needs_model
 from pgsclip.masking.selection import exact, refuse_range, select
@@ -51,15 +52,15 @@ class MaskerHandle:
             f"Give a checkpoint (viz-mask --checkpoint RUN), or a tower to `start`."
         )
 
-    def scores(self, images: Tensor, patches: Tensor, *, progress: float, generator: torch.Generator) -> MaskScores:
-        """What the masker says about images (B, 3, H, W) with patches (B, L, D).
+    def scores(self, inputs: MaskInputs) -> MaskScores:
+        """Score the patches of a batch.
 
         Raises:
             MaskerError: it needs a model first, or breaks its contract.
         """
         if self.lacks:
             raise MaskerError(self.lacks)
-        return self._scorer(images, patches, progress=progress, generator=generator)
+        return self._scorer(inputs)
 
     def share(self, ratio: float | tuple[float, float] | str) -> Ratio:
         """What to remove, as far as this masker can: `none` removes nothing.
@@ -135,7 +136,7 @@ class MaskerHandle:
         patches = patchify(images, grid) if embeddings is None else _checked_embeddings(embeddings, images, grid)
         if not 0 <= progress <= 1:
             raise MaskerError(f"progress: {progress} is outside [0, 1], the share of the run that is done.")
-        scores = self.scores(images, patches, progress=progress, generator=generator)
+        scores = self.scores(MaskInputs(images, patches, grid, progress, generator))
         if share.is_range:
             return exact(scores, share, generator)
         return select(scores.keep.float(), share.high, generator)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,38 +10,11 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from pgsclip.errors import MaskerError
+from pgsclip.grid import Grid
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _LUMA = (0.299, 0.587, 0.114)
-
-
-class Grid(NamedTuple):
-    """Rows and columns of square patches of `side` pixels."""
-
-    rows: int
-    columns: int
-    side: int
-
-    @property
-    def patches(self) -> int:
-        return self.rows * self.columns
-
-
-def grid_of(height: int, width: int, patches: int) -> Grid:
-    """The grid that cuts an image of this size into `patches` square patches without a remainder.
-
-    Raises:
-        MaskerError: there is none.
-    """
-    for side in range(min(height, width), 0, -1):
-        if height % side == 0 and width % side == 0 and (height // side) * (width // side) == patches:
-            return Grid(height // side, width // side, side)
-    raise MaskerError(
-        f"An image of {height} x {width} pixels cannot be cut into {patches} square patches. "
-        f"Crop it to a multiple of the patch size first."
-    )
 
 
 def patchify(images: Float[Tensor, "B C H W"], grid: Grid) -> Float[Tensor, "B L P"]:

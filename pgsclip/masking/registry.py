@@ -23,7 +23,7 @@ def build_masker(name: str, params: dict[str, Any] | None = None) -> Masker:
     if model is None or not declared or not isinstance(kind, type):
         raise MaskerError(
             f"{name!r}{plugins.origin(plugins.MASKERS, name)} is not a masker: a masker is a class with Params (from "
-            f"MaskerParams), chooses_ratio and __call__. `pgsclip.testing.masker.check_masker` tells its author what "
+            f"MaskerParams), chooses_ratio and __call__. `pgsclip.testing.check_masker` tells its author what "
             f"is missing."
         )
     what = plugins.described(plugins.MASKERS, name)

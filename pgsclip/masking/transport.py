@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pgsclip.masking.pixels import Grid
+from pgsclip.grid import Grid
 
 
 def balanced_similarity(

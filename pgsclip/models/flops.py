@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from pgsclip.errors import ModelError
+from pgsclip.grid import Grid
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.text_tower import TextTower
@@ -92,7 +93,7 @@ class _Counter:
     def image(self, kept_patches: int) -> int:
         keep = torch.arange(kept_patches, device="meta").unsqueeze(0)
 
-        def chosen(_: Tensor, patches: Tensor) -> list[tuple[Tensor, Tensor]]:
+        def chosen(_: Tensor, patches: Tensor, grid: Grid) -> list[tuple[Tensor, Tensor]]:
             return [(torch.arange(1, device="meta"), keep)]
 
         tower = adapt(self._model.get_submodule("visual"))

@@ -5,13 +5,15 @@ Every failed check is an AssertionError whose message says what to change.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pgsclip.masking.call_signature import TEXT_CALL, takes_one_value
 from pgsclip.masking.contract import MaskerParams
-from pgsclip.masking.text.contract import TextMasker
+from pgsclip.masking.text.contract import TextMasker, TextMaskInputs
 from pgsclip.masking.text.shorten import shorten
 
 _VOCABULARY = 50
@@ -40,50 +42,57 @@ def check_text_masker(masker: TextMasker, *, random: bool = True) -> None:
         "Declare `needs_counts` on the class: True if the constructor wants a pass over the captions, else False."
     )
     assert (kind.__doc__ or "").strip(), "Write a docstring on the text masker's class."
+    assert takes_one_value(kind), f"{TEXT_CALL}."
     for batch, width in ((3, 12), (1, 3)):
-        texts, lengths = _captions(batch, width)
-        scores = _call(masker, texts, lengths)
-        _check_scores(masker, texts, lengths, scores)
+        captions = _captions(batch, width)
+        scores = _call(masker, captions)
+        _check_scores(masker, captions, scores)
         if random and width > 3:
-            others = [_call(masker, texts, lengths, seed=seed) for seed in range(1, 9)]
+            others = [_call(masker, captions, seed=seed) for seed in range(1, 9)]
             assert not all(torch.equal(scores, other) for other in others), (
-                "Other generator states give the same scores; draw from `generator`, or pass random=False."
+                "Other generator states give the same scores; draw from `inputs.generator`, or pass random=False."
             )
-        short, kept = shorten(texts, lengths, scores, 5, torch.Generator().manual_seed(0))
-        assert short.shape[1] <= 5
-        assert torch.equal(short.gather(1, kept[:, None] - 1), texts.gather(1, lengths[:, None] - 1))
+        _check_cut(captions, scores)
     _check_independence(masker)
 
 
-def _check_scores(masker: TextMasker, texts: Tensor, lengths: Tensor, scores: Any) -> None:
+def _check_scores(masker: TextMasker, captions: TextMaskInputs, scores: Any) -> None:
+    ids = captions.ids
     assert isinstance(scores, Tensor), f"Return a tensor of scores, not {type(scores).__name__}."
-    assert scores.shape == texts.shape, f"There must be a score per token, {tuple(texts.shape)}: {tuple(scores.shape)}."
+    assert scores.shape == ids.shape, f"There must be a score per token, {tuple(ids.shape)}: {tuple(scores.shape)}."
     assert torch.isfinite(scores).all(), "Some scores are NaN or infinite; divide by max(x, tiny) instead of x."
-    before, state = texts.clone(), torch.get_rng_state()
-    again = _call(masker, texts, lengths)
+    before, state = ids.clone(), torch.get_rng_state()
+    again = _call(masker, captions)
     assert torch.equal(scores, again), "Two calls with the same generator state differ: keep no state between calls."
-    assert torch.equal(texts, before), "The text masker writes into `texts`; work on a copy."
-    assert torch.equal(torch.get_rng_state(), state), "It draws from torch's global generator; use `generator`."
+    assert torch.equal(ids, before), "The text masker writes into `inputs.ids`; work on a copy."
+    assert torch.equal(torch.get_rng_state(), state), "It draws from torch's global generator; use `inputs.generator`."
+
+
+def _check_cut(captions: TextMaskInputs, scores: Tensor) -> None:
+    """Cut to five tokens by these scores, a caption still ends in its end of text."""
+    ids, lengths = captions.ids, captions.lengths
+    short, kept = shorten(ids, lengths, scores, 5, torch.Generator().manual_seed(0))
+    assert short.shape[1] <= 5
+    assert torch.equal(short.gather(1, kept[:, None] - 1), ids.gather(1, lengths[:, None] - 1))
 
 
 def _check_independence(masker: TextMasker) -> None:
     """The first caption's scores must stay when the others change."""
-    texts, lengths = _captions(3, 12)
-    others = texts.clone()
-    others[1:, 1:5] = 7
-    ours, theirs = _call(masker, texts, lengths), _call(masker, others, lengths)
+    captions, others = _captions(3, 12), _captions(3, 12)
+    others.ids[1:, 1:5] = 7
+    ours, theirs = _call(masker, captions), _call(masker, others)
     torch.testing.assert_close(ours[0], theirs[0], msg="A caption's scores change with the others of its batch.")
 
 
-def _call(masker: TextMasker, texts: Tensor, lengths: Tensor, seed: int = 0) -> Any:
-    return masker(texts, lengths, progress=0.5, generator=torch.Generator().manual_seed(seed))
+def _call(masker: TextMasker, captions: TextMaskInputs, seed: int = 0) -> Any:
+    return masker(replace(captions, generator=torch.Generator().manual_seed(seed)))
 
 
-def _captions(batch: int, width: int) -> tuple[Tensor, Tensor]:
+def _captions(batch: int, width: int) -> TextMaskInputs:
     """Start 48, words, end 49, zeros; the last caption is the shortest."""
-    texts = torch.randint(1, 48, (batch, width), generator=torch.Generator().manual_seed(1))
+    ids = torch.randint(1, 48, (batch, width), generator=torch.Generator().manual_seed(1))
     lengths = torch.tensor([width - number for number in range(batch)])
-    texts[:, 0] = 48
-    for row, length in zip(texts, lengths.tolist(), strict=True):
+    ids[:, 0] = 48
+    for row, length in zip(ids, lengths.tolist(), strict=True):
         row[length - 1], row[length:] = 49, 0
-    return texts, lengths
+    return TextMaskInputs(ids, lengths, progress=0.5, generator=torch.Generator())

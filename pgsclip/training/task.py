@@ -16,12 +16,13 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.data.normalise import Normalise
 from pgsclip.distributed import mean_over_ranks
 from pgsclip.errors import MaskerError, PluginError
+from pgsclip.grid import Grid
 from pgsclip.losses.auxiliary import Seen
 from pgsclip.losses.contrastive import ContrastiveLoss, acc1
-from pgsclip.masking.contract import Masker, MaskerWithModel
+from pgsclip.masking.contract import Masker, MaskerWithModel, MaskInputs
 from pgsclip.masking.scoring import Scorer
 from pgsclip.masking.selection import choose
-from pgsclip.masking.text.contract import TextMasker
+from pgsclip.masking.text.contract import TextMasker, TextMaskInputs
 from pgsclip.masking.text.shorten import shorten
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.plugin_states import States
@@ -270,7 +271,7 @@ class Task(nn.Module):
         """Captions as the text masker leaves them; after the patches, whose chance does not move with it."""
         if self._text_masker is None or self._text_tokens is None or lengths is None:
             return texts, lengths
-        scores = self._text_masker(texts, lengths, progress=view.progress, generator=view.generator)
+        scores = self._text_masker(TextMaskInputs(texts, lengths, view.progress, view.generator))
         return shorten(texts, lengths, scores, self._text_tokens, view.generator)
 
     def _features(
@@ -285,14 +286,14 @@ class Task(nn.Module):
 
     def _chooser(
         self, view: View, of_masker: list[Tensor]
-    ) -> Callable[[Tensor, Tensor], list[tuple[Tensor, Tensor]]] | None:
+    ) -> Callable[[Tensor, Tensor, Grid], list[tuple[Tensor, Tensor]]] | None:
         """None when every patch is shown, so that `none` pays for no choice."""
         if self._ratio.high == 0:
             return None
 
         @torch.no_grad()
-        def chosen(images: Tensor, patches: Tensor) -> list[tuple[Tensor, Tensor]]:
-            scores = self._scorer(images, patches, progress=view.progress, generator=view.generator)
+        def chosen(images: Tensor, patches: Tensor, grid: Grid) -> list[tuple[Tensor, Tensor]]:
+            scores = self._scorer(MaskInputs(images, patches, grid, view.progress, view.generator))
             if scores.features is not None:
                 of_masker.append(scores.features)
             return choose(scores, self._ratio, view.generator, self._mask_groups, always=self._gathers)

@@ -15,7 +15,7 @@ from pgsclip.data.decoding import decoded_rgb
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import open_source
 from pgsclip.errors import DataError
-from pgsclip.masking.pixels import Grid
+from pgsclip.grid import Grid
 from pgsclip.seeding import derive
 from pgsclip.viz.explain import Column
 from pgsclip.viz.pictures import Picture, normalised

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pgsclip.config.ratio import Ratio
+from pgsclip.masking.contract import MaskInputs
 from pgsclip.masking.masker_api import MaskerHandle
 from pgsclip.masking.maskers.pgs import PgsMasker
 from pgsclip.masking.maskers.salient import SalientMasker
@@ -59,8 +60,9 @@ def explanation(picture: Picture, handle: MaskerHandle, seed: int, progress: flo
     """What a masker saw, drawn with the generator that `keep` uses; no panels for maskers that see nothing."""
     patches = patchify(picture.pixels, picture.grid) if picture.embeddings is None else picture.embeddings
     generator = torch.Generator().manual_seed(seed)
+    inputs = MaskInputs(picture.pixels, patches, picture.grid, progress, generator)
     if isinstance(handle.masker, PgsMasker):
-        found = handle.masker.explain(picture.pixels, patches, progress=progress, generator=generator)
+        found = handle.masker.explain(inputs)
         transport = handle.masker.params.transport
         return [
             _heat(picture, f"{handle.name}: edges", found.edges[0], "bright holds back"),
@@ -70,7 +72,7 @@ def explanation(picture: Picture, handle: MaskerHandle, seed: int, progress: flo
             _heat(picture, f"{handle.name}: score", _unit(found.scores.keep[0]), "bright stays"),
         ]
     if isinstance(handle.masker, SalientMasker):
-        seen = handle.masker.explain(picture.pixels, patches, progress=progress, generator=generator)
+        seen = handle.masker.explain(inputs)
         return [
             _framed(picture, f"{handle.name}: rim", seen.rim[0]),
             _heat(picture, f"{handle.name}: strange", _unit(seen.strange[0]), "bright is unlike the rim"),

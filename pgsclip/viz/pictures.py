@@ -12,8 +12,8 @@ from torch import Tensor
 
 from pgsclip.data.to_rgb import upright_rgb
 from pgsclip.errors import ImageError
+from pgsclip.grid import Grid
 from pgsclip.masking import pixels
-from pgsclip.masking.pixels import Grid
 
 
 class Picture(NamedTuple):

@@ -10,7 +10,7 @@ from pgsclip.config.schema import DataConfig
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import find_held_out, open_source
 from pgsclip.data.to_rgb import upright_rgb
-from pgsclip.masking.pixels import Grid
+from pgsclip.grid import Grid
 from pgsclip.viz.pictures import Picture, normalised
 
 SIDE, PATCH = 224, 16

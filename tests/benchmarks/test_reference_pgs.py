@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import ot
 import torch
 from torch import Generator
 
 from pgsclip.benchmarks.reference_pgs import _plan, straightforward_pgs
+from pgsclip.grid import Grid
+from pgsclip.masking.contract import MaskInputs
 from pgsclip.masking.maskers.pgs import PgsMasker, PgsParams
 from pgsclip.masking.similarity import cosine
 
@@ -23,7 +23,8 @@ def test_it_is_the_masker_with_nothing_saved() -> None:
     chance = Generator().manual_seed(1)
     images, patches = torch.randn(2, 3, 48, 64, generator=chance), torch.randn(2, 12, 10, generator=chance)
     whole = PgsMasker(PgsParams(edge_scale=0.0, detail=10000, landmarks=10000, iterations=200))
-    given: dict[str, Any] = {"progress": 0.4}
-    ours = whole(images, patches, generator=Generator().manual_seed(5), **given)
-    theirs = straightforward_pgs(images, patches, generator=Generator().manual_seed(5), **given)
+    ours, theirs = (
+        score(MaskInputs(images, patches, Grid(3, 4, 16), 0.4, Generator().manual_seed(5)))
+        for score in (whole, straightforward_pgs)
+    )
     torch.testing.assert_close(theirs.keep, ours.keep, rtol=0, atol=2e-2)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from pgsclip.grid import Grid
 from pgsclip.mask_quality.measure import Known, estimate, figures, known
-from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, Grid
+from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
 
 
 def _shown(*rows: str) -> torch.Tensor:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, Grid
+from pgsclip.grid import Grid
+from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
 
 
 class Scene(NamedTuple):

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Generator
 
+from pgsclip.grid import Grid
 from pgsclip.masking.border_novelty import appearance, smoothed, strangeness
-from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, Grid
+from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
 
 
 def test_appearance_is_mean_deviation_and_gradient_in_float64() -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Generator
 
+from pgsclip.grid import Grid
 from pgsclip.masking.candidates import draw_candidates, nearness_to_rim
-from pgsclip.masking.pixels import Grid
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import torch
 from skimage import filters
 from torch import Tensor
 
+from pgsclip.grid import Grid
 from pgsclip.masking.edges import canny_edges, sobel_edges, sobel_magnitude
-from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, Grid
+from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
 
 
 def _normalised(gray: np.ndarray) -> Tensor:

@@ -4,33 +4,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from pgsclip.errors import MaskerError
-from pgsclip.masking.pixels import (
-    CLIP_MEAN,
-    CLIP_STD,
-    Grid,
-    cells_of,
-    grid_of,
-    luminance,
-    patch_means,
-    patchify,
-    shrunk,
-)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 20))
-def test_the_grid_is_found_again_from_the_number_of_patches(rows: int, columns: int, side: int) -> None:
-    assert grid_of(rows * side, columns * side, rows * columns) == Grid(rows, columns, side)
-
-
-def test_a_grid_that_does_not_exist_is_a_sentence() -> None:
-    with pytest.raises(MaskerError, match=r"32 x 48 pixels cannot be cut into 5 square patches\. Crop it"):
-        grid_of(32, 48, 5)
+from pgsclip.grid import Grid
+from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, cells_of, luminance, patch_means, patchify, shrunk
 
 
 def test_patches_are_cut_as_a_strided_convolution_sees_them() -> None:

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 import pgsclip
 from pgsclip.errors import MaskerError
-from pgsclip.masking.contract import MaskerParams, MaskScores
+from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
 from pgsclip.testing.stub_tower import SmallVision
 
 Rule = Callable[[Tensor, Generator], Any]
@@ -33,8 +33,8 @@ class Theirs:
     def __init__(self, params: MaskerParams) -> None:
         pass
 
-    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: Generator) -> Any:
-        return type(self).rule(torch.rand(patches.shape[:2], generator=generator), generator)
+    def __call__(self, inputs: MaskInputs) -> Any:
+        return type(self).rule(inputs.uniform(), inputs.generator)
 
 
 @pytest.fixture
@@ -79,6 +79,19 @@ def test_a_masker_that_breaks_its_contract_is_named_with_its_distribution(
     theirs.rule = staticmethod(rule)
     with pytest.raises(MaskerError, match=rf"^The masker 'mine' from their-maskers 1\.2 {words}"):
         keep()
+
+
+class Old(Theirs):
+    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: Generator) -> Any:  # type: ignore[override]
+        return MaskScores(torch.rand(patches.shape[:2], generator=generator))
+
+
+def test_one_of_before_0_1_0_is_told_what_changed_before_anything_is_scored(theirs: type[Theirs]) -> None:
+    sys.modules["their_maskers"].Mine = Old  # type: ignore[attr-defined]
+    with pytest.raises(
+        MaskerError, match=r"'mine' from their-maskers 1\.2 cannot be called: .*one MaskInputs.*use inputs\.images"
+    ):
+        pgsclip.masker("mine")
 
 
 def test_one_that_keeps_it_is_left_alone(theirs: type[Theirs]) -> None:

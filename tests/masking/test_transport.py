@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from pgsclip.grid import Grid
 from pgsclip.masking.maskers.pgs import PgsParams
-from pgsclip.masking.pixels import Grid
 from pgsclip.masking.similarity import cosine
 from pgsclip.masking.transport import balanced_similarity, potentials, spread_patches
 

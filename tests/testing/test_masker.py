@@ -11,9 +11,9 @@ import torch
 from pydantic import BaseModel
 from torch import Generator, Tensor
 
-from pgsclip.masking.contract import MaskerParams, MaskScores
+from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
 from pgsclip.masking.registry import build_masker
-from pgsclip.testing.masker import check_masker
+from pgsclip.testing import check_masker
 
 Rule = Callable[[Tensor, Tensor, Generator], Any]
 
@@ -27,8 +27,8 @@ class Sound:
     def __init__(self, rule: Rule | None = None) -> None:
         self.rule = rule or (lambda images, patches, generator: MaskScores(_noise(patches, generator)))
 
-    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: Generator) -> Any:
-        return self.rule(images, patches, generator)
+    def __call__(self, inputs: MaskInputs) -> Any:
+        return self.rule(inputs.images, inputs.patches, inputs.generator)
 
 
 class Chooser(Sound):
@@ -72,16 +72,16 @@ BROKEN: list[tuple[str, Rule, str]] = [
     (
         "python",
         lambda i, p, g: MaskScores(_noise(p, g) + random.random()),
-        r"same generator state differ: draw all chance from `generator`",
+        r"same generator state differ: draw all chance from `inputs.generator`",
     ),
-    ("burns", _burns_global_chance, r"torch's global generator; pass generator=generator"),
+    ("burns", _burns_global_chance, r"torch's global generator; pass generator=inputs.generator"),
     (
         "seedless",
         lambda i, p, g: MaskScores(p.float().sum(dim=2)),
         r"Other generator states give the same .*random=False",
     ),
-    ("writes images", _writes_images, r"writes into `images`; work on a copy"),
-    ("writes patches", _writes_patches, r"writes into `patches`; work on a copy"),
+    ("writes images", _writes_images, r"writes into `inputs.images`; work on a copy"),
+    ("writes patches", _writes_patches, r"writes into `inputs.patches`; work on a copy"),
     (
         "bfloat16",
         lambda i, p, g: MaskScores(_noise(p, g).to(p.dtype)),
@@ -155,14 +155,26 @@ class RemembersItsBatch(Sound):
 
     calls = 0
 
-    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: Generator) -> MaskScores:
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
         self.calls += 1
-        return MaskScores(_noise(patches, generator) + self.calls)
+        return MaskScores(inputs.uniform() + self.calls)
 
 
 def test_state_between_calls_is_told() -> None:
     with pytest.raises(AssertionError, match="keep no state between calls"):
         check_masker(RemembersItsBatch())
+
+
+class Old(Sound):
+    """Takes its inputs one by one."""
+
+    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: Generator) -> Any:  # type: ignore[override]
+        return MaskScores(_noise(patches, generator))
+
+
+def test_what_changed_in_the_call_is_told() -> None:
+    with pytest.raises(AssertionError, match=r"`__call__` takes one MaskInputs since 0\.1\.0: use inputs\.images"):
+        check_masker(Old())
 
 
 class Follows(Sound):
@@ -180,8 +192,8 @@ class Follows(Sound):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.twin.tower.load_state_dict(state)
 
-    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: Generator) -> MaskScores:
-        return MaskScores(self.twin.attend(images)[1].mean(dim=(1, 2)) + 1e-3 * _noise(patches, generator))
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        return MaskScores(self.twin.attend(inputs.images)[1].mean(dim=(1, 2)) + 1e-3 * inputs.uniform())
 
 
 class WritesToTheTower(Follows):

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from pgsclip.masking.contract import MaskerParams
+from pgsclip.masking.text.contract import TextMaskInputs
 from pgsclip.masking.text.frequency import FrequencyMasker, FrequencyParams
 from pgsclip.masking.text.none import KeepAllWords
 from pgsclip.masking.text.truncate import Truncate
-from pgsclip.testing.text_masker import check_text_masker, counts_for_checks
+from pgsclip.testing import check_text_masker, counts_for_checks
 
 
 def test_the_built_in_ones_keep_the_contract() -> None:
@@ -25,8 +26,8 @@ class _Fine:
     Params = MaskerParams
     needs_counts = False
 
-    def __call__(self, texts: Tensor, lengths: Tensor, *, progress: float, generator: torch.Generator) -> Any:
-        return torch.rand(texts.shape, generator=generator)
+    def __call__(self, inputs: TextMaskInputs) -> Any:
+        return inputs.uniform()
 
 
 class _NoDocstring(_Fine):
@@ -48,46 +49,53 @@ class _ForeignParams(_Fine):
 class _Shape(_Fine):
     """One score per caption."""
 
-    def __call__(self, texts: Tensor, lengths: Tensor, **rest: Any) -> Any:
-        return torch.zeros(len(texts))
+    def __call__(self, inputs: TextMaskInputs) -> Any:
+        return torch.zeros(len(inputs.ids))
 
 
 class _Nan(_Fine):
     """Divides by zero."""
 
-    def __call__(self, texts: Tensor, lengths: Tensor, **rest: Any) -> Any:
-        return torch.full(texts.shape, torch.nan)
+    def __call__(self, inputs: TextMaskInputs) -> Any:
+        return torch.full(inputs.ids.shape, torch.nan)
 
 
 class _Global(_Fine):
     """Moves torch's own generator."""
 
-    def __call__(self, texts: Tensor, lengths: Tensor, *, progress: float, generator: torch.Generator) -> Any:
+    def __call__(self, inputs: TextMaskInputs) -> Any:
         torch.rand(1)
-        return torch.rand(texts.shape, generator=generator)
+        return inputs.uniform()
 
 
 class _Writes(_Fine):
     """Writes into its input."""
 
-    def __call__(self, texts: Tensor, lengths: Tensor, *, progress: float, generator: torch.Generator) -> Any:
-        scores = torch.rand(texts.shape, generator=generator)
-        texts[0, 1] += 1
+    def __call__(self, inputs: TextMaskInputs) -> Any:
+        scores = inputs.uniform()
+        inputs.ids[0, 1] += 1
         return scores
 
 
 class _Batch(_Fine):
     """Compares captions with each other."""
 
-    def __call__(self, texts: Tensor, lengths: Tensor, *, progress: float, generator: torch.Generator) -> Any:
-        return torch.rand(texts.shape, generator=generator) + texts.float().mean()
+    def __call__(self, inputs: TextMaskInputs) -> Any:
+        return inputs.uniform() + inputs.ids.float().mean()
 
 
 class _Fixed(_Fine):
     """Without chance."""
 
-    def __call__(self, texts: Tensor, lengths: Tensor, **rest: Any) -> Any:
-        return texts.float()
+    def __call__(self, inputs: TextMaskInputs) -> Any:
+        return inputs.ids.float()
+
+
+class _Old(_Fine):
+    """Takes its inputs one by one."""
+
+    def __call__(self, texts: Tensor, lengths: Tensor, *, progress: float, generator: torch.Generator) -> Any:  # type: ignore[override]
+        return torch.rand(texts.shape, generator=generator)
 
 
 @pytest.mark.parametrize(
@@ -96,10 +104,11 @@ class _Fixed(_Fine):
         (_NoDocstring, "Write a docstring"),
         (_Undeclared, "Declare `needs_counts`"),
         (_ForeignParams, "Params must derive from MaskerParams"),
+        (_Old, r"`__call__` takes one TextMaskInputs since 0\.1\.0: use inputs\.ids"),
         (_Shape, "There must be a score per token"),
         (_Nan, "NaN or infinite"),
         (_Global, "global generator"),
-        (_Writes, "writes into `texts`"),
+        (_Writes, "writes into `inputs.ids`"),
         (_Batch, "change with the others of its batch"),
         (_Fixed, "Other generator states give the same scores"),
     ],

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pgsclip.config.resolve import resolve
 from pgsclip.losses.contrastive import ClipLoss, SigLipLoss
-from pgsclip.masking.contract import MaskerParams, MaskScores
+from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
 from pgsclip.masking.registry import build_masker
 from pgsclip.masking.text.none import KeepAllWords
 from pgsclip.masking.text.truncate import Truncate
@@ -37,9 +37,9 @@ class Asking:
         self.ratios = torch.tensor(ratios)
         self.progress: list[float] = []
 
-    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: torch.Generator) -> MaskScores:
-        self.progress.append(progress)
-        keep = -torch.arange(patches.shape[1], dtype=torch.float32).expand(len(patches), -1)
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        self.progress.append(inputs.progress)
+        keep = -torch.arange(inputs.grid.patches, dtype=torch.float32).expand(len(inputs.images), -1)
         return MaskScores(keep, self.ratios)
 
 
@@ -295,8 +295,8 @@ def test_masked_words_leave_the_patches_as_they_are_and_repeat_with_their_genera
     seen: list[Tensor] = []
 
     class Spy(Asking):
-        def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: Any) -> MaskScores:
-            keep = torch.rand(patches.shape[:2], generator=generator)
+        def __call__(self, inputs: MaskInputs) -> MaskScores:
+            keep = inputs.uniform()
             seen.append(keep)
             return MaskScores(keep)
 
@@ -322,8 +322,8 @@ def test_views_are_masked_by_themselves_and_their_losses_averaged(batch: tuple[T
     masks: list[Tensor] = []
 
     class Spy(Asking):
-        def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: Any) -> MaskScores:
-            masks.append(torch.rand(patches.shape[:2], generator=generator))
+        def __call__(self, inputs: MaskInputs) -> MaskScores:
+            masks.append(inputs.uniform())
             return MaskScores(masks[-1])
 
     masked = make_task(model, Spy(), **{"masker.ratio": 0.5})
@@ -352,8 +352,8 @@ class Notes(nn.Module):
 class Seeing(Asking):
     """Gives features of its own."""
 
-    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: Any) -> MaskScores:
-        return MaskScores(torch.rand(patches.shape[:2], generator=generator), None, images.mean(dim=(2, 3)))
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        return MaskScores(inputs.uniform(), None, inputs.images.mean(dim=(2, 3)))
 
 
 def test_auxiliary_losses_see_views_captions_and_masker_and_are_added(batch: tuple[Tensor, Tensor, Tensor]) -> None:

@@ -7,8 +7,8 @@ from PIL import Image
 
 import pgsclip
 from pgsclip.config.ratio import Ratio
+from pgsclip.grid import Grid
 from pgsclip.masking.masker_api import MaskerHandle
-from pgsclip.masking.pixels import Grid
 from pgsclip.viz.explain import Column, explanation, row_of_panels
 from pgsclip.viz.pictures import Picture, normalised
 from pgsclip.viz.sheet import masked

@@ -6,7 +6,7 @@ from PIL import Image
 
 import pgsclip
 from pgsclip.config.ratio import Ratio
-from pgsclip.masking.pixels import Grid
+from pgsclip.grid import Grid
 from pgsclip.viz.explain import Column
 from pgsclip.viz.keep_frequency import row_of_survival, survival
 from pgsclip.viz.pictures import Picture, normalised

@@ -7,7 +7,7 @@ from PIL import Image
 
 import pgsclip
 from pgsclip.config.ratio import Ratio
-from pgsclip.masking.pixels import Grid
+from pgsclip.grid import Grid
 from pgsclip.viz.explain import Column
 from pgsclip.viz.over_progress import STRIP, frames, strips
 from pgsclip.viz.pictures import Picture, normalised

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from pgsclip.masking.pixels import Grid
+from pgsclip.grid import Grid
 from pgsclip.viz.sheet import GRID, HIDDEN, Panel, compose, enlarged, heat, masked, outlined
 
 SIDE = Grid(3, 4, 8)

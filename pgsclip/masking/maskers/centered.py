@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from pgsclip.masking.contract import MaskerParams, MaskScores
-from pgsclip.masking.pixels import grid_of
+from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
 
 
 class CenteredParams(MaskerParams):
@@ -31,21 +29,11 @@ class CenteredMasker:
     def __init__(self, params: CenteredParams) -> None:
         self.params = params
 
-    def __call__(
-        self,
-        images: Float[Tensor, "B 3 H W"],
-        patches: Float[Tensor, "B L D"],
-        *,
-        progress: float,
-        generator: torch.Generator,
-    ) -> MaskScores:
-        batch, count = patches.shape[:2]
-        grid = grid_of(images.shape[2], images.shape[3], count)
-        down = _axis(grid.rows, images.device)[:, None]
-        across = _axis(grid.columns, images.device)[None, :]
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        down = _axis(inputs.grid.rows, inputs.images.device)[:, None]
+        across = _axis(inputs.grid.columns, inputs.images.device)[None, :]
         likely = torch.exp(-(down**2 + across**2) / (2 * self.params.covariance)).flatten()
-        chance = torch.rand(batch, count, generator=generator, device=images.device)
-        return MaskScores(chance - (1 - likely))
+        return MaskScores(inputs.uniform() - (1 - likely))
 
 
 def _axis(count: int, device: torch.device) -> Tensor:

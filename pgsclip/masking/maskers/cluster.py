@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from pgsclip.masking.contract import MaskerParams, MaskScores
-from pgsclip.masking.pixels import grid_of, patchify
+from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
+from pgsclip.masking.pixels import patchify
 from pgsclip.masking.similarity import blended_similarity, unit, without_noise
 
 _FLAT = 1e-5
@@ -41,20 +40,12 @@ class ClusterMasker:
     def __init__(self, params: ClusterParams) -> None:
         self.params = params
 
-    def __call__(
-        self,
-        images: Float[Tensor, "B 3 H W"],
-        patches: Float[Tensor, "B L D"],
-        *,
-        progress: float,
-        generator: torch.Generator,
-    ) -> MaskScores:
-        batch, count = patches.shape[:2]
-        pixels = standardised(patchify(images, grid_of(images.shape[2], images.shape[3], count)))
-        anchors = max(1, round(self.params.anchor_share * count))
-        drawn = torch.rand(batch, count, generator=generator, device=images.device).argsort(dim=1)[:, :anchors]
-        embeddings = patches if self.params.features else None
-        nearest = without_noise(blended_similarity(pixels, embeddings, progress, drawn).amax(dim=1))
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        pixels = standardised(patchify(inputs.images, inputs.grid))
+        anchors = max(1, round(self.params.anchor_share * inputs.grid.patches))
+        drawn = inputs.uniform().argsort(dim=1)[:, :anchors]
+        embeddings = inputs.patches if self.params.features else None
+        nearest = without_noise(blended_similarity(pixels, embeddings, inputs.progress, drawn).amax(dim=1))
         return MaskScores(-nearest, (nearest > self.params.threshold).float().mean(dim=1))
 
 

@@ -14,10 +14,11 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
+from pgsclip.grid import Grid
 from pgsclip.masking.candidates import draw_candidates, nearness_to_rim
-from pgsclip.masking.contract import MaskerParams, MaskScores
+from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
 from pgsclip.masking.edges import canny_edges, sobel_edges
-from pgsclip.masking.pixels import Grid, cells_of, grid_of, patchify, shrunk
+from pgsclip.masking.pixels import cells_of, patchify, shrunk
 from pgsclip.masking.similarity import blended_similarity, to_unit_range, without_noise
 from pgsclip.masking.transport import balanced_similarity, potentials, spread_patches
 
@@ -72,42 +73,28 @@ class PgsMasker:
     def __init__(self, params: PgsParams) -> None:
         self.params = params
 
-    def __call__(
-        self,
-        images: Float[Tensor, "B 3 H W"],
-        patches: Float[Tensor, "B L D"],
-        *,
-        progress: float,
-        generator: torch.Generator,
-    ) -> MaskScores:
-        return self.explain(images, patches, progress=progress, generator=generator).scores
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        return self.explain(inputs).scores
 
-    def explain(
-        self,
-        images: Float[Tensor, "B 3 H W"],
-        patches: Float[Tensor, "B L D"],
-        *,
-        progress: float,
-        generator: torch.Generator,
-    ) -> Explanation:
+    def explain(self, inputs: MaskInputs) -> Explanation:
         """The scores with everything that led to them; draws exactly what a call draws."""
-        grid = grid_of(images.shape[2], images.shape[3], patches.shape[1])
+        images, grid = inputs.images, inputs.grid
         cells = cells_of(grid, self.params.detail)
         small = shrunk(images, grid, cells)
         edges = self._edges(images, grid, small, cells)
         pull = self.params.rim_pull * nearness_to_rim(grid, images.device) if self.params.rim_pull else None
-        candidates = draw_candidates(edges, self.params.seed_share, generator, pull)
+        candidates = draw_candidates(edges, self.params.seed_share, inputs.generator, pull)
         pixels = patchify(small, cells)
-        embeddings = patches if self.params.features else None
+        embeddings = inputs.patches if self.params.features else None
         if self.params.transport:
             landmarks = spread_patches(grid, self.params.landmarks, images.device)
             wanted = torch.cat([landmarks.expand(len(images), -1), candidates], dim=1)
-            cosines = blended_similarity(pixels, embeddings, progress, wanted)
+            cosines = blended_similarity(pixels, embeddings, inputs.progress, wanted)
             between, cosines = cosines[:, : len(landmarks)], cosines[:, len(landmarks) :]
             potential = potentials(between, self.params.temperature, self.params.iterations, landmarks)
             rows = balanced_similarity(cosines, potential, candidates)
         else:
-            rows = cosines = blended_similarity(pixels, embeddings, progress, candidates)
+            rows = cosines = blended_similarity(pixels, embeddings, inputs.progress, candidates)
         plain, similarity = (to_unit_range(self._grown(parts)) for parts in (cosines, rows))
         keep = without_noise(self.params.edge_weight * edges - similarity)
         alike = cosines.amax(dim=1) - self.params.edge_weight * edges > self.params.threshold

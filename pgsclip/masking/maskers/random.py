@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
-from pgsclip.masking.contract import MaskerParams, MaskScores
+from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
 
 
 class RandomMasker:
@@ -20,12 +16,5 @@ class RandomMasker:
     def __init__(self, params: MaskerParams) -> None:
         self.params = params
 
-    def __call__(
-        self,
-        images: Float[Tensor, "B 3 H W"],
-        patches: Float[Tensor, "B L D"],
-        *,
-        progress: float,
-        generator: torch.Generator,
-    ) -> MaskScores:
-        return MaskScores(torch.rand(patches.shape[:2], generator=generator, device=patches.device))
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        return MaskScores(inputs.uniform())

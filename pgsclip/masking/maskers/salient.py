@@ -18,9 +18,9 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
+from pgsclip.grid import Grid
 from pgsclip.masking.border_novelty import appearance, smoothed, strangeness
-from pgsclip.masking.contract import MaskerParams, MaskScores
-from pgsclip.masking.pixels import Grid, grid_of
+from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
 from pgsclip.masking.similarity import without_noise
 
 
@@ -57,37 +57,22 @@ class SalientMasker:
     def __init__(self, params: SalientParams) -> None:
         self.params = params
 
-    def __call__(
-        self,
-        images: Float[Tensor, "B 3 H W"],
-        patches: Float[Tensor, "B L D"],
-        *,
-        progress: float,
-        generator: torch.Generator,
-    ) -> MaskScores:
-        return self.explain(images, patches, progress=progress, generator=generator).scores
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        return self.explain(inputs).scores
 
-    def explain(
-        self,
-        images: Float[Tensor, "B 3 H W"],
-        patches: Float[Tensor, "B L D"],
-        *,
-        progress: float,
-        generator: torch.Generator,
-    ) -> SalientExplanation:
+    def explain(self, inputs: MaskInputs) -> SalientExplanation:
         """The scores with everything that led to them; draws exactly what a call draws."""
-        batch, count = patches.shape[:2]
-        grid = grid_of(images.shape[2], images.shape[3], count)
-        rim = draw_rim(grid, batch, self.params.rim_share, generator)
-        if count == 1:
+        images, grid = inputs.images, inputs.grid
+        batch = len(images)
+        rim = draw_rim(grid, batch, self.params.rim_share, inputs.generator)
+        if grid.patches == 1:
             nothing = images.new_zeros(batch, 1, dtype=torch.float32)
             return SalientExplanation(rim, nothing, MaskScores(nothing, nothing[:, 0]))
         looks = appearance(images, grid, self.params.colour, self.params.texture)
         strange = smoothed(strangeness(looks, rim), grid, self.params.smooth)
         usual = strange.gather(1, rim).quantile(self.params.strange, dim=1, keepdim=True)
         ratio = (strange <= usual).float().mean(dim=1)
-        chance = torch.rand(strange.shape, generator=generator, device=strange.device).clamp(1e-9, 1 - 1e-6)
-        gumbel = -(-chance.log()).log()
+        gumbel = -(-inputs.uniform().clamp(1e-9, 1 - 1e-6).log()).log()
         scores = MaskScores(without_noise(strange) + self.params.noise * gumbel, ratio)
         return SalientExplanation(rim, strange, scores)
 

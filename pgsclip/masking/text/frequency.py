@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
 from pgsclip.errors import MaskerError
 from pgsclip.masking.contract import MaskerParams
+from pgsclip.masking.text.contract import TextMaskInputs
 
 
 class FrequencyParams(MaskerParams):
@@ -38,15 +38,7 @@ class FrequencyMasker:
         masked = 1 - (params.threshold / share.clamp(min=1e-12)).sqrt()
         self._masked = masked.clamp(min=0).float()
 
-    def __call__(
-        self,
-        texts: Int[Tensor, "B N"],
-        lengths: Int[Tensor, " B"],
-        *,
-        progress: float,
-        generator: torch.Generator,
-    ) -> Float[Tensor, "B N"]:
-        if self._masked.device != texts.device:
-            self._masked = self._masked.to(texts.device)
-        chance = torch.rand(texts.shape, generator=generator, device=texts.device)
-        return chance - self._masked[texts]
+    def __call__(self, inputs: TextMaskInputs) -> Float[Tensor, "B N"]:
+        if self._masked.device != inputs.ids.device:
+            self._masked = self._masked.to(inputs.ids.device)
+        return inputs.uniform() - self._masked[inputs.ids]

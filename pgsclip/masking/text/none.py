@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from pgsclip.masking.contract import MaskerParams
+from pgsclip.masking.text.contract import TextMaskInputs
 
 
 class KeepAllWords:
@@ -20,12 +20,5 @@ class KeepAllWords:
     def __init__(self, params: MaskerParams, counts: Int[Tensor, " V"] | None = None) -> None:
         self.params = params
 
-    def __call__(
-        self,
-        texts: Int[Tensor, "B N"],
-        lengths: Int[Tensor, " B"],
-        *,
-        progress: float,
-        generator: torch.Generator,
-    ) -> Float[Tensor, "B N"]:
-        return torch.rand(texts.shape, generator=generator, device=texts.device)
+    def __call__(self, inputs: TextMaskInputs) -> Float[Tensor, "B N"]:
+        return inputs.uniform()

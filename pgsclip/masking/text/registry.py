@@ -11,6 +11,7 @@ from torch import Tensor
 from pgsclip import plugins
 from pgsclip.config.params import checked_params
 from pgsclip.errors import MaskerError
+from pgsclip.masking.call_signature import TEXT_CALL, takes_one_value
 from pgsclip.masking.contract import MaskerParams
 from pgsclip.masking.text.contract import TextMasker
 
@@ -25,7 +26,8 @@ def build_text_masker(
 
     Raises:
         PluginError: no such text masker, or its code does not load.
-        MaskerError: it is no text masker, a parameter is unknown or wrong, or it wants counts and there are none.
+        MaskerError: it is no text masker, its call is not that of the contract, a parameter is unknown or wrong, or it
+            wants counts and there are none.
     """
     kind: Any = plugins.load(plugins.TEXT_MASKERS, name)
     model = getattr(kind, "Params", None)
@@ -33,10 +35,15 @@ def build_text_masker(
     if model is None or not declared or not isinstance(kind, type):
         raise MaskerError(
             f"{name!r}{plugins.origin(plugins.TEXT_MASKERS, name)} is not a text masker: that is a class with "
-            f"Params (from MaskerParams), needs_counts and __call__. `pgsclip.testing.text_masker.check_text_masker` "
+            f"Params (from MaskerParams), needs_counts and __call__. `pgsclip.testing.check_text_masker` "
             f"tells its author what is missing."
         )
-    checked = checked_params(plugins.described(plugins.TEXT_MASKERS, name), model, params or {}, MaskerError)
+    what = plugins.described(plugins.TEXT_MASKERS, name)
+    if not takes_one_value(kind):
+        raise MaskerError(
+            f"The {what} cannot be called: {TEXT_CALL}. pgsclip.testing.check_text_masker tells its author more."
+        )
+    checked = checked_params(what, model, params or {}, MaskerError)
     make: Any = kind  # any class that declares what it needs
     found: TextMasker = make(checked, counts() if make.needs_counts and counts is not None else None)
     return found

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pgsclip.masking.contract import MaskerParams
+from pgsclip.masking.text.contract import TextMaskInputs
 
 
 class Truncate:
@@ -20,13 +21,6 @@ class Truncate:
     def __init__(self, params: MaskerParams, counts: Int[Tensor, " V"] | None = None) -> None:
         self.params = params
 
-    def __call__(
-        self,
-        texts: Int[Tensor, "B N"],
-        lengths: Int[Tensor, " B"],
-        *,
-        progress: float,
-        generator: torch.Generator,
-    ) -> Float[Tensor, "B N"]:
-        places = torch.arange(texts.shape[1], device=texts.device, dtype=torch.float32)
-        return -places.expand(texts.shape)
+    def __call__(self, inputs: TextMaskInputs) -> Float[Tensor, "B N"]:
+        places = torch.arange(inputs.ids.shape[1], device=inputs.ids.device, dtype=torch.float32)
+        return -places.expand(inputs.ids.shape)

@@ -16,10 +16,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pgsclip.errors import ModelError
+from pgsclip.grid import Grid
+
 Chosen = tuple[Tensor, Tensor]
 """Rows of the batch (b,) int64, and the patches that they keep (b, K) int64."""
-Choose = Callable[[Tensor, Tensor], list[Chosen]]
-"""(images, detached patches) → groups that cover every row once."""
+Choose = Callable[[Tensor, Tensor, Grid], list[Chosen]]
+"""(images, detached patches, their grid) → groups that cover every row once."""
 
 
 class Encoded(NamedTuple):
@@ -90,7 +93,7 @@ class ImageTower(nn.Module):
         if choose is None:
             pooled = self.pool(prefix, patches)
             return Encoded(self.project(pooled), 1.0, pooled)
-        groups = choose(self.crop(images), patches.detach())
+        groups = choose(self.crop(images), patches.detach(), self.grid(images))
         parts = [self.pool(prefix[rows], take_patches(patches, rows, keep)) for rows, keep in groups]
         pooled = in_batch_order(parts, [rows for rows, _ in groups])
         seen = sum(keep.shape[0] * keep.shape[1] for _, keep in groups)
@@ -125,6 +128,20 @@ class ImageTower(nn.Module):
     def copy(self) -> ImageTower:
         """The same tower with weights of its own that nobody trains, in evaluation mode."""
         return type(self)(copy.deepcopy(self.tower).requires_grad_(False).eval())
+
+    def grid(self, images: Float[Tensor, "B 3 H W"]) -> Grid:
+        """The grid of patches that these images are cut into.
+
+        Raises:
+            ModelError: the tower's patches are not square, and maskers know square ones only.
+        """
+        down, across = self.patch_size
+        if down != across:
+            raise ModelError(
+                f"This image tower cuts images into patches of {down} x {across} pixels, and maskers know square "
+                f"patches only. Take a model with square patches, such as ViT-B-16, or the masker none."
+            )
+        return Grid(images.shape[2] // down, images.shape[3] // across, down)
 
     def crop(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 h w"]:
         """Without the pixels right and below that the patch convolution does not reach either."""

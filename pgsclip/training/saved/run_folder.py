@@ -20,7 +20,6 @@ from pgsclip.config.resolve import to_yaml
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import RunError
 from pgsclip.files import write_atomically
-from pgsclip.models.run_weights import CHECKPOINTS
 
 _PACKAGES = ("pgsclip", "torch", "torchvision", "open_clip_torch", "timm", "webdataset", "deepspeed", "numpy")
 
@@ -30,7 +29,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.checkpoints = path / CHECKPOINTS
+        self.checkpoints = path / "checkpoints"
         self.faults = path / "faults.json"
         self._metrics = path / "metrics.jsonl"
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pgsclip.losses.auxiliary import Seen, Sizes
-from pgsclip.testing.loss import check_loss
+from pgsclip.testing import check_loss
 
 SIZES = Sizes(width=6, vocabulary=40, views=2)
 

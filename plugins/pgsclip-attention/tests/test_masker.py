@@ -12,9 +12,11 @@ from torch import Tensor
 
 import pgsclip
 from pgsclip.errors import MaskerError
+from pgsclip.grid import Grid
+from pgsclip.masking.contract import MaskInputs
 from pgsclip.masking.selection import select
 from pgsclip.models.towers.adapt import adapt
-from pgsclip.testing.masker import check_masker
+from pgsclip.testing import check_masker
 
 VISION = {"image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "head_width": 16}
 TEXT = {"context_length": 12, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1}
@@ -33,10 +35,13 @@ def started(vision: Any, **params: Any) -> AttentionMasker:
 
 
 def scores(masker: AttentionMasker, images: Tensor, patches: int) -> Tensor:
-    found = masker(
-        images, torch.zeros(len(images), patches, 4), progress=0.5, generator=torch.Generator().manual_seed(0)
-    )
-    return found.keep
+    return masker(inputs(images, patches)).keep
+
+
+def inputs(images: Tensor, patches: int) -> MaskInputs:
+    grid = Grid(images.shape[2] // 8, images.shape[3] // 8, 8)
+    assert grid.patches == patches
+    return MaskInputs(images, torch.zeros(len(images), patches, 4), grid, 0.5, torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("params", [{}, {"cell": 1}, {"cell": 3}, {"half_resolution": True}], ids=str)
@@ -111,6 +116,5 @@ def test_without_a_tower_it_says_what_it_needs() -> None:
 def test_features_of_the_whole_image_come_with_the_scores() -> None:
     vision = tower()
     images = torch.randn(2, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
-    patches = torch.zeros(2, 16, 4)
-    found = started(vision)(images, patches, progress=0.0, generator=torch.Generator())
+    found = started(vision)(inputs(images, 16))
     torch.testing.assert_close(found.features, vision(images).pooled.detach().float())

@@ -6,7 +6,7 @@ import torch
 from pgsclip_superclip import TokenClassification, TokenClassificationParams, words
 
 from pgsclip.losses.auxiliary import Sizes
-from pgsclip.testing.loss import check_loss
+from pgsclip.testing import check_loss
 
 TOKENS = torch.tensor([[8, 1, 2, 2, 9, 0], [8, 1, 3, 9, 0, 0]])
 """Start 8, end 9, padding 0: the words {1, 2} and {1, 3}."""

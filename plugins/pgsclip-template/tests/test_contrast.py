@@ -2,7 +2,7 @@ import torch
 from pgsclip_template import ContrastMasker, ContrastParams
 
 import pgsclip
-from pgsclip.testing.masker import check_masker
+from pgsclip.testing import check_masker
 
 
 def test_it_keeps_the_contract() -> None:

@@ -6,7 +6,7 @@ from pgsclip_tensorboard import TensorboardLogger, TensorboardParams
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pgsclip.loggers.contract import RunInfo
-from pgsclip.testing.logger import check_logger
+from pgsclip.testing import check_logger
 
 
 def test_it_keeps_the_contract(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pgsclip.loggers.contract import RunInfo
-from pgsclip.testing.logger import check_logger
+from pgsclip.testing import check_logger
 
 pytest.importorskip("wandb")
 from pgsclip_wandb import WandbLogger, WandbParams

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pgsclip.grid import Grid
+from pgsclip.masking.contract import MaskInputs
 from pgsclip.masking.maskers.centered import CenteredMasker, CenteredParams
 from pgsclip.masking.selection import select
 
@@ -13,7 +15,7 @@ def _shown(batch: int, rows: int, columns: int, covariance: float = 0.2, seed: i
     generator = torch.Generator().manual_seed(seed)
     images, patches = torch.zeros(batch, 3, rows * 2, columns * 2), torch.zeros(batch, rows * columns, 1)
     masker = CenteredMasker(CenteredParams(covariance=covariance))
-    kept = select(masker(images, patches, progress=0.0, generator=generator).keep, 0.5, generator)
+    kept = select(masker(MaskInputs(images, patches, Grid(rows, columns, 2), 0.0, generator)).keep, 0.5, generator)
     return torch.bincount(kept.flatten(), minlength=rows * columns).reshape(rows, columns) / batch
 
 

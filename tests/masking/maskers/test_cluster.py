@@ -5,16 +5,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from pgsclip.masking.contract import MaskScores
+from pgsclip.grid import Grid
+from pgsclip.masking.contract import MaskInputs, MaskScores
 from pgsclip.masking.maskers.cluster import ClusterMasker, ClusterParams, standardised
-from pgsclip.masking.pixels import Grid, patchify
+from pgsclip.masking.pixels import patchify
 
 GRID = Grid(4, 6, 8)
 
 
 def _scored(images: Tensor, patches: Tensor, *, seed: int = 0, progress: float = 0.0, **params: object) -> MaskScores:
     masker = ClusterMasker(ClusterParams.model_validate(params))
-    return masker(images, patches, progress=progress, generator=torch.Generator().manual_seed(seed))
+    return masker(MaskInputs(images, patches, GRID, progress, torch.Generator().manual_seed(seed)))
 
 
 def _inputs() -> tuple[Tensor, Tensor]:

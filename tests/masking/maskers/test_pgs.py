@@ -8,18 +8,23 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 import pgsclip
+from pgsclip.grid import Grid
+from pgsclip.masking.contract import MaskInputs
 from pgsclip.masking.edges import sobel_edges
 from pgsclip.masking.maskers.pgs import Explanation, PgsMasker, PgsParams
-from pgsclip.masking.pixels import Grid, patchify
+from pgsclip.masking.pixels import patchify
 from pgsclip.masking.similarity import cosine
 from pgsclip.masking.transport import balanced_similarity, potentials
 
+GRID = Grid(4, 6, 8)
 OFF = {"edges": False, "transport": False, "features": False}
 
 
-def _explained(images: Tensor, patches: Tensor, *, seed: int = 0, progress: float = 0.0, **params: Any) -> Explanation:
-    masker = PgsMasker(PgsParams(**params))
-    return masker.explain(images, patches, progress=progress, generator=Generator().manual_seed(seed))
+def _explained(
+    images: Tensor, patches: Tensor, grid: Grid = GRID, *, seed: int = 0, progress: float = 0.0, **params: Any
+) -> Explanation:
+    inputs = MaskInputs(images, patches, grid, progress, Generator().manual_seed(seed))
+    return PgsMasker(PgsParams(**params)).explain(inputs)
 
 
 @pytest.fixture
@@ -47,7 +52,7 @@ def test_with_edges_the_object_stays_and_the_sky_goes(scene: Any, params: dict[s
 
 def test_candidates_sit_below_the_median_edge(scene: Any) -> None:
     for seed in range(10):
-        found = _explained(scene.images, patchify(scene.images, scene.grid), seed=seed)
+        found = _explained(scene.images, patchify(scene.images, scene.grid), scene.grid, seed=seed)
         assert found.candidates.shape == (1, 10)
         assert len(found.candidates.unique()) == 10
         assert found.edges[0, found.candidates[0]].max() <= found.edges.median()
@@ -56,7 +61,7 @@ def test_candidates_sit_below_the_median_edge(scene: Any) -> None:
 def test_the_rim_pull_reaches_the_candidates(scene: Any) -> None:
     patches = patchify(scene.images, scene.grid)
     rim = {place for place in range(196) if place % 14 in (0, 13) or place // 14 in (0, 13)}
-    drawn = _explained(scene.images, patches, rim_pull=30.0).candidates[0].tolist()
+    drawn = _explained(scene.images, patches, scene.grid, rim_pull=30.0).candidates[0].tolist()
     assert set(drawn) <= rim
 
 
@@ -129,8 +134,8 @@ def test_pixels_count_at_the_start_of_a_run_and_embeddings_at_its_end(
 def test_a_call_is_the_explanation_and_draws_as_much(inputs: tuple[Tensor, Tensor]) -> None:
     masker = PgsMasker(PgsParams())
     called, explained = Generator().manual_seed(4), Generator().manual_seed(4)
-    scores = masker(*inputs, progress=0.2, generator=called)
-    found = masker.explain(*inputs, progress=0.2, generator=explained)
+    scores = masker(MaskInputs(*inputs, GRID, 0.2, called))
+    found = masker.explain(MaskInputs(*inputs, GRID, 0.2, explained))
     assert torch.equal(scores.keep, found.scores.keep)
     assert torch.equal(called.get_state(), explained.get_state())
 
@@ -138,7 +143,7 @@ def test_a_call_is_the_explanation_and_draws_as_much(inputs: tuple[Tensor, Tenso
 def test_under_a_range_an_image_removes_what_looks_like_its_candidates(scene: Any) -> None:
     busy = torch.randn(scene.images.shape, generator=Generator().manual_seed(0))
     images = torch.cat([scene.images, busy])
-    ratio = _explained(images, patchify(images, scene.grid)).scores.ratio
+    ratio = _explained(images, patchify(images, scene.grid), scene.grid).scores.ratio
     assert ratio is not None
     assert ratio[0] > 0.5, "sky around one object"
     assert ratio[1] < 0.2, "nothing in noise looks like anything else"
@@ -148,7 +153,7 @@ def test_under_a_range_an_image_removes_what_looks_like_its_candidates(scene: An
 
 def test_a_higher_threshold_removes_less(scene: Any) -> None:
     patches = patchify(scene.images, scene.grid)
-    low, high = (_explained(scene.images, patches, threshold=value).scores.ratio for value in (0.2, 0.999))
+    low, high = (_explained(scene.images, patches, scene.grid, threshold=value).scores.ratio for value in (0.2, 0.999))
     assert low is not None
     assert high is not None
     assert low > high
@@ -157,13 +162,13 @@ def test_a_higher_threshold_removes_less(scene: Any) -> None:
 @pytest.mark.parametrize("params", [{}, {"transport": False}])
 def test_a_constant_image_scores_every_patch_alike(params: dict[str, Any]) -> None:
     images = torch.tensor([0.713, 0.31, -0.2]).reshape(1, 3, 1, 1).expand(2, 3, 56, 56)
-    found = _explained(images, patchify(images, Grid(7, 7, 8)), **params)
+    found = _explained(images, patchify(images, Grid(7, 7, 8)), Grid(7, 7, 8), **params)
     assert found.scores.keep.eq(0).all()
 
 
 def test_edges_hold_patches_back_from_the_ratio_too(scene: Any) -> None:
     patches = patchify(scene.images, scene.grid)
-    found = _explained(scene.images, patches, edge_weight=2.0, threshold=-0.9)
+    found = _explained(scene.images, patches, scene.grid, edge_weight=2.0, threshold=-0.9)
     averaged = patchify(F.interpolate(scene.images, (56, 56), mode="area"), Grid(14, 14, 4))
     nearest = cosine(averaged)[0, found.candidates[0]].amax(dim=0)
     asked = (nearest - 2 * found.edges[0] > -0.9).float().mean()

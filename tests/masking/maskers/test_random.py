@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from pgsclip.masking.contract import MaskerParams
+from pgsclip.grid import Grid
+from pgsclip.masking.contract import MaskerParams, MaskInputs
 from pgsclip.masking.maskers.random import RandomMasker
 from pgsclip.masking.selection import select
 
@@ -10,7 +11,7 @@ from pgsclip.masking.selection import select
 def test_every_patch_and_every_pair_is_kept_equally_often() -> None:
     generator = torch.Generator().manual_seed(0)
     images, patches = torch.zeros(4000, 3, 12, 12), torch.zeros(4000, 9, 2)
-    scores = RandomMasker(MaskerParams())(images, patches, progress=0.0, generator=generator)
+    scores = RandomMasker(MaskerParams())(MaskInputs(images, patches, Grid(3, 3, 4), 0.0, generator))
     shown = torch.zeros(4000, 9).scatter(1, select(scores.keep, 0.5, generator), 1)
     pairs = shown.T @ shown / 4000
     chance = 4 / 9
@@ -23,7 +24,7 @@ def test_every_patch_and_every_pair_is_kept_equally_often() -> None:
 def test_what_the_image_shows_does_not_matter() -> None:
     masker = RandomMasker(MaskerParams())
     first, other = (
-        masker(images, torch.randn(2, 16, 8), progress=progress, generator=torch.Generator().manual_seed(3))
+        masker(MaskInputs(images, torch.randn(2, 16, 8), Grid(4, 4, 8), progress, torch.Generator().manual_seed(3)))
         for images, progress in ((torch.zeros(2, 3, 32, 32), 0.0), (torch.randn(2, 3, 32, 32), 1.0))
     )
     assert torch.equal(first.keep, other.keep)

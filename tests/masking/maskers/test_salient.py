@@ -8,14 +8,16 @@ import torch
 from torch import Generator, Tensor
 
 import pgsclip
+from pgsclip.grid import Grid
+from pgsclip.masking.contract import MaskInputs
 from pgsclip.masking.maskers.salient import SalientMasker, SalientParams, draw_rim
-from pgsclip.masking.pixels import Grid, patchify
-from pgsclip.testing.masker import check_masker
+from pgsclip.masking.pixels import patchify
+from pgsclip.testing import check_masker
 
 
 def _scores(images: Tensor, grid: Grid, seed: int = 0, **params: Any) -> Any:
     masker = SalientMasker(SalientParams(**params))
-    return masker(images, patchify(images, grid), progress=0.0, generator=Generator().manual_seed(seed))
+    return masker(MaskInputs(images, patchify(images, grid), grid, 0.0, Generator().manual_seed(seed)))
 
 
 @pytest.mark.parametrize("params", [{}, {"noise": 0.0}, {"rim_share": 1.0}, {"smooth": 0.0}])

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pgsclip.errors import MaskerError
+from pgsclip.masking.text.contract import TextMaskInputs
 from pgsclip.masking.text.frequency import FrequencyMasker, FrequencyParams
 from pgsclip.masking.text.shorten import shorten
 
@@ -14,7 +15,7 @@ COUNTS = torch.tensor([0, 900_000, 90_000, 9_990, 10, 0])
 def _scores(texts: torch.Tensor, seed: int = 0, **params: float) -> torch.Tensor:
     masker = FrequencyMasker(FrequencyParams(**params), COUNTS)
     lengths = torch.full((len(texts),), texts.shape[1])
-    return masker(texts, lengths, progress=0.0, generator=torch.Generator().manual_seed(seed))
+    return masker(TextMaskInputs(texts, lengths, 0.0, torch.Generator().manual_seed(seed)))
 
 
 def test_scores_are_chance_less_the_published_probability() -> None:
@@ -36,7 +37,7 @@ def test_rare_words_stay_more_often() -> None:
     counts = torch.cat([COUNTS, torch.zeros(2, dtype=torch.int64)])
     masker, lengths = FrequencyMasker(FrequencyParams(), counts), torch.full((3000,), 6)
     chance = torch.Generator().manual_seed(0)
-    short, _ = shorten(texts, lengths, masker(texts, lengths, progress=0.0, generator=chance), 3, chance)
+    short, _ = shorten(texts, lengths, masker(TextMaskInputs(texts, lengths, 0.0, chance)), 3, chance)
     rare = (short[:, 1] == 4).float().mean().item()
     # it wins when its draw, lifted by sqrt(1e-6 / 1e-5), beats the best of three others
     lift, draws = np.sqrt(0.1) - np.sqrt(1e-6 / 0.9), np.linspace(0, 1, 100_001)

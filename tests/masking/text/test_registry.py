@@ -27,6 +27,23 @@ def test_names_are_built_and_only_the_one_that_wants_counts_makes_a_pass() -> No
     assert (passes, found.params.threshold) == ([1], 0.5)
 
 
+class Old(KeepAllWords):
+    """Takes its inputs one by one."""
+
+    needs_counts = True
+
+    def __call__(self, texts: torch.Tensor, lengths: torch.Tensor, **rest: object) -> torch.Tensor:  # type: ignore[override]
+        return torch.zeros(texts.shape)
+
+
+def test_one_of_before_0_1_0_is_told_what_changed_before_captions_are_counted() -> None:
+    def counts() -> torch.Tensor:
+        raise AssertionError("a pass over the captions was made")
+
+    with pytest.raises(MaskerError, match=r"cannot be called: .*one TextMaskInputs since 0\.1\.0: use inputs\.ids"):
+        build_text_masker(f"{__name__}:Old", {}, counts)
+
+
 @pytest.mark.parametrize(
     ("name", "params", "error", "sentence"),
     [

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from pgsclip.errors import ModelError
+from pgsclip.grid import Grid
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.image_tower import in_batch_order, take_patches
 
@@ -53,8 +55,9 @@ def test_masker_sees_detached_patches_and_kept_is_counted(make_clip: Any, images
     tower = adapt(make_clip().visual)
     seen: list[Tensor] = []
 
-    def choose(pixels: Tensor, patches: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def choose(pixels: Tensor, patches: Tensor, grid: Grid) -> list[tuple[Tensor, Tensor]]:
         seen.extend((pixels, patches))
+        assert grid == Grid(4, 4, 8)
         uneven = [(torch.tensor([3, 0]), torch.arange(2)), (torch.tensor([1, 4, 2]), torch.arange(8))]
         return [(rows, keep.expand(len(rows), -1)) for rows, keep in uneven]
 
@@ -70,14 +73,32 @@ def test_masker_sees_detached_patches_and_kept_is_counted(make_clip: Any, images
     assert tower(images).kept == 1.0
 
 
+def test_the_grid_is_that_of_the_patches(make_clip: Any) -> None:
+    tower = adapt(make_clip(vision={"image_size": (16, 48), "patch_size": 8}).visual)
+    for height, width in ((16, 48), (32, 24)):
+        images = torch.randn(1, 3, height, width, dtype=torch.float64)
+        grid = tower.grid(images)
+        assert grid == Grid(height // 8, width // 8, 8)
+        assert grid.patches == tower.embed(images)[1].shape[1]
+
+
+def test_patches_that_are_not_square_are_refused_where_a_masker_wants_to_see_them(make_clip: Any) -> None:
+    tower = adapt(make_clip(vision={"image_size": 32, "patch_size": (8, 16)}).visual)
+    images = torch.randn(1, 3, 32, 32, dtype=torch.float64)
+    assert tower(images).kept == 1.0
+    with pytest.raises(ModelError, match=r"patches of 8 x 16 pixels, and maskers know square patches only"):
+        tower(images, lambda *_: [])
+
+
 @pytest.mark.parametrize("size", [(33, 32), (39, 38)])
 def test_pixels_beyond_the_last_whole_patch_are_not_seen(size: tuple[int, int], make_clip: Any) -> None:
     visual = make_clip().visual
     pixels = torch.randn(2, 3, *size, dtype=torch.float64)
     shapes: list[torch.Size] = []
 
-    def choose(cropped: Tensor, patches: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def choose(cropped: Tensor, patches: Tensor, grid: Grid) -> list[tuple[Tensor, Tensor]]:
         shapes.append(cropped.shape)
+        assert grid == Grid(4, 4, 8)
         return [(torch.arange(2), torch.arange(patches.shape[1]).expand(2, -1))]
 
     features = adapt(visual)(pixels, choose).features
@@ -90,7 +111,7 @@ def test_a_timm_tower_takes_a_size_that_is_no_multiple_of_its_patches(make_timm:
     pixels = torch.randn(2, 3, 52, 52, dtype=torch.float64)
     shapes: list[torch.Size] = []
 
-    def choose(cropped: Tensor, patches: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def choose(cropped: Tensor, patches: Tensor, grid: Grid) -> list[tuple[Tensor, Tensor]]:
         shapes.append(cropped.shape)
         return [(torch.arange(2), torch.arange(9).expand(2, -1))]
 

@@ -42,7 +42,7 @@ def test_chosen_patches_are_what_timm_computes_of_the_same(
     keep = torch.stack([torch.randperm(9, generator=torch.Generator().manual_seed(n))[:4] for n in range(3)])
     ours, theirs = make_timm(**trunk), make_timm(**trunk)
     theirs.trunk.patch_drop = keep_these(keep, prefix=theirs.trunk.num_prefix_tokens)
-    features = adapt(ours)(pixels, lambda _, patches: [(torch.arange(3), keep)]).features
+    features = adapt(ours)(pixels, lambda _, patches, grid: [(torch.arange(3), keep)]).features
     expected = theirs(pixels)
     torch.testing.assert_close(features, expected, atol=1e-10, rtol=1e-9)
     torch.testing.assert_close(gradients(ours, features), gradients(theirs, expected), atol=1e-10, rtol=1e-9)

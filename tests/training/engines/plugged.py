@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pgsclip.config.params import PluginParams
 from pgsclip.losses.auxiliary import Seen, Sizes
-from pgsclip.masking.contract import MaskerParams, MaskScores, Vision
+from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores, Vision
 
 
 class Follower:
@@ -37,8 +37,8 @@ class Follower:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         self.teacher.tower.load_state_dict(state)
 
-    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: torch.Generator) -> MaskScores:
-        pooled, attention = self.teacher.attend(images)
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        pooled, attention = self.teacher.attend(inputs.images)
         return MaskScores(attention.mean(dim=(1, 2)), features=pooled)
 
 

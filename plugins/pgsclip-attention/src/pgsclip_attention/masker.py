@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pgsclip.errors import MaskerError
-from pgsclip.masking.contract import MaskerParams, MaskScores, Vision
-from pgsclip.masking.pixels import Grid, grid_of
+from pgsclip.grid import Grid
+from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores, Vision
 from pgsclip_attention.schedule import momentum
 
 
@@ -63,18 +63,10 @@ class AttentionMasker:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         self._started().tower.load_state_dict(state)
 
-    def __call__(
-        self,
-        images: Float[Tensor, "B 3 H W"],
-        patches: Float[Tensor, "B L D"],
-        *,
-        progress: float,
-        generator: torch.Generator,
-    ) -> MaskScores:
-        teacher = self._started()
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        teacher, images, grid = self._started(), inputs.images, inputs.grid
         if next(teacher.tower.parameters()).device != images.device:
             teacher.tower.to(images.device)
-        grid = grid_of(images.shape[2], images.shape[3], patches.shape[1])
         step = 2 if self.params.half_resolution else 1
         seen = images if step == 1 else halved(images, grid)
         pooled, attention = teacher.attend(seen.to(next(teacher.tower.parameters()).dtype))

@@ -1,10 +1,7 @@
 """A masker in as few lines as possible: patches whose pixels vary most are kept."""
 
-import torch
-from torch import Tensor
-
-from pgsclip.masking.contract import MaskerParams, MaskScores
-from pgsclip.masking.pixels import grid_of, patchify
+from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
+from pgsclip.masking.pixels import patchify
 
 
 class ContrastParams(MaskerParams):
@@ -21,7 +18,6 @@ class ContrastMasker:
     def __init__(self, params: ContrastParams) -> None:
         self.params = params
 
-    def __call__(self, images: Tensor, patches: Tensor, *, progress: float, generator: torch.Generator) -> MaskScores:
-        pixels = patchify(images, grid_of(images.shape[2], images.shape[3], patches.shape[1])).float()
-        noise = torch.rand(patches.shape[:2], generator=generator, device=images.device)
-        return MaskScores(pixels.std(dim=2, correction=0) + self.params.noise * noise)
+    def __call__(self, inputs: MaskInputs) -> MaskScores:
+        spread = patchify(inputs.images, inputs.grid).float().std(dim=2, correction=0)
+        return MaskScores(spread + self.params.noise * inputs.uniform())
