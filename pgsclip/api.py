@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -24,7 +23,7 @@ from pgsclip.evaluation.loaded_model import Subject, as_subject, open_subject
 from pgsclip.launchers import read_world
 from pgsclip.models.build import Tokenizer
 from pgsclip.models.opening import Opened
-from pgsclip.models.source import Source
+from pgsclip.models.source import ModelRef, find_source
 from pgsclip.results.suites import FAMILIES
 from pgsclip.training.assemble import open_device
 from pgsclip.training.request import Resume, configure
@@ -64,10 +63,8 @@ def train(
     elif config is None and "data.spec" in (settings or {}):
         config = {}  # own data: not the smoke recipe
     options = {} if out is None else {"out": str(out)}
-    # As `--set` has them, where None is null; as options, None would be an option that was not typed.
-    given = [f"{key}={json.dumps(value, default=str)}" for key, value in (settings or {}).items()]
     how = Resume.AUTO if resume == "auto" else Resume.ALWAYS if resume else Resume.NEVER
-    return run_training(configure(config, options, given, resume=how), Console(quiet=quiet))
+    return run_training(configure(config, options, list((settings or {}).items()), resume=how), Console(quiet=quiet))
 
 
 def evaluate(
@@ -99,7 +96,7 @@ def evaluate(
         tokenizer: of a model in memory that does not read CLIP's own vocabulary.
         device: auto, cpu, cuda or mps.
         precision: fp32, or amp (autocast).
-        say: told each result as a sentence, such as `print`.
+        say: told each result as a sentence, such as `print`; also which damaged checkpoints of a run were passed over.
         data_root: the former name of `eval_root`, taken with a warning.
 
     Returns:
@@ -124,7 +121,10 @@ def evaluate(
             around.callback(model.train, was_training)
             subject: Subject = as_subject("model in memory", _in_memory(model, tokenizer), target, precision)
         else:
-            subject = open_subject(str(model), target, precision=precision)
+            source = find_source(str(model))
+            if source.finding and say is not None:
+                say(source.finding)
+            subject = open_subject(source, target, precision=precision)
         jobs = jobs_of(families, suite, datasets, root)
         options = Options(root, folder, batch_size, workers, precision, command="pgsclip.evaluate")
         report = run_jobs(subject, jobs, options, say or (lambda line: None), lambda name, done: None)
@@ -149,4 +149,4 @@ def _in_memory(model: nn.Module, tokenizer: Tokenizer | None) -> Opened:
             )
         tokenizer = open_clip.SimpleTokenizer(context_length=kind.context_length)
     preprocess: dict[str, Any] = dict(open_clip.get_model_preprocess_cfg(model))
-    return Opened(Source("open_clip"), model.eval(), tokenizer, {}, preprocess)
+    return Opened(ModelRef("open_clip"), model.eval(), tokenizer, {}, preprocess)

@@ -47,6 +47,10 @@ class TrainingError(PgsclipError):
     """Training cannot go on, for example because the loss is not finite."""
 
 
+class InstallationError(PgsclipError):
+    """A library that the machine lacks, or one that does not load."""
+
+
 class UnfinishedError(PgsclipError):
     """Training was asked to stop before its end and has saved itself; a script that repeats it looks for this code."""
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import open_clip
 import pytest
 import torch
@@ -39,7 +40,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_every_form_of_a_config_is_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_form_of_a_config_is_the_same_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[Request] = []
 
     def keep(request: Request, console: Any) -> Outcome:
@@ -64,6 +65,20 @@ def test_every_form_of_a_config_is_the_same_run(monkeypatch: pytest.MonkeyPatch)
     assert asked[-1].config.recipe == "smoke"
     pgsclip.train(settings={"optim.lr": 1e-5, "data.crop_scale": (0.5, 1)})
     assert (asked[-1].config.optim.lr, asked[-1].config.data.crop_scale) == (1e-5, (0.5, 1.0))
+    words = {"data.caption_key": "5e-4", "evaluate.suite": "null", "data.image_key": "[a]", "evaluate.data": None}
+    pgsclip.train(settings=words)
+    data, evaluate = asked[-1].config.data, asked[-1].config.evaluate
+    assert (data.caption_key, data.image_key, evaluate.suite, evaluate.data) == ("5e-4", "[a]", "null", None)
+    of_libraries = {
+        "optim.steps": np.int64(3),
+        "optim.lr": np.float32(0.5),
+        "data.spec": tmp_path,
+        "engine.compile": True,
+    }
+    pgsclip.train(TINY, {**of_libraries, "masker.params": {"seeds": np.arange(2).tolist()}})
+    config = asked[-1].config
+    assert (config.optim.steps, config.optim.lr, config.data.spec) == (3, 0.5, str(tmp_path))
+    assert (config.engine.compile, config.masker.params) == (True, {"seeds": [0, 1]})
 
 
 def test_a_run_goes_on_and_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,6 +96,8 @@ def test_a_run_goes_on_and_is_not_overwritten(capsys: pytest.CaptureFixture[str]
 def test_a_wrong_setting_is_a_sentence() -> None:
     with pytest.raises(ConfigError, match=r"optim\.stepz is unknown\. Did you mean 'steps'"):
         pgsclip.train({**TINY, "optim": {"stepz": 2}})
+    with pytest.raises(ConfigError, match=r"settings: optim\.lr: .*given: 'much'"):
+        pgsclip.train(TINY, {"optim.lr": "much"})
     with pytest.raises(ConfigError, match=r"no recipe 'clipartt'\. Did you mean 'clipart'"):
         pgsclip.train("clipartt")
 

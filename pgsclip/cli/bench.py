@@ -214,6 +214,8 @@ def evaluation(
         model = Path(place, "model")
         model.mkdir()
         opened = open_untrained(MODEL) if checkpoint is None else open_model(find_source(checkpoint))
+        if opened.source.finding:
+            typer.echo(opened.source.finding, err=True)
         find_format("open_clip").load()[0](opened, model)
         if dataset == "generated":
             dataset, eval_root = "wds/generated", Path(place)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from pgsclip.evaluation.evaluate import Report
+    from pgsclip.models.source import ModelRef
 
 evaluation = typer.Typer(help="Evaluate any CLIP checkpoint: ours, open_clip's, the authors'.", no_args_is_help=True)
 
@@ -64,6 +65,8 @@ class _Asked(NamedTuple):
     json_file: Path | None
     download: bool
     demo: bool
+    source: ModelRef | None = None
+    """What the checkpoint means, once it was looked up."""
 
 
 def _command(family: str) -> Callable[..., None]:
@@ -133,11 +136,10 @@ def _checked(asked: _Asked) -> _Asked:
         )
     if asked.precision not in ("auto", "fp32", "amp"):
         raise ConfigError(f"--precision {asked.precision!r} is not one of auto, fp32 and amp.")
-    out = asked.out
-    if out is None:
-        run = find_source(asked.checkpoint).run if asked.checkpoint else None
-        out = (run or Path()) / "eval"
-    return asked._replace(out=out, suite="demo", root=out / "demo-sets") if asked.demo else asked._replace(out=out)
+    source = find_source(asked.checkpoint) if asked.checkpoint else None
+    out = asked.out or ((source and source.run) or Path()) / "eval"
+    asked = asked._replace(out=out, source=source)
+    return asked._replace(suite="demo", root=out / "demo-sets") if asked.demo else asked
 
 
 def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> Report:
@@ -160,10 +162,12 @@ def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> Report:
         from pgsclip.evaluation.download import fetch
 
         fail_together(lambda: fetch(jobs, asked.root, typer.echo) if leads else None)
-    if asked.checkpoint is None:
+    if asked.source is None:
         subject = untrained(MODEL, device)
     else:
-        subject = open_subject(asked.checkpoint, device, download=asked.download, precision=asked.precision)
+        if asked.source.finding and leads:
+            typer.echo(asked.source.finding, err=True)
+        subject = open_subject(asked.source, device, download=asked.download, precision=asked.precision)
     command = shlex.join(["pgsclip", *sys.argv[1:]])
     options = Options(asked.root, asked.out, asked.batch_size, asked.workers, asked.precision, command=command)
     console = Console(stderr=True)

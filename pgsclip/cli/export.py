@@ -26,7 +26,7 @@ def export(
     """
     from pgsclip.export.export import export as write
 
-    done = write(checkpoint, to, out, download=download)
+    done = write(checkpoint, to, out, download=download, on_message=_warn)
     typer.echo(f"Exported to {done.folder}: {done.parity.sentence()}.")
     typer.echo(f"{done.folder / 'README.md'} is its model card and says how to load it.")
 
@@ -39,4 +39,8 @@ def push(
     """Put a checkpoint on the Hugging Face hub, where open_clip loads it as `hf-hub:USER/NAME`. Needs a login."""
     from pgsclip.export.push import push as upload
 
-    typer.echo(f"Pushed to {upload(checkpoint, repository, public=public)}.")
+    typer.echo(f"Pushed to {upload(checkpoint, repository, public=public, on_message=_warn)}.")
+
+
+def _warn(message: str) -> None:
+    typer.echo(message, err=True)

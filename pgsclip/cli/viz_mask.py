@@ -142,6 +142,8 @@ def _pictures(
     from pgsclip.viz.embeddings import open_embedder
 
     embedder = open_embedder(checkpoint, model)
+    if embedder.finding:
+        typer.echo(embedder.finding, err=True)
     for column in columns:
         embedder.start(column.masker)
     return [embedder(open_picture(path, embedder.image_size, embedder.patch_size, square=True)) for path in paths]

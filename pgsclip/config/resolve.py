@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import PurePath
 from typing import Any, get_args
 
 import yaml
@@ -15,21 +17,24 @@ from pgsclip.config.renamed import new_name
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ConfigError, did_you_mean
 
+Setting = str | tuple[str, Any]
+"""`section.key=value` as typed, with a value in YAML; or, in Python, the dotted key and the value itself."""
+
 
 def resolve(
-    recipe: str | Mapping[str, Any] | None, options: Mapping[str, Any], settings: Sequence[str] = ()
+    recipe: str | Mapping[str, Any] | None, options: Mapping[str, Any], settings: Sequence[Setting] = ()
 ) -> RunConfig:
     """Schema defaults < recipe and its parents < named options < `--set section.key=value`.
 
     Args:
         recipe: name or file, the sections of one, or None for schema defaults.
         options: dotted key → value; None values count as not given.
-        settings: `section.key=value` strings, values in YAML.
+        settings: laid on top, one after the other; here None is null.
 
     Raises:
         ConfigError: one message that names every mistake, where it was written, and the nearest valid key.
     """
-    found = load_recipe(recipe) if isinstance(recipe, str) else Recipe("", dict(recipe or {}), {})
+    found = load_recipe(recipe) if isinstance(recipe, str) else Recipe("", _plain(recipe or {}), {})
     tree = dict(found.settings)
     origins = dict(found.origins)
     if found.name:
@@ -39,9 +44,9 @@ def resolve(
             tree = overlay(tree, _nested(key, value))
             _note(origins, key, _option(key))
     for setting in settings:
-        key, value = _split_setting(setting)
-        tree = overlay(tree, _nested(key, value))
-        _note(origins, key, "--set")
+        key, value = _split_setting(setting) if isinstance(setting, str) else setting
+        tree = overlay(tree, _nested(key, _plain(value)))
+        _note(origins, key, "--set" if isinstance(setting, str) else "settings")
     return check(tree, origins)
 
 
@@ -77,6 +82,19 @@ def _split_setting(setting: str) -> tuple[str, Any]:
         with contextlib.suppress(ValueError):
             value = float(value)
     return key, value
+
+
+def _plain(value: Any) -> Any:
+    """The same value as YAML would hold it: paths are text, numbers of other libraries Python's own, tuples lists."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return int(value) if isinstance(value, Integral) else float(value)
+    return value
 
 
 def _option(key: str) -> str:

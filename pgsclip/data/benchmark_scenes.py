@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from pgsclip import opencv as cv2
 from pgsclip.seeding import derive
 
 KINDS = ("textured", "low-contrast", "small", "several")

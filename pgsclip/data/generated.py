@@ -9,12 +9,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
+from pgsclip import opencv as cv2
 from pgsclip.data.source import Raw, Slot
 from pgsclip.seeding import derive
 

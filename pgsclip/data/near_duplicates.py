@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from jaxtyping import Int, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+
+from pgsclip import opencv as cv2
 
 BITS = 2
 """Alike: at most so many of the 64 bits differ ..."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn, TypeVar
 
 import torch
 
-from pgsclip.errors import DataError
+from pgsclip import opencv as cv2
+from pgsclip.errors import DataError, InstallationError
 
 T = TypeVar("T")
 _NAME_BYTES = 1024
@@ -85,9 +87,8 @@ def calm_worker(_: int) -> None:
     sends to all processes at once is the training process's to answer, which still wants its batch and ends its
     loaders itself; one that has nobody left to end it goes after some minutes.
     """
-    import cv2
-
     torch.set_num_threads(1)
-    cv2.setNumThreads(0)
+    with suppress(InstallationError):  # where there is no OpenCV, what needs it says so itself
+        cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(_LAST_WORDS_SECONDS))

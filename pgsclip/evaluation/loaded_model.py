@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.models.opening import Opened, open_model, open_untrained
-from pgsclip.models.source import find_source
+from pgsclip.models.source import ModelRef, find_source
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,25 @@ class Subject:
     transform: Callable[[Any], Tensor]
     run: Path | None = None
     """The run folder that it comes from."""
+    step: int | None = None
+    """The training step of a run's checkpoint."""
 
 
-def open_subject(given: str, device: torch.device, *, download: bool = False, precision: str = "fp32") -> Subject:
+def open_subject(
+    given: str | ModelRef, device: torch.device, *, download: bool = False, precision: str = "fp32"
+) -> Subject:
     """Load a checkpoint for evaluation. No patch is hidden.
 
     Args:
+        given: as the user named it, or what `find_source` made of that.
         download: pretrained tags may be fetched; without it they must be in the cache.
         precision: fp32, or amp (autocast, as clip-benchmark's own default on a GPU).
 
     Raises:
         ModelError: it cannot be found or read, or does not fit its architecture.
     """
-    return as_subject(given, open_model(find_source(given), download=download), device, precision)
+    source = find_source(given) if isinstance(given, str) else given
+    return as_subject(source.given, open_model(source, download=download), device, precision)
 
 
 def untrained(name: str, device: torch.device) -> Subject:
@@ -65,7 +71,8 @@ def as_subject(name: str, opened: Opened, device: torch.device, precision: str) 
 
     transform: Callable[[Any], Tensor] = image_transform_v2(PreprocessCfg(**opened.preprocess_cfg), is_train=False)
     encoder = Encoder(features, opened.tokenizer, device)
-    return Subject(name, opened.source.architecture, weights, encoder, transform, opened.source.run)
+    source = opened.source
+    return Subject(name, source.architecture, weights, encoder, transform, source.run, source.step)
 
 
 def weights_hash(model: nn.Module) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +26,13 @@ class Exported(NamedTuple):
 
 
 def export(
-    given: str, to: str, out: Path | None = None, *, download: bool = False, place: str | None = None
+    given: str,
+    to: str,
+    out: Path | None = None,
+    *,
+    download: bool = False,
+    place: str | None = None,
+    on_message: Callable[[str], None] = lambda _: None,
 ) -> Exported:
     """Export a checkpoint.
 
@@ -36,6 +42,7 @@ def export(
         out: the folder; `RUN/export/FORMAT`, or `export/FORMAT` of what belongs to no run, when not given.
         download: pretrained tags may be fetched.
         place: how the model card calls the folder, where that is not `out`.
+        on_message: told what the user should know about the checkpoint, such as damaged ones that were passed over.
 
     Raises:
         ConfigError: no such format, or its library is not installed.
@@ -45,6 +52,8 @@ def export(
     form = find_format(to)
     write, read_back = form.load()
     source = find_source(given)
+    if source.finding:
+        on_message(source.finding)
     folder = out or (source.run or Path()) / "export" / form.name
     _refuse(folder)
     opened = open_model(source, download=download)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,13 +18,16 @@ from pgsclip.models.source import HUB
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def push(given: str, repository: str, *, public: bool = False) -> str:
+def push(
+    given: str, repository: str, *, public: bool = False, on_message: Callable[[str], None] = lambda _: None
+) -> str:
     """Export and upload; the address of the repository comes back.
 
     Args:
         given: anything that `pgsclip eval` takes, as long as it is on this machine.
         repository: `USER/NAME`; one that is there already gets a new commit and keeps who may see it.
         public: who may see a new one.
+        on_message: as in `export`.
 
     Raises:
         ConfigError: no name of a repository, or nobody is logged in.
@@ -39,7 +43,7 @@ def push(given: str, repository: str, *, public: bool = False) -> str:
     hub: Any = huggingface_hub.HfApi()
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
-        export(given, "open_clip", folder, place=f"{HUB}{repository}")
+        export(given, "open_clip", folder, place=f"{HUB}{repository}", on_message=on_message)
         try:
             address = hub.create_repo(repository, private=not public, exist_ok=True)
             hub.upload_folder(repo_id=repository, folder_path=str(folder), commit_message="Upload by pgsclip")

@@ -7,13 +7,13 @@ things end. docs/fidelity.md has the figures.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from pgsclip import opencv as cv2
 from pgsclip.grid import Grid
 from pgsclip.masking.pixels import luminance, patch_means
 

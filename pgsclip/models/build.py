@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError, did_you_mean
 from pgsclip.models.own_configs import register_own_models
+from pgsclip.models.run_weights import describe_named
 from pgsclip.models.source import LOCAL, find_source, open_clip_name
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.image_tower import ImageTower
@@ -40,6 +41,8 @@ class BuiltModel:
     vocab_size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    finding: str | None = None
+    """A sentence that the user should read about the weights that it starts from."""
 
     @property
     def patches(self) -> int:
@@ -73,7 +76,7 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
     options: dict[str, Any] = {"nonscalar_logit_scale": True}  # DeepSpeed refuses parameters without a dimension
     if loss_has_bias:
         options |= {"init_logit_scale": math.log(10), "init_logit_bias": -10.0}
-    weights = _weights_file(config)
+    weights, finding = _weights_file(config)
     with open_clip_name(config.name) as name:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs' generators for good
@@ -100,22 +103,23 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
         vocab_size=int(model.vocab_size),
         mean=tuple(preprocess["mean"]),
         std=tuple(preprocess["std"]),
+        finding=finding,
     )
 
 
-def _weights_file(config: ModelConfig) -> Path | None:
-    """The file of the weights to start from; None for a pretrained tag, and for fresh ones."""
-    given = config.pretrained
+def _weights_file(config: ModelConfig) -> tuple[Path | None, str | None]:
+    """The weights file to start from, and what to know about it; no file for pretrained tags and fresh weights."""
+    given = config.pretrained or (config.name if config.name.startswith(LOCAL) else None)
     if given is None:
-        return find_source(config.name).file if config.name.startswith(LOCAL) else None
+        return None, None
     path = Path(given.removeprefix(LOCAL))
-    if path.is_file() or path.suffix in {".safetensors", ".pt", ".bin", ".pth"}:
-        return path
-    if given in open_clip.list_pretrained_tags_by_model(config.name):
-        return None
-    if given.startswith(LOCAL) or (path.is_dir() and any(path.iterdir())):
-        return find_source(given).file
-    return None
+    if path.is_file() or (path.suffix in {".safetensors", ".pt", ".bin", ".pth"} and not path.is_dir()):
+        return path, describe_named(path)
+    known = given in open_clip.list_pretrained_tags_by_model(config.name)
+    if not known and (given.startswith(LOCAL) or (path.is_dir() and any(path.iterdir()))):
+        source = find_source(given)
+        return source.file, source.finding
+    return None, None
 
 
 def _create(config: ModelConfig, name: str, pretrained: str | None, options: dict[str, Any]) -> Any:

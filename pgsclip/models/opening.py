@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pgsclip.errors import ModelError
 from pgsclip.models.build import Tokenizer, load_tokenizer
 from pgsclip.models.own_configs import register_own_models
-from pgsclip.models.source import Source, open_clip_name
+from pgsclip.models.source import ModelRef, open_clip_name
 from pgsclip.models.weights import load_weights
 
 
@@ -24,7 +24,7 @@ from pgsclip.models.weights import load_weights
 class Opened:
     """A model on the CPU, in evaluation mode, with what belongs to it."""
 
-    source: Source
+    source: ModelRef
     model: nn.Module
     """open_clip's."""
     tokenizer: Tokenizer
@@ -34,7 +34,7 @@ class Opened:
     """How open_clip makes an image fit, with its size."""
 
 
-def open_model(source: Source, *, download: bool = False) -> Opened:
+def open_model(source: ModelRef, *, download: bool = False) -> Opened:
     """Build a model and load its weights.
 
     Args:
@@ -52,13 +52,13 @@ def open_model(source: Source, *, download: bool = False) -> Opened:
 def open_untrained(architecture: str) -> Opened:
     """A model with fresh weights, the same each time; no global generator moves."""
     register_own_models()
-    source = Source(architecture)
+    source = ModelRef(architecture)
     with open_clip_name(architecture) as name, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         return _opened(source, _create(source, name), name)
 
 
-def _opened(source: Source, model: nn.Module, name: str) -> Opened:
+def _opened(source: ModelRef, model: nn.Module, name: str) -> Opened:
     config: dict[str, Any] = open_clip.get_model_config(name)
     preprocess = {
         key: tuple(value) if isinstance(value, list) else value  # what was read from a file, as what was not
@@ -71,7 +71,7 @@ def _opened(source: Source, model: nn.Module, name: str) -> Opened:
     return Opened(source, model.eval(), load_tokenizer(name), config, preprocess)
 
 
-def _loaded(source: Source, name: str, download: bool) -> nn.Module:
+def _loaded(source: ModelRef, name: str, download: bool) -> nn.Module:
     if source.tag is not None:
         with _network(download):
             tagged: nn.Module = _create(source, name, pretrained=source.tag)
@@ -89,7 +89,7 @@ def _loaded(source: Source, name: str, download: bool) -> nn.Module:
     return model
 
 
-def _create(source: Source, name: str, **options: Any) -> Any:
+def _create(source: ModelRef, name: str, **options: Any) -> Any:
     level = logging.root.level
     try:
         logging.root.setLevel(logging.ERROR)  # open_clip reports every model that it builds

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pgsclip.errors import RunError
+from pgsclip.models.checksums import verify_file
 
 FILE = "plugins.safetensors"
 States = dict[str, dict[str, dict[str, Tensor]]]
@@ -32,10 +33,13 @@ def read_states(folder: Path) -> States:
     """The states that a checkpoint holds; empty where it has none.
 
     Raises:
-        RunError: the file is damaged.
+        RunError: the file is damaged, or its bytes differ from their checksum.
     """
     if not (folder / FILE).is_file():
         return {}
+    wrong = verify_file(folder / FILE)
+    if wrong is not None:
+        raise RunError(f"{folder / FILE} is damaged: {wrong}. Take another checkpoint, or put back a copy.")
     found: States = {}
     try:
         for place, tensor in load_file(folder / FILE).items():

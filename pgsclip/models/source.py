@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +17,7 @@ from pgsclip.config.resolve import check
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError, did_you_mean
 from pgsclip.models.own_configs import register_own_models
+from pgsclip.models.run_weights import WEIGHTS, describe_named, find_run_weights, step_of
 from pgsclip.models.transformers_config import from_config, from_preprocessor
 from pgsclip.models.weights import INDEX
 
@@ -28,7 +29,7 @@ OPEN_CLIP_CONFIG = "open_clip_config.json"
 CONFIG = "config.json"
 """Of transformers, and of our own plain form."""
 _WEIGHTS = (
-    "open_clip_model.safetensors",
+    WEIGHTS,
     "open_clip_pytorch_model.bin",
     "model.safetensors",
     f"model{INDEX}",
@@ -44,7 +45,7 @@ _FORMS = (
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelRef:
     """Where a model and its weights come from, before anything is loaded."""
 
     architecture: str
@@ -54,15 +55,30 @@ class Source:
     image_size: int | None = None
     run: Path | None = None
     """The run folder that it comes from."""
+    given: str = ""
+    """As the user named it."""
+    finding: str | None = None
+    """A sentence that the user should read: damaged checkpoints that were passed over, or named."""
+
+    @property
+    def step(self) -> int | None:
+        """The training step of a run's checkpoint."""
+        return None if self.file is None else step_of(self.file.parent)
 
 
-def find_source(given: str) -> Source:
-    """What a checkpoint argument means.
+def find_source(given: str) -> ModelRef:
+    """Find the model that a checkpoint argument means.
+
+    Of a run folder it is the newest checkpoint whose weights are as they were written.
 
     Raises:
-        ModelError: nothing of the kind is there, or the architecture is not known.
+        ModelError: nothing of the kind is there, the architecture is not known, or no checkpoint of a run is whole.
     """
     register_own_models()
+    return replace(_find(given), given=given)
+
+
+def _find(given: str) -> ModelRef:
     path = Path(given.removeprefix(LOCAL))
     if path.is_dir():
         return _folder(path)
@@ -78,14 +94,14 @@ def find_source(given: str) -> Source:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
         raise ModelError(f"{name} alone has no weights. Give {name}:FILE, or {name}:TAG with a tag of {tags}.")
     if Path(rest).suffix in _FILES or rest.endswith(INDEX) or Path(rest).is_file():
-        return Source(name, file=Path(rest))
+        return ModelRef(name, file=Path(rest), finding=describe_named(Path(rest)))
     tags_known = open_clip.list_pretrained_tags_by_model(name)
     if rest not in tags_known:
         raise ModelError(
             f"There is no file {rest!r}, and no pretrained weights of that tag for {name}."
             f"{did_you_mean(rest, tags_known)} Tags: {', '.join(tags_known) or 'none'}."
         )
-    return Source(name, tag=rest)
+    return ModelRef(name, tag=rest)
 
 
 @contextmanager
@@ -141,7 +157,7 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _folder(path: Path) -> Source:
+def _folder(path: Path) -> ModelRef:
     if (path / "config.yaml").is_file():
         return _run(path, None)
     weights = next((path / name for name in _WEIGHTS if (path / name).is_file()), None)
@@ -151,7 +167,7 @@ def _folder(path: Path) -> Source:
     if described and weights is None:
         raise ModelError(f"{path} describes a model, but has none of {', '.join(_WEIGHTS)} beside it.")
     if described:
-        return Source(f"{LOCAL}{path}", file=weights)
+        return ModelRef(f"{LOCAL}{path}", file=weights)
     run = next((parent for parent in list(path.resolve().parents)[:2] if (parent / "config.yaml").is_file()), None)
     if run is not None and weights is not None:
         return _run(run, weights)
@@ -169,28 +185,23 @@ def _several_pickles(folder: Path) -> ModelError:
     )
 
 
-def _file(path: Path) -> Source:
+def _file(path: Path) -> ModelRef:
     if path.name == _BIN_INDEX:
         raise _several_pickles(path.parent)
     if path.suffix not in _FILES and not path.name.endswith(INDEX):
         raise ModelError(f"{path} is not a weights file: {', '.join(_FILES)} are. {_FORMS}.")
     if (path.parent / OPEN_CLIP_CONFIG).is_file() or _description(path.parent) is not None:
-        return Source(f"{LOCAL}{path.parent}", file=path)
+        return ModelRef(f"{LOCAL}{path.parent}", file=path)
     for parent in list(path.resolve().parents)[:3]:
         if (parent / "config.yaml").is_file():
             return _run(parent, path)
     raise ModelError(f"{path} does not say which model it belongs to. Give MODEL:{path}, such as ViT-B-16:{path}.")
 
 
-def _run(run: Path, weights: Path | None) -> Source:
+def _run(run: Path, weights: Path | None) -> ModelRef:
     try:
         config: ModelConfig = check(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")) or {}).model
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ModelError(f"The config of the run {run} cannot be read: {' '.join(str(error).split())}.") from None
-    if weights is None:
-        steps = sorted((run / "checkpoints").glob("step-*"))
-        found = [step / _WEIGHTS[0] for step in steps if (step / _WEIGHTS[0]).is_file()]
-        if not found:
-            raise ModelError(f"The run {run} has no checkpoint yet; train it first, or name another one.")
-        weights = found[-1]
-    return Source(config.name, file=weights, image_size=config.image_size, run=run)
+    weights, finding = find_run_weights(run) if weights is None else (weights, describe_named(weights))
+    return ModelRef(config.name, file=weights, image_size=config.image_size, run=run, finding=finding)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
+from pgsclip.models.checksums import verify_file
 from pgsclip.models.transformers_weights import from_transformers, is_transformers
 
 INDEX = ".safetensors.index.json"
@@ -32,7 +33,8 @@ def load_weights(model: nn.Module, path: Path, advice: str = _ADVICE) -> None:
         advice: what to do about weights of another architecture.
 
     Raises:
-        ModelError: no such file, not a file of tensors, or weights of another architecture.
+        ModelError: no such file, not a file of tensors, bytes that differ from their checksum, or weights of another
+            architecture.
     """
     state = {_bare(name): tensor for name, tensor in _read(path).items()}
     if is_transformers(state):
@@ -75,6 +77,9 @@ def save_state_dict(state: dict[str, Tensor], path: Path) -> None:
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"There is no weights file {path}; give a .safetensors or .pt file, or a pretrained tag.")
+    wrong = verify_file(path)
+    if wrong is not None:
+        raise ModelError(f"The weights {path} are damaged: {wrong}. Take another checkpoint, or put back a copy.")
     try:
         if path.name.endswith(INDEX):
             return read_sharded(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pgsclip.config.recipes import dotted, load_recipe
-from pgsclip.config.resolve import resolve
+from pgsclip.config.resolve import Setting, resolve
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ConfigError, RunError
 from pgsclip.training.saved.run_folder import default_path
@@ -55,7 +55,7 @@ def parse_resume(given: str | None) -> Resume:
 def configure(
     recipe: str | Mapping[str, Any] | None,
     options: Mapping[str, Any],
-    settings: Sequence[str],
+    settings: Sequence[Setting],
     *,
     resume: Resume = Resume.NEVER,
 ) -> Request:

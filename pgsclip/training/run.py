@@ -160,6 +160,8 @@ class _Run:
         built, task = build_task(config, world)
         stream = open_training_data(config, built, self.source, world)
         evaluation = Evaluation(open_held_out(config, built))
+        if stored is None and built.finding:
+            self.display.say(built.finding)
         if stored is not None:
             self._load(built.model, stored)
             self._restore_plugins(task, phase, stored)

@@ -18,10 +18,9 @@ from pgsclip.masking.masker_api import MaskerHandle
 from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
 from pgsclip.models.build import BuiltModel, build_model
 from pgsclip.models.plugin_states import read_states
+from pgsclip.models.run_weights import CHECKPOINTS, WEIGHTS, describe_named, find_run_weights
 from pgsclip.plugins import MASKERS
 from pgsclip.viz.pictures import Picture
-
-_WEIGHTS = "open_clip_model.safetensors"
 
 
 class Embedder(NamedTuple):
@@ -30,6 +29,8 @@ class Embedder(NamedTuple):
     built: BuiltModel
     states: Mapping[str, dict[str, Tensor]] = MappingProxyType({})
     """Of maskers with a model of their own: name → state, as the checkpoint has it."""
+    finding: str | None = None
+    """A sentence that the user should read: damaged checkpoints that were passed over, or named."""
 
     @property
     def image_size(self) -> int:
@@ -75,7 +76,7 @@ def open_embedder(path: Path, model: str | ModelConfig | None) -> Embedder:
         ModelError: nothing there, weights without a known architecture, or a model that does not fit.
         ConfigError: the run's config.yaml is not valid.
     """
-    weights = _weights(path)
+    weights, finding = _weights(path)
     named = ModelConfig(name=model) if isinstance(model, str) else model
     config = named or _config_beside(weights)
     if config is None:
@@ -89,26 +90,26 @@ def open_embedder(path: Path, model: str | ModelConfig | None) -> Embedder:
     if height != width or len(set(built.image_tower.patch_size)) != 1:
         raise ModelError(f"{config.name!r} takes {height} x {width} pixels; pictures are drawn for square models only.")
     built.model.eval()
-    return Embedder(built, read_states(weights.parent).get(MASKERS, {}))
+    return Embedder(built, read_states(weights.parent).get(MASKERS, {}), finding)
 
 
-def _weights(path: Path) -> Path:
-    if path.is_file():
-        return path
-    steps = sorted((path / "checkpoints").glob("step-*"))
-    for place in ([*reversed(steps)] if steps else []) + [path]:
-        if (place / _WEIGHTS).is_file():
-            return place / _WEIGHTS
-    raise ModelError(
-        f"There is no checkpoint in {path}: expected a run folder with checkpoints/step-…/{_WEIGHTS}, "
-        f"one of those folders, or a weights file."
-    )
+def _weights(path: Path) -> tuple[Path, str | None]:
+    """The weights file that is meant, and what the user should know about it."""
+    if (path / CHECKPOINTS).is_dir():
+        return find_run_weights(path)
+    weights = path if path.is_file() else path / WEIGHTS
+    if not weights.is_file():
+        raise ModelError(
+            f"There is no checkpoint in {path}: expected a run folder with {CHECKPOINTS}/step-…/{WEIGHTS}, "
+            f"one of those folders, or a weights file."
+        )
+    return weights, describe_named(weights)
 
 
 def _config_beside(weights: Path) -> ModelConfig | None:
     """`config.yaml` of the run that the weights lie in: RUN/checkpoints/step-…/weights."""
     file = weights.parent.parent.parent / "config.yaml"
-    if weights.parent.parent.name != "checkpoints" or not file.is_file():
+    if weights.parent.parent.name != CHECKPOINTS or not file.is_file():
         return None
     try:
         tree = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pgsclip import opencv as cv2
 from pgsclip.grid import Grid
 
 HIDDEN = (128, 128, 128)
@@ -46,8 +47,6 @@ def masked(image: Image.Image, keep: Int[np.ndarray, " K"], grid: Grid) -> Image
 
 def heat(image: Image.Image, values: Float[np.ndarray, " L"], grid: Grid) -> Image.Image:
     """A value in [0, 1] per patch as colour over the darkened image: dark violet is 0, yellow is 1."""
-    import cv2
-
     cells = (values.reshape(grid.rows, grid.columns) * 255).clip(0, 255).round().astype(np.uint8)
     large = cells.repeat(grid.side, axis=0).repeat(grid.side, axis=1)
     colours: NDArray[np.uint8] = cv2.applyColorMap(large, cv2.COLORMAP_INFERNO)[:, :, ::-1]

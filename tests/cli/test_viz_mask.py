@@ -12,6 +12,7 @@ from pgsclip.cli.app import main
 from pgsclip.config.resolve import to_yaml
 from pgsclip.config.schema import ModelConfig, RunConfig
 from pgsclip.models.build import build_model
+from pgsclip.models.checksums import write_checksums
 from pgsclip.models.weights import save_state_dict
 
 
@@ -193,6 +194,7 @@ def run_folder(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "checkpoints" / "step-00000002").mkdir(parents=True)
     (folder / "config.yaml").write_text(to_yaml(RunConfig(model=ModelConfig(name=model))))
     save_state_dict(built.model.state_dict(), folder / "checkpoints" / "step-00000002" / "open_clip_model.safetensors")
+    write_checksums(folder / "checkpoints" / "step-00000002")
     return folder
 
 

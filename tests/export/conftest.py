@@ -12,6 +12,7 @@ import torch
 
 from pgsclip.config.resolve import resolve, to_yaml
 from pgsclip.evaluation.loaded_model import weights_hash
+from pgsclip.models.checksums import write_checksums
 from pgsclip.models.weights import save_state_dict
 from pgsclip.results.result import Result, save_result
 
@@ -48,6 +49,7 @@ def run(name: str, tmp_path: Path) -> Path:
         torch.manual_seed(3)
         model = open_clip.create_model(name, force_image_size=48)
     save_state_dict(model.state_dict(), step / "open_clip_model.safetensors")
+    write_checksums(step)
     settings = {"model.name": name, "model.image_size": 48, "masker.name": "pgs", "masker.ratio": "0.3:0.5"}
     config = resolve(None, {**settings, "data.spec": "shards/{0..6}.tar", "optim.steps": 30})
     (folder / "config.yaml").write_text(to_yaml(config))

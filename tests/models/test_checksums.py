@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from pgsclip.models.checksums import flaw, seal
+from pgsclip.models.checksums import verify, verify_file, write_checksums
 
 
 @pytest.fixture
-def sealed(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "a").write_bytes(b"0123456789")
     (tmp_path / "empty").touch()
-    seal(tmp_path)
+    write_checksums(tmp_path)
     return tmp_path
 
 
-def test_lengths_and_checksums_are_written_beside_the_files(sealed: Path) -> None:
-    written = json.loads((sealed / "files.json").read_text())
+def test_lengths_and_checksums_are_written_beside_the_files(folder: Path) -> None:
+    written = json.loads((folder / "files.json").read_text())
     assert written == {"a": [10, zlib.crc32(b"0123456789")], "empty": [0, 0]}
-    assert flaw(sealed, thorough=True) is None
+    assert verify(folder, thorough=True) is None
 
 
 @pytest.mark.parametrize(
@@ -35,21 +35,33 @@ def test_lengths_and_checksums_are_written_beside_the_files(sealed: Path) -> Non
     ],
 )
 def test_what_is_missing_or_shorter_is_seen_at_a_glance(
-    sealed: Path, name: str, content: bytes | None, wrong: str
+    folder: Path, name: str, content: bytes | None, wrong: str
 ) -> None:
     if content is None:
-        (sealed / name).unlink()
+        (folder / name).unlink()
     else:
-        (sealed / name).write_bytes(content)
-    assert flaw(sealed, thorough=False) == wrong == flaw(sealed, thorough=True)
+        (folder / name).write_bytes(content)
+    assert verify(folder, thorough=False) == wrong == verify(folder, thorough=True)
 
 
-def test_a_bit_that_fell_over_is_seen_by_the_checksum_alone(sealed: Path) -> None:
-    (sealed / "a").write_bytes(b"0123456788")
-    assert flaw(sealed, thorough=False) is None
-    assert flaw(sealed, thorough=True) == "the bytes of a are not those that were written"
+def test_a_bit_that_fell_over_is_seen_by_the_checksum_alone(folder: Path) -> None:
+    (folder / "a").write_bytes(b"0123456788")
+    assert verify(folder, thorough=False) is None
+    assert verify(folder, thorough=True) == "the bytes of a are not those that were written"
 
 
-def test_lengths_alone_are_enough_where_no_more_was_written(sealed: Path) -> None:
-    (sealed / "files.json").write_text('{"a": 10}')
-    assert flaw(sealed, thorough=True) is None
+def test_lengths_alone_are_enough_where_no_more_was_written(folder: Path) -> None:
+    (folder / "files.json").write_text('{"a": 10}')
+    assert verify(folder, thorough=True) is None
+
+
+def test_one_file_is_compared_where_a_list_of_ours_knows_it(folder: Path) -> None:
+    assert verify_file(folder / "a") is None
+    (folder / "a").write_bytes(b"0123456788")
+    assert verify_file(folder / "a") == "the bytes of a are not those that were written"
+    assert verify(folder, thorough=True, only=["empty"]) is None
+    for content in ('{"other": 1}', "[1]", "3", "{"):  # somebody else's
+        (folder / "files.json").write_text(content)
+        assert verify_file(folder / "a") is None
+    (folder / "files.json").unlink()
+    assert verify_file(folder / "a") is None

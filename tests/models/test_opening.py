@@ -11,7 +11,7 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 from pgsclip.errors import ModelError
 from pgsclip.models.opening import open_model, open_untrained
 from pgsclip.models.own_configs import register_own_models
-from pgsclip.models.source import Source, find_source
+from pgsclip.models.source import ModelRef, find_source
 
 SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
 
@@ -53,14 +53,14 @@ def test_its_file_alone_does_not_say_what_it_is(theirs: Any, tmp_path: Path) -> 
         find_source(str(tmp_path / "model.safetensors"))
     register_own_models()
     with pytest.raises(ModelError, match=r"do not fit this model: .*missing \(such as .*\.resblocks\."):  # by our names
-        open_model(Source("pgsclip-smoke", file=tmp_path / "model.safetensors"))
+        open_model(ModelRef("pgsclip-smoke", file=tmp_path / "model.safetensors"))
 
 
 def test_the_configuration_is_that_of_the_model_as_it_is(tmp_path: Path) -> None:
     register_own_models()
     bias = open_clip.create_model("pgsclip-smoke", force_image_size=32, init_logit_bias=-9.0)
     torch.save(bias.state_dict(), tmp_path / "w.pt")
-    opened = open_model(Source("pgsclip-smoke", file=tmp_path / "w.pt", image_size=32))
+    opened = open_model(ModelRef("pgsclip-smoke", file=tmp_path / "w.pt", image_size=32))
     again = open_clip.CLIP(**opened.model_cfg)
     again.load_state_dict(opened.model.state_dict())
     assert again.visual.image_size == (32, 32)

@@ -13,6 +13,7 @@ from pgsclip.config.resolve import to_yaml
 from pgsclip.config.schema import ModelConfig, RunConfig
 from pgsclip.errors import ModelError
 from pgsclip.models.build import BuiltModel, build_model
+from pgsclip.models.checksums import write_checksums
 from pgsclip.models.weights import save_state_dict
 from pgsclip.viz.embeddings import open_embedder
 from pgsclip.viz.pictures import open_picture
@@ -41,6 +42,7 @@ def run(built: BuiltModel, tmp_path: Path) -> Path:
     for step, model in (("step-00000001", other), ("step-00000020", built)):
         (folder / "checkpoints" / step).mkdir(parents=True)
         save_state_dict(model.model.state_dict(), folder / "checkpoints" / step / WEIGHTS)
+        write_checksums(folder / "checkpoints" / step)
     (folder / "config.yaml").write_text(to_yaml(RunConfig(model=ModelConfig(name=NAME))))
     return folder
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -24,17 +23,25 @@ from torch import Tensor
 from pgsclip.data.batch import Position
 from pgsclip.distributed import World, barrier, broadcast_object, is_true_on_any_rank
 from pgsclip.errors import RunError
-from pgsclip.models.checksums import flaw, seal
+from pgsclip.models.checksums import verify, write_checksums
 from pgsclip.models.plugin_states import States, read_states, write_states
+from pgsclip.models.run_weights import (
+    DAMAGED,
+    WEIGHTS,
+    Newest,
+    checkpoint_name,
+    find_newest,
+    half_written,
+    list_checkpoints,
+    list_half_written,
+    list_set_aside,
+    step_of,
+)
 from pgsclip.models.weights import save_state_dict
 from pgsclip.training.engines.base import MOMENTS, Engine, OptimizerState
 
-WEIGHTS = "open_clip_model.safetensors"
 _MOMENTS = "optimizer.safetensors"
 _STATE = "state.json"
-_PREFIX = "step-"
-_DAMAGED = ".damaged"
-_NAME = re.compile(rf"{_PREFIX}\d{{8,}}")
 
 
 @dataclass(frozen=True)
@@ -81,36 +88,36 @@ class Stored:
 class Choice:
     """The checkpoint that a run goes on from, and what was passed over."""
 
-    path: Path | None
-    damaged: dict[Path, str] = field(default_factory=dict)
-    """Newer ones, newest first, and what is wrong with each."""
+    newest: Newest
     refusal: str = ""
-    """Why they could not be set aside."""
+    """Why the damaged ones could not be set aside."""
+
+    @property
+    def path(self) -> Path | None:
+        return self.newest.folder
 
     @property
     def finding(self) -> str | None:
         """A sentence about the damaged ones, None when there are none."""
-        if self.path is None or not self.damaged:
+        if self.path is None or not self.newest.passed_over:
             return None
-        again = _step(next(iter(self.damaged))) - _step(self.path)
+        again = (step_of(next(iter(self.newest.passed_over))) or 0) - (step_of(self.path) or 0)
         return (
-            f"Damaged, and set aside as ...{_DAMAGED}: {self._named()}. The run goes on from {self.path.name}, which "
-            f"is whole, and does {again} step{'s' if again != 1 else ''} again."
+            f"Damaged, and set aside as ...{DAMAGED}: {self.newest.name_passed_over()}. The run goes on from "
+            f"{self.path.name}, which is whole, and does {again} step{'s' if again != 1 else ''} again."
         )
 
     def or_error(self, folder: Path) -> Choice:
         """This choice, unless there is no whole checkpoint among several."""
         if self.refusal:
             raise RunError(f"A damaged checkpoint cannot be set aside ({self.refusal}); move it away, then --resume.")
-        if self.path is None and self.damaged:
+        if self.path is None and self.newest.passed_over:
             raise RunError(
-                f"No checkpoint in {folder} is whole: {self._named()}. Put back a copy, or start again in another "
-                f"--out; where {WEIGHTS} of one is whole, with --set model.pretrained=FILE."
+                f"No checkpoint in {folder} is whole: {self.newest.name_passed_over()}. Put back a copy, or start "
+                f"again in another --out. If one of the weight files is intact, start from it with "
+                f"--set model.pretrained=FILE."
             )
         return self
-
-    def _named(self) -> str:
-        return "; ".join(f"{folder.name} ({wrong})" for folder, wrong in self.damaged.items())
 
 
 class CheckpointFolder:
@@ -127,8 +134,8 @@ class CheckpointFolder:
         Raises:
             RunError: on all ranks, when one of them cannot write; what was written before stays.
         """
-        final = self.path / f"{_PREFIX}{progress.step:08d}"
-        temporary = self.path / f".{final.name}.tmp"
+        final = self.path / checkpoint_name(progress.step)
+        temporary = half_written(final)
         self._together(temporary, lambda: _make_empty(temporary) if self._world.leads else None)
         weights, optimizer, states = engine.weights(), engine.optimizer_state(), engine.states()
         self._together(temporary, lambda: self._write(temporary, weights, optimizer, states, progress))
@@ -137,7 +144,7 @@ class CheckpointFolder:
 
     def last(self) -> Path | None:
         """The newest complete checkpoint by the lengths of its files, or None."""
-        return next((folder for folder in reversed(self._folders()) if _is_complete(folder)), None)
+        return find_newest(self.path, thorough=False).folder
 
     def choose(self) -> Choice:
         """What to go on from: the newest checkpoint whose bytes are all as they were written. Called by all ranks.
@@ -147,26 +154,19 @@ class CheckpointFolder:
         Raises:
             RunError: on all ranks, when there are checkpoints and all of them are damaged.
         """
-        return broadcast_object(self._choose() if self._world.leads else Choice(None)).or_error(self.path)
+        return broadcast_object(self._choose() if self._world.leads else Choice(Newest(None))).or_error(self.path)
 
     def _choose(self) -> Choice:
-        damaged: dict[Path, str] = {}
-        chosen = None
-        for folder in reversed(self._folders()):
-            wrong = flaw(folder, thorough=True)
-            if wrong is None:
-                chosen = folder
-                break
-            damaged[folder] = wrong
-        if chosen is not None:
+        newest = find_newest(self.path, thorough=True)
+        if newest.folder is not None:  # with none whole, all stay as they are for a person to look at
             try:
-                for folder in damaged:
-                    aside = folder.with_name(f"{folder.name}{_DAMAGED}")
+                for folder in newest.passed_over:
+                    aside = folder.with_name(f"{folder.name}{DAMAGED}")
                     shutil.rmtree(aside, ignore_errors=True)
                     folder.rename(aside)
             except OSError as error:
-                return Choice(None, damaged, f"{error.strerror}: {error.filename}")
-        return Choice(chosen, damaged)
+                return Choice(newest, f"{error.strerror}: {error.filename}")
+        return Choice(newest)
 
     def last_or_error(self) -> Path:
         """The newest complete checkpoint.
@@ -192,7 +192,7 @@ class CheckpointFolder:
             _write_json(folder / _STATE, state)
 
     def _publish(self, temporary: Path, final: Path) -> None:
-        seal(temporary)
+        write_checksums(temporary)
         for file in sorted(temporary.iterdir()):
             _flush(file)
         _flush(temporary)
@@ -208,11 +208,12 @@ class CheckpointFolder:
         Only whole ones count, so a damaged folder can never push a good one out. Of those that were set aside the
         newest stays, for whoever wants to see what happened to it.
         """
-        whole = [folder for folder in self._folders() if folder <= newest and _is_complete(folder)]
-        kept = {newest, *whole[-self._keep :]}
-        old = [folder for folder in self._folders() if folder < newest and folder not in kept]
-        aside = sorted(self.path.glob(f"{_PREFIX}*{_DAMAGED}"))[:-1]
-        for folder in [*old, *aside, *self.path.glob(f".{_PREFIX}*.tmp")]:
+        folders = list_checkpoints(self.path)
+        until = folders[: folders.index(newest) + 1]
+        whole = [folder for folder in until if verify(folder, thorough=False) is None]
+        old = set(until) - {newest, *whole[-self._keep :]}
+        aside = list_set_aside(self.path)[:-1]
+        for folder in [*old, *aside, *list_half_written(self.path)]:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _together(self, temporary: Path, act: Callable[[], None]) -> None:
@@ -232,10 +233,6 @@ class CheckpointFolder:
                 f"go on with --resume."
             )
         barrier()
-
-    def _folders(self) -> list[Path]:
-        """In the order of their steps; a copy that somebody named differently is none of ours."""
-        return sorted(folder for folder in self.path.glob(f"{_PREFIX}*") if _NAME.fullmatch(folder.name))
 
 
 def read_checkpoint(folder: Path) -> Stored:
@@ -257,15 +254,6 @@ def read_checkpoint(folder: Path) -> Stored:
             f"The checkpoint {folder} is damaged ({type(error).__name__}: {error}). Delete that folder to resume from "
             f"the one before it, or start again in another --out."
         ) from None
-
-
-def _is_complete(folder: Path) -> bool:
-    """Whether every file that was written is there in its full length."""
-    return flaw(folder, thorough=False) is None
-
-
-def _step(folder: Path) -> int:
-    return int(folder.name.removeprefix(_PREFIX))
 
 
 def _read_progress(path: Path) -> Progress:

@@ -20,6 +20,7 @@ from pgsclip.config.resolve import to_yaml
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import RunError
 from pgsclip.files import write_atomically
+from pgsclip.models.run_weights import CHECKPOINTS
 
 _PACKAGES = ("pgsclip", "torch", "torchvision", "open_clip_torch", "timm", "webdataset", "deepspeed", "numpy")
 
@@ -29,7 +30,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.checkpoints = path / "checkpoints"
+        self.checkpoints = path / CHECKPOINTS
         self.faults = path / "faults.json"
         self._metrics = path / "metrics.jsonl"
 

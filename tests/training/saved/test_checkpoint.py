@@ -14,6 +14,7 @@ from torch import Tensor
 from pgsclip.data.batch import Position
 from pgsclip.distributed import World
 from pgsclip.errors import ModelError, RunError
+from pgsclip.models.checksums import write_checksums
 from pgsclip.models.plugin_states import States
 from pgsclip.models.weights import load_weights
 from pgsclip.training.engines.base import OptimizerState
@@ -199,6 +200,9 @@ def test_a_planted_payload_does_not_run_and_damage_is_a_sentence(tmp_path: Path,
 def test_a_payload_in_place_of_the_weights_does_not_run(tmp_path: Path) -> None:
     saved = folder_of(tmp_path).save(OneNumber(1), STANDS)
     (saved / WEIGHTS).write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
+    with pytest.raises(ModelError, match=f"damaged: {WEIGHTS} has"):
+        load_weights(torch.nn.Linear(1, 1), read_checkpoint(saved).weights)
+    write_checksums(saved)  # by whoever planted it
     with pytest.raises(ModelError, match="is not a readable safetensors file"):
         load_weights(torch.nn.Linear(1, 1), read_checkpoint(saved).weights)
     assert not (tmp_path / "ran").exists()
@@ -306,7 +310,10 @@ def test_a_kill_at_any_moment_of_a_save_leaves_a_whole_checkpoint_and_the_next_s
 
         with monkeypatch.context() as patch:
             for owner, name in (
-                *((checkpoint, one) for one in ("save_file", "save_state_dict", "seal", "_flush", "_write_json")),
+                *(
+                    (checkpoint, one)
+                    for one in ("save_file", "save_state_dict", "write_checksums", "_flush", "_write_json")
+                ),
                 *((Path, one) for one in ("rename", "mkdir")),
                 (checkpoint.shutil, "rmtree"),
             ):
