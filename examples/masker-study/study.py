@@ -29,7 +29,7 @@ from pgsclip.errors import PgsclipError
 from pgsclip.files import write_atomically
 from pgsclip.report.compare import with_cost
 from pgsclip.report.cost import cost_of
-from pgsclip.report.runs import open_subject, read_rows
+from pgsclip.report.runs import read_entries, read_rows
 from pgsclip.training.request import Resume, configure
 from pgsclip.training.run import train
 
@@ -151,7 +151,7 @@ def is_finished(folder: Path) -> bool:
 
 def steps_at_equal_flops(out: Path, runs: Sequence[Run]) -> dict[str, int]:
     """Variant → steps after which it has cost what the reference's whole run has; only those that cost more."""
-    done = {run.variant: open_subject(out / run.name)[0] for run in runs if is_finished(out / run.name)}
+    done = {run.variant: read_entries(out / run.name)[0] for run in runs if is_finished(out / run.name)}
     if REFERENCE not in done:
         return {}
     totals = {name: with_cost(one.training, cost_of(one.config))[-1] for name, one in done.items()}

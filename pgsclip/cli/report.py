@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pgsclip.report.compare import Cost
     from pgsclip.report.page import Panel
-    from pgsclip.report.runs import Subject
+    from pgsclip.report.runs import ReportEntry
 
 
 def report(
@@ -31,10 +31,11 @@ def report(
     from pgsclip.report.formats import as_csv, latex, markdown
     from pgsclip.report.page import as_models, build_page
     from pgsclip.report.paper import load_paper
-    from pgsclip.report.runs import open_subject
+    from pgsclip.report.runs import read_entries
     from pgsclip.report.tables import build_tables
 
-    found = [one for path in subjects for one in open_subject(path)]
+    found = [one for path in subjects for one in read_entries(path)]
+    _tell_left_out(found)
     if out is None:
         first = subjects[0]
         out = (first if (first / "config.yaml").is_file() else Path()) / "report.html"
@@ -63,21 +64,28 @@ def compare(
     """Runs at equal samples, equal FLOPs and equal time, and their final metrics with the paired difference."""
     from pgsclip.errors import RunError
     from pgsclip.report.cost import cost_of
-    from pgsclip.report.runs import open_subject
+    from pgsclip.report.runs import read_entries
 
     if len(runs) < 2:
         raise RunError(f"There is only {runs[0]} to compare. Give two or more run folders.")
     for path in runs:
         if not (path / "config.yaml").is_file():
             raise RunError(f"{path} is not a run folder: it has no config.yaml. Give the --out of `pgsclip train`.")
-    found = [one for path in runs for one in open_subject(path)]
+    found = [one for path in runs for one in read_entries(path)]
+    _tell_left_out(found)
     costs = [cost_of(one.config) for one in found]
     show = _compare_over_seeds if over_seeds else _compare
     show(found, costs, out)
     typer.echo(str(out))
 
 
-def _compare(found: list[Subject], costs: list[Cost], out: Path) -> None:
+def _tell_left_out(found: list[ReportEntry]) -> None:
+    for entry in found:
+        if entry.left_out:
+            typer.echo(entry.left_out, err=True)
+
+
+def _compare(found: list[ReportEntry], costs: list[Cost], out: Path) -> None:
     from pgsclip.report.compare import compare_page, describe, final_lines
 
     lines = final_lines(found)
@@ -91,7 +99,7 @@ def _compare(found: list[Subject], costs: list[Cost], out: Path) -> None:
     _print_table(["", *(one.name for one in found)], rows)
 
 
-def _compare_over_seeds(found: list[Subject], costs: list[Cost], out: Path) -> None:
+def _compare_over_seeds(found: list[ReportEntry], costs: list[Cost], out: Path) -> None:
     from pgsclip.report.over_seeds import NOTE, groups_of, seed_tables, seeds_markdown, seeds_page
 
     groups = groups_of(found)
@@ -124,7 +132,7 @@ def _write(files: dict[Path, str]) -> None:
             raise RunError(f"The report cannot be written to {path}: {error.strerror}. Give another --out.") from None
 
 
-def _mask_sheet(subjects: list[Subject]) -> list[list[Panel]]:
+def _mask_sheet(subjects: list[ReportEntry]) -> list[list[Panel]]:
     """What each run's masker keeps of the same few images, drawn as `pgsclip viz-mask` does."""
     import io
 

@@ -6,6 +6,7 @@ import base64
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,8 @@ def evaluate(
             samples=samples,
             classes=classes,
             seconds=round(time.perf_counter() - began, 3),
+            step=subject.step,
+            evaluated_at=datetime.now(UTC).isoformat(),
             command=options.command,
             outcomes={name: pack(bits) for name, bits in scores.outcomes.items()},
             questions={name: len(bits) for name, bits in scores.outcomes.items()},

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pgsclip.report.bootstrap import paired, unpack
 from pgsclip.report.charts import Series, curves
 from pgsclip.report.page import colour_of, document, evaluation_keys, evaluation_points
-from pgsclip.report.runs import Row, Subject
+from pgsclip.report.runs import ReportEntry, Row
 from pgsclip.results.result import Result
 from pgsclip.results.suites import MAIN_METRIC
 
@@ -27,7 +27,7 @@ class Line(NamedTuple):
     differences: list[tuple[float, float, float] | None]
 
 
-def final_lines(subjects: Sequence[Subject]) -> list[Line]:
+def final_lines(subjects: Sequence[ReportEntry]) -> list[Line]:
     """The table of final metrics: those of `pgsclip eval`, and beneath them the last evaluation of the run itself."""
     by_run = [{(result.family, result.dataset): result for result in one.results} for one in subjects]
     lines = []
@@ -56,14 +56,14 @@ def with_cost(rows: Sequence[Row], cost: Cost) -> list[Row]:
     return found
 
 
-def compare_page(subjects: Sequence[Subject], costs: Sequence[Cost], lines: Sequence[Line]) -> str:
+def compare_page(subjects: Sequence[ReportEntry], costs: Sequence[Cost], lines: Sequence[Line]) -> str:
     """Curves and table as one page."""
     title = f"pgsclip compare: {', '.join(one.name for one in subjects)}"
     cards = curve_cards(subjects, costs)
     return document(title, f"<h1>{escape(title)}</h1>{cards}<h2>Final metrics</h2>{_table(subjects, lines)}")
 
 
-def curve_cards(subjects: Sequence[Subject], costs: Sequence[Cost]) -> str:
+def curve_cards(subjects: Sequence[ReportEntry], costs: Sequence[Cost]) -> str:
     """Loss and evaluations over samples, FLOPs and time."""
     training = [with_cost(one.training, cost) for one, cost in zip(subjects, costs, strict=True)]
     axes = [("samples", "samples"), ("flops", "FLOPs"), ("seconds", "seconds of training")]
@@ -85,7 +85,7 @@ def curve_cards(subjects: Sequence[Subject], costs: Sequence[Cost]) -> str:
     return f'<div class="grid">{cards}</div>'
 
 
-def _placed(subject: Subject, rows: Sequence[Row], x: str) -> list[Row]:
+def _placed(subject: ReportEntry, rows: Sequence[Row], x: str) -> list[Row]:
     """The evaluations with the samples, FLOPs and seconds of the log row at or before their step."""
     found = []
     for evaluation in subject.evaluations:
@@ -113,7 +113,7 @@ def _paired(first: Result | None, other: Result | None, metric: str) -> tuple[fl
     return 100 * found.value, 100 * found.low, 100 * found.high
 
 
-def _table(subjects: Sequence[Subject], lines: Sequence[Line]) -> str:
+def _table(subjects: Sequence[ReportEntry], lines: Sequence[Line]) -> str:
     head = "".join(f"<th>{escape(one.name)}</th>" for one in subjects)
     rows = []
     for line in lines:

@@ -22,7 +22,7 @@ from pgsclip.errors import RunError
 from pgsclip.report.bootstrap import Interval
 from pgsclip.report.compare import Cost, Line, curve_cards, final_lines, with_cost
 from pgsclip.report.page import document
-from pgsclip.report.runs import Subject
+from pgsclip.report.runs import ReportEntry
 from pgsclip.results.suites import MAIN_METRIC
 
 NOTE = (
@@ -56,7 +56,7 @@ class Grid(NamedTuple):
     rows: list[list[str]]
 
 
-def groups_of(subjects: Sequence[Subject]) -> list[Group]:
+def groups_of(subjects: Sequence[ReportEntry]) -> list[Group]:
     """Runs with one config but for seed and folder, in the order given.
 
     Raises:
@@ -90,7 +90,7 @@ def over_seeds(values: Float[np.ndarray, " S"]) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def seed_tables(subjects: Sequence[Subject], groups: Sequence[Group], costs: Sequence[Cost]) -> list[Grid]:
+def seed_tables(subjects: Sequence[ReportEntry], groups: Sequence[Group], costs: Sequence[Cost]) -> list[Grid]:
     """What the runs cost, their sets, the differences to the first group, and every metric."""
     lines = [line for line in final_lines(subjects) if line.metric in _MAIN or "recall@" in line.metric]
     sets = _sets(lines)
@@ -113,7 +113,7 @@ def seed_tables(subjects: Sequence[Subject], groups: Sequence[Group], costs: Seq
     ]
 
 
-def _cost_table(subjects: Sequence[Subject], groups: Sequence[Group], costs: Sequence[Cost]) -> Grid:
+def _cost_table(subjects: Sequence[ReportEntry], groups: Sequence[Group], costs: Sequence[Cost]) -> Grid:
     """Means over seeds of the share of patches kept, samples, FLOPs and minutes up to the last log row."""
     spent = []
     for one, cost in zip(subjects, costs, strict=True):
@@ -175,7 +175,9 @@ def _common(names: Sequence[str]) -> str:
     return re.sub(r"[-_. ]*seed[-_. ]*\d*$", "", shared).rstrip("-_. ") or names[0]
 
 
-def seeds_page(subjects: Sequence[Subject], groups: Sequence[Group], costs: Sequence[Cost], tables: list[Grid]) -> str:
+def seeds_page(
+    subjects: Sequence[ReportEntry], groups: Sequence[Group], costs: Sequence[Cost], tables: list[Grid]
+) -> str:
     """The tables, and the curves of the first run of each group."""
     title = f"pgsclip compare: {', '.join(group.name for group in groups)}"
     first = [next(iter(group.runs.values())) for group in groups]

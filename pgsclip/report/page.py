@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from pgsclip.report.charts import COLOURS, Series, bars, curves, radar
 from pgsclip.report.paper import Paper
+from pgsclip.report.runs import ReportEntry
 from pgsclip.report.runs import Row as LogRow
-from pgsclip.report.runs import Subject
 from pgsclip.report.style import STYLE
 from pgsclip.report.tables import Cell, Model, Row, Table, build_tables
 
@@ -23,7 +23,7 @@ class Panel(NamedTuple):
     note: str
 
 
-def build_page(subjects: Sequence[Subject], paper: Paper, sheet: Sequence[Sequence[Panel]] = ()) -> str:
+def build_page(subjects: Sequence[ReportEntry], paper: Paper, sheet: Sequence[Sequence[Panel]] = ()) -> str:
     """The whole page.
 
     Args:
@@ -34,6 +34,7 @@ def build_page(subjects: Sequence[Subject], paper: Paper, sheet: Sequence[Sequen
     body = [
         f"<h1>{escape(title)}</h1>",
         *(_commands(subjects)),
+        *(f'<p class="small">{escape(one.left_out)}</p>' for one in subjects if one.left_out),
         "<h2>Beside the paper</h2>",
         f"<p>{escape(paper.title)}, arXiv {escape(paper.arxiv)}. Percent; ours with a 95 % bootstrap interval over the "
         "questions of each set; a dash is a number that is not known.</p>",
@@ -59,7 +60,7 @@ def document(title: str, body: str) -> str:
     )
 
 
-def as_models(subjects: Sequence[Subject]) -> list[Model]:
+def as_models(subjects: Sequence[ReportEntry]) -> list[Model]:
     """What the tables need of the subjects."""
     return [Model(one.name, one.results, one.reference) for one in subjects]
 
@@ -69,7 +70,7 @@ def colour_of(index: int) -> str:
     return COLOURS[6 + index % (len(COLOURS) - 6)]
 
 
-def _commands(subjects: Sequence[Subject]) -> list[str]:
+def _commands(subjects: Sequence[ReportEntry]) -> list[str]:
     parts = []
     for subject in subjects:
         lines = [subject.environment.get("command", "")] if subject.environment else []
@@ -118,7 +119,7 @@ def _cell(cell: Cell, row: Row, best: bool) -> str:
     return f'<td class="{row.kind}{" best" if best else ""}" {label}>{sign}{cell.value:.1f}{spread}{note}</td>'
 
 
-def _figures(tables: Sequence[Table], subjects: Sequence[Subject], paper: Paper) -> str:
+def _figures(tables: Sequence[Table], subjects: Sequence[ReportEntry], paper: Paper) -> str:
     """The paper's figures 1-b and 1-c, of what is known."""
     colours = {name: COLOURS[index] for index, name in enumerate(paper.methods)}
     colours |= {subject.name: colour_of(index) for index, subject in enumerate(subjects)}
@@ -148,7 +149,7 @@ def _figures(tables: Sequence[Table], subjects: Sequence[Subject], paper: Paper)
     return _grid("Figures", parts)
 
 
-def _training(subjects: Sequence[Subject]) -> str:
+def _training(subjects: Sequence[ReportEntry]) -> str:
     runs = [(index, one) for index, one in enumerate(subjects) if one.training]
     if not runs:
         return ""
@@ -174,7 +175,7 @@ def _training(subjects: Sequence[Subject]) -> str:
     return _grid("Training", parts)
 
 
-def evaluation_keys(subjects: Sequence[Subject]) -> list[str]:
+def evaluation_keys(subjects: Sequence[ReportEntry]) -> list[str]:
     """The main metrics that were taken at least twice while a run went on, without `eval/`."""
     counts: dict[str, int] = {}
     for subject in subjects:
@@ -203,7 +204,7 @@ def _sheet(sheet: Sequence[Sequence[Panel]]) -> str:
     return f"<h2>What the masker keeps</h2>{''.join(rows)}" if rows else ""
 
 
-def _gallery(subject: Subject, gallery: dict[str, Any]) -> str:
+def _gallery(subject: ReportEntry, gallery: dict[str, Any]) -> str:
     images = gallery["images"]
 
     def picture(number: object, right: bool | None) -> str:

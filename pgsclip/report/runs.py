@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,21 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Subject:
-    """One run, or one set of results without a run."""
+class ReportEntry:
+    """One run, or one evaluated model without a run."""
 
     name: str
     folder: Path
     results: list[Result]
+    """One for each set and family of tasks, all of the same weights."""
     galleries: list[dict[str, Any]]
     config: RunConfig | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     training: list[Row] = field(default_factory=list)
     """Rows of metrics.jsonl with a loss, each with `seconds` since the start."""
     evaluations: list[Row] = field(default_factory=list)
+    left_out: str = ""
+    """A sentence about results of other weights, or of other settings, that are not among `results`."""
 
     @property
     def reference(self) -> str:
@@ -43,18 +47,21 @@ class Subject:
         return known.get(masker.name, "CLIP")
 
 
-def open_subject(path: Path) -> list[Subject]:
-    """A run folder is one subject; a folder of results or one result may hold several models.
+def read_entries(path: Path) -> list[ReportEntry]:
+    """Read what a report shows: a run folder is one entry, results are one for each model that was evaluated.
+
+    Args:
+        path: a run folder, a folder of results, or one result.
 
     Raises:
         RunError: nothing that a report could be made of.
     """
     if (path / "config.yaml").is_file():
-        return [_run(path)]
+        return [_read_run(path)]
     if path.is_dir():
-        results, galleries = load_results(path), _galleries(path)
+        results = load_results(path)
     elif path.is_file():
-        results, galleries = [load_result(path)], []
+        results = [load_result(path)]
     else:
         raise RunError(
             f"There is no run folder or result {path}. Give the --out of `pgsclip train` or of `pgsclip eval`."
@@ -64,18 +71,17 @@ def open_subject(path: Path) -> list[Subject]:
     models: dict[str, list[Result]] = {}
     for result in results:
         models.setdefault(result.weights, []).append(result)
-    subjects = []
+    unique = len({own[0].model for own in models.values()}) == len(models)
+    entries = []
     for weights, own in models.items():
-        name = (
-            own[0].model
-            if len({one[0].model for one in models.values()}) == len(models)
-            else f"{own[0].model} {weights[:6]}"
-        )
-        subjects.append(Subject(name, path, own, galleries if len(models) == 1 else []))
-    return subjects
+        name = own[0].model if unique else f"{own[0].model} {weights[:6]}"
+        shown = latest_of_each_set(own)
+        galleries = _galleries(path, shown) if path.is_dir() else []
+        entries.append(ReportEntry(name, path, shown, galleries, left_out=_name_left_out(name, own, shown, path)))
+    return entries
 
 
-def _run(path: Path) -> Subject:
+def _read_run(path: Path) -> ReportEntry:
     try:
         config = check(yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8")) or {})
     except (OSError, yaml.YAMLError, UnicodeDecodeError, ConfigError) as error:
@@ -83,15 +89,19 @@ def _run(path: Path) -> Subject:
     rows = read_rows(path / "metrics.jsonl")
     training = with_seconds([row for row in rows if "loss" in row])
     evaluations = [row for row in rows if any(key.startswith("eval/") for key in row)]
-    return Subject(
-        name=path.resolve().name,
+    name, evaluated = path.resolve().name, path / "eval"
+    results = load_results(evaluated) if evaluated.is_dir() else []
+    shown = latest_of_each_set(of_latest_weights(results))
+    return ReportEntry(
+        name=name,
         folder=path,
-        results=newest(load_results(path / "eval")) if (path / "eval").is_dir() else [],
-        galleries=_galleries(path / "eval"),
+        results=shown,
+        galleries=_galleries(evaluated, shown),
         config=config,
         environment=_json(path / "environment.json"),
         training=training,
         evaluations=evaluations,
+        left_out=_name_left_out(name, results, shown, evaluated),
     )
 
 
@@ -117,25 +127,56 @@ def with_seconds(rows: list[Row]) -> list[Row]:
     return found
 
 
-def newest(results: list[Result]) -> list[Result]:
-    """Of a run that was evaluated at several checkpoints, the weights with the most results, ties to the last."""
-    counts: dict[str, int] = {}
-    for result in results:
-        counts[result.weights] = counts.get(result.weights, 0) + 1
-    if not counts:
+def of_latest_weights(results: Sequence[Result]) -> list[Result]:
+    """Of a run that was evaluated at several checkpoints, the results of the one with the highest step.
+
+    Where steps are equal, as after a resume that did steps again, the one that was evaluated last counts.
+    """
+    if not results:
         return []
-    best = max(counts, key=lambda weights: counts[weights])
-    return [result for result in results if result.weights == best]
+    latest = max(results, key=_age).weights
+    return [result for result in results if result.weights == latest]
 
 
-def _galleries(folder: Path) -> list[dict[str, Any]]:
-    paths = sorted(folder.glob(f"*{GALLERY}")) if folder.is_dir() else []
-    seen: dict[str, dict[str, Any]] = {}
-    for path in paths:
-        content = _json(path)
-        if content:
-            seen.setdefault(content["dataset"], content)
-    return list(seen.values())
+def latest_of_each_set(results: Sequence[Result]) -> list[Result]:
+    """Of weights that were evaluated on a set with several settings, the result that was computed last."""
+    found: dict[tuple[str, str], Result] = {}
+    for result in results:
+        key = (result.family, result.dataset)
+        if key not in found or _age(found[key]) < _age(result):
+            found[key] = result
+    return list(found.values())
+
+
+def _age(result: Result) -> tuple[int, str]:
+    """A later result has the larger one."""
+    return (-1 if result.step is None else result.step), result.evaluated_at
+
+
+def _name_left_out(name: str, results: Sequence[Result], shown: Sequence[Result], folder: Path) -> str:
+    others = [result for result in results if result.weights != shown[0].weights]
+    earlier = len(results) - len(others) - len(shown)
+    sentences = []
+    if others:
+        steps = sorted({result.step for result in others if result.step is not None})
+        which = f" (step {', '.join(map(str, steps))})" if steps else ""
+        sentences.append(
+            f"not shown: {_results(len(others))} of other checkpoints{which}; `pgsclip report {folder}` shows each "
+            f"checkpoint as a model of its own."
+        )
+    if earlier:
+        sentences.append(f"not shown: {_results(earlier)} computed earlier with other settings.")
+    return f"{name}, {' '.join(sentences)}" if sentences else ""
+
+
+def _results(count: int) -> str:
+    return f"{count} result{'s' if count != 1 else ''}"
+
+
+def _galleries(folder: Path, results: Sequence[Result]) -> list[dict[str, Any]]:
+    """The galleries that were written with these results."""
+    paths = [folder / result.file_name.replace(".json", GALLERY) for result in results]
+    return [content for path in paths if (content := _json(path))]
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -36,6 +36,10 @@ class Result(BaseModel):
     samples: int
     classes: int | None = None
     seconds: float
+    step: int | None = None
+    """Training step of the checkpoint, of weights that come from a run."""
+    evaluated_at: str = ""
+    """When this was computed: UTC, ISO 8601."""
     command: str = ""
     outcomes: dict[str, str] = {}
     """Metric → one bit per question, packed, base64; the mean of the bits is the metric."""

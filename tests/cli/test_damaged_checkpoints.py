@@ -153,6 +153,8 @@ def test_an_evaluation_and_its_report_are_of_the_one_before(harmed: tuple[Path, 
     assert "were there already" in again.out
     (ours,), (theirs,) = (json.loads(Path(name).read_text()) for name in ("all.json", "before.json"))
     assert ours["weights"] == theirs["weights"]
+    assert ours["step"] == 2
+    assert ours["evaluated_at"].startswith("20")
     assert cli("report", str(run), "--no-masks").code == 0
     assert f"{100 * ours['metrics']['acc1']:.1f}" in (run / "report.md").read_text()
 
@@ -229,3 +231,12 @@ def test_a_run_without_a_whole_one_names_them_all(run: Path, cli: Cli) -> None:
     for words in (f"step-00000002 ({CHANGED})", f"step-00000001 ({CHANGED})", "step-00000003.damaged", "Put back"):
         assert words in said.err
     assert not (run / "export").exists()
+
+
+def test_a_report_shows_the_newest_checkpoint_and_tells_of_the_others(run: Path, cli: Cli) -> None:
+    for step in (3, 1):  # the older one is evaluated last
+        assert cli("eval", "zeroshot", str(run / "checkpoints" / f"step-{step:08d}"), "--demo").code == 0
+    said = cli("report", str(run), "--no-masks")
+    assert said.code == 0
+    assert "1 result of other checkpoints (step 1)" in said.err
+    assert "of other checkpoints (step 1)" in (run / "report.html").read_text()

@@ -7,18 +7,18 @@ import pytest
 
 from pgsclip.report.compare import compare_page, final_lines, with_cost
 from pgsclip.report.cost import cost_of
-from pgsclip.report.runs import open_subject
+from pgsclip.report.runs import read_entries
 
 Run = Callable[..., Path]
 
 
 def test_rows_carry_what_was_spent_up_to_them(run: Run) -> None:
-    (found,) = open_subject(run("a"))
+    (found,) = read_entries(run("a"))
     assert [row["flops"] for row in with_cost(found.training, lambda kept: 10 * kept)] == [500, 1000, 1500]
 
 
 def test_the_table_has_the_paired_difference_to_the_first(run: Run) -> None:
-    subjects = open_subject(run("a", right=40)) + open_subject(run("b", right=55))
+    subjects = read_entries(run("a", right=40)) + read_entries(run("b", right=55))
     lines = final_lines(subjects)
     first = lines[0]
     assert (first.dataset, first.values) == ("clipart", [pytest.approx(40), pytest.approx(55)])
@@ -31,7 +31,7 @@ def test_the_table_has_the_paired_difference_to_the_first(run: Run) -> None:
 
 
 def test_the_page_has_curves_over_samples_arithmetic_and_time(run: Run) -> None:
-    subjects = open_subject(run("a")) + open_subject(run("b"))
+    subjects = read_entries(run("a")) + read_entries(run("b"))
     page = compare_page(subjects, [lambda kept: 1.0] * 2, final_lines(subjects))
     for words in ("loss over samples", "loss over FLOPs", "loss over seconds of training", "generated/acc1"):
         assert words in page
@@ -39,7 +39,7 @@ def test_the_page_has_curves_over_samples_arithmetic_and_time(run: Run) -> None:
 
 
 def test_fewer_patches_cost_less(run: Run) -> None:
-    config = open_subject(run("a"))[0].config
+    config = read_entries(run("a"))[0].config
     cost = cost_of(config)
     assert 0 < cost(0.5) < cost(1.0)
     assert cost_of(None)(0.5) == 0

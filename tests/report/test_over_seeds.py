@@ -10,7 +10,7 @@ from scipy import stats
 
 from pgsclip.errors import RunError
 from pgsclip.report.over_seeds import Grid, groups_of, over_seeds, seed_tables, seeds_markdown, seeds_page
-from pgsclip.report.runs import Subject, open_subject
+from pgsclip.report.runs import ReportEntry, read_entries
 
 Run = Callable[..., Path]
 RIGHT = {"none": (40, 44, 45), "pgs": (45, 47, 52)}
@@ -18,9 +18,9 @@ RIGHT = {"none": (40, 44, 45), "pgs": (45, 47, 52)}
 
 
 @pytest.fixture
-def subjects(run: Run) -> list[Subject]:
+def subjects(run: Run) -> list[ReportEntry]:
     return [
-        open_subject(run(f"{masker}-0.5-seed{seed}", masker=masker, right=right, seed=seed))[0]
+        read_entries(run(f"{masker}-0.5-seed{seed}", masker=masker, right=right, seed=seed))[0]
         for masker, rights in RIGHT.items()
         for seed, right in enumerate(rights)
     ]
@@ -36,21 +36,21 @@ def test_the_interval_is_students() -> None:
     assert math.isnan(alone.high)
 
 
-def test_runs_that_differ_only_in_their_seed_are_one_group(subjects: list[Subject]) -> None:
+def test_runs_that_differ_only_in_their_seed_are_one_group(subjects: list[ReportEntry]) -> None:
     mixed = [subjects[i] for i in (0, 3, 1, 4)]
     assert groups_of(mixed) == [("none-0.5", {0: 0, 1: 2}), ("pgs-0.5", {0: 1, 1: 3})]
     alone = [subjects[i] for i in (2, 5)]
     assert [group.name for group in groups_of(alone)] == ["none-0.5", "pgs-0.5"]
 
 
-def test_a_seed_twice_and_a_single_group_are_sentences(subjects: list[Subject]) -> None:
+def test_a_seed_twice_and_a_single_group_are_sentences(subjects: list[ReportEntry]) -> None:
     with pytest.raises(RunError, match=r"none-0.5-seed0 and .*none-0.5-seed0 are one run: .* seed 0\. Leave"):
         groups_of([subjects[0], subjects[3], subjects[0]])
     with pytest.raises(RunError, match=r"All 3 runs have one config but for their seed.*leave --over-seeds out"):
         groups_of(subjects[:3])
 
 
-def test_means_and_paired_differences(subjects: list[Subject]) -> None:
+def test_means_and_paired_differences(subjects: list[ReportEntry]) -> None:
     groups = groups_of(subjects)
     cost, sets, difference, metrics = seed_tables(subjects, groups, [lambda kept: 2e12 * kept] * len(subjects))
     assert cost.head == ["", "seeds", "patches kept", "samples", "TFLOPs", "minutes"]
@@ -65,7 +65,7 @@ def test_means_and_paired_differences(subjects: list[Subject]) -> None:
     assert [row[0] for row in metrics.rows] == ["clipart acc1", "generated acc1"]
 
 
-def test_differences_take_the_seeds_that_both_have(subjects: list[Subject]) -> None:
+def test_differences_take_the_seeds_that_both_have(subjects: list[ReportEntry]) -> None:
     some = [subjects[i] for i in (0, 1, 5, 4)]  # seeds 0, 1 and 2, 1
     tables = seed_tables(some, groups_of(some), [lambda kept: 0.0] * 4)
     assert tables[2].rows[0][:2] == ["pgs-0.5", "+3.0"]
@@ -75,8 +75,8 @@ def test_differences_take_the_seeds_that_both_have(subjects: list[Subject]) -> N
     assert tables[1].rows[0][1:] == ["40.0", "30.0", "35.0"]
 
 
-def test_what_a_run_has_not_logged_is_a_dash(subjects: list[Subject]) -> None:
-    bare = [Subject(one.name, one.folder, one.results, [], config=one.config) for one in (subjects[0], subjects[3])]
+def test_what_a_run_has_not_logged_is_a_dash(subjects: list[ReportEntry]) -> None:
+    bare = [ReportEntry(one.name, one.folder, one.results, [], config=one.config) for one in (subjects[0], subjects[3])]
     table = seed_tables(bare, groups_of(bare), [lambda kept: 0.0] * 2)[0]
     assert table.rows[0] == ["none-0.5", "1", "–", "–", "–", "–"]
 
@@ -93,7 +93,7 @@ def test_tables_as_markdown() -> None:
 
 def test_the_page_has_the_tables_and_the_curves_of_one_run_of_each(run: Callable[..., Path]) -> None:
     subjects = [
-        open_subject(run(f"{masker}-seed{seed}", masker=masker, seed=seed))[0]
+        read_entries(run(f"{masker}-seed{seed}", masker=masker, seed=seed))[0]
         for masker in ("random", "pgs")
         for seed in (0, 1)
     ]

@@ -9,7 +9,7 @@ import pytest
 
 from pgsclip.report.page import Panel, build_page
 from pgsclip.report.paper import load_paper
-from pgsclip.report.runs import open_subject
+from pgsclip.report.runs import read_entries
 
 Run = Callable[..., Path]
 
@@ -36,7 +36,7 @@ class Checker(HTMLParser):
 
 @pytest.fixture
 def page(run: Run) -> str:
-    subjects = open_subject(run("a", masker="pgs")) + open_subject(run("b<&>"))
+    subjects = read_entries(run("a", masker="pgs")) + read_entries(run("b<&>"))
     subjects[0].galleries.append(
         {
             "dataset": "pairs",

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pgsclip.errors import RunError
-from pgsclip.report.runs import open_subject
+from pgsclip.report.runs import read_entries
 from pgsclip.results.result import Result, save_result
 
 Run = Callable[..., Path]
@@ -14,7 +17,7 @@ Make = Callable[..., Result]
 
 
 def test_a_run_is_read_with_everything(run: Run) -> None:
-    (found,) = open_subject(run("a"))
+    (found,) = read_entries(run("a"))
     assert found.name == "a"
     assert [row["seconds"] for row in found.training] == [2.0, 4.0, 6.0]
     assert [row["step"] for row in found.evaluations] == [2, 3]
@@ -34,35 +37,71 @@ def test_a_run_is_read_with_everything(run: Run) -> None:
     ],
 )
 def test_a_run_is_measured_against_its_own_kind(run: Run, masker: str, ratio: object, reference: str) -> None:
-    assert open_subject(run("a", masker=masker, ratio=ratio))[0].reference == reference
+    assert read_entries(run("a", masker=masker, ratio=ratio))[0].reference == reference
 
 
 def test_results_of_two_models_are_two_subjects(tmp_path: Path, result: Make) -> None:
     save_result(result("zeroshot", "pets", 3, weights="aaaaaaaa"), tmp_path / "eval")
     save_result(result("zeroshot", "pets", 4, weights="bbbbbbbb"), tmp_path / "eval")
-    assert sorted(one.name for one in open_subject(tmp_path / "eval")) == ["ours aaaaaa", "ours bbbbbb"]
+    assert sorted(one.name for one in read_entries(tmp_path / "eval")) == ["ours aaaaaa", "ours bbbbbb"]
     (path, _) = sorted((tmp_path / "eval").iterdir())
-    assert len(open_subject(path)) == 1
+    assert len(read_entries(path)) == 1
 
 
-def test_of_several_checkpoints_the_one_with_most_results_is_told(run: Run, result: Make) -> None:
+@pytest.mark.parametrize("names", [("w1", "w2"), ("w2", "w1")])
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ({"step": 100, "evaluated_at": "2026-01-02T00:00:00+00:00"}, {"step": 200, "evaluated_at": "2026-01-01T00"}),
+        ({"step": 200, "evaluated_at": "2026-01-01T00"}, {"step": 200, "evaluated_at": "2026-01-02T00"}),
+        ({}, {"step": 1}),
+        ({}, {"evaluated_at": "2026-01-02T00"}),
+    ],
+    ids=["a later step, evaluated before", "the same step again", "a step", "a time"],
+)
+def test_of_several_checkpoints_the_latest_is_shown_and_the_others_are_told(
+    tmp_path: Path, run: Run, result: Make, names: tuple[str, str], older: dict[str, Any], newer: dict[str, Any]
+) -> None:
     folder = run("a")
-    for name in ("pets", "cars"):
-        save_result(result("zeroshot", name, 3, weights="other"), folder / "eval")
-    assert {one.weights for one in open_subject(folder)[0].results} == {"other"}
+    shutil.rmtree(folder / "eval")
+    for weights, what, sets in zip(names, (older, newer), (("pets", "cars"), ("pets",)), strict=True):
+        for dataset in sets:
+            one = result("zeroshot", dataset, 3, weights=weights).model_copy(update=what)
+            gallery = save_result(one, folder / "eval").name.replace(".json", ".gallery.json")
+            (folder / "eval" / gallery).write_text(json.dumps({"dataset": dataset, "of": weights}))
+    (entry,) = read_entries(folder)
+    assert [(one.weights, one.dataset) for one in entry.results] == [(names[1], "pets")]
+    assert [one["of"] for one in entry.galleries] == [names[1]]
+    assert "2 results of other checkpoints" in entry.left_out
+    assert ("(step 100)" in entry.left_out) == (older.get("step") == 100)
+    assert f"report {folder / 'eval'}" in entry.left_out
+
+
+@pytest.mark.parametrize("precisions", [("amp", "fp32"), ("fp32", "amp")])
+def test_of_several_settings_the_last_is_shown_and_the_others_are_counted(
+    run: Run, result: Make, precisions: tuple[str, str]
+) -> None:
+    folder = run("a")
+    for day, precision in enumerate(precisions, 1):
+        what = {"settings": {"precision": precision}, "evaluated_at": f"2026-01-0{day}"}
+        save_result(result("zeroshot", "pets", 30 + day).model_copy(update=what), folder / "eval")
+    for path in (folder, folder / "eval"):
+        (entry,) = read_entries(path)
+        assert {one.dataset: one.settings.get("precision") for one in entry.results}["pets"] == precisions[1]
+        assert "1 result computed earlier with other settings" in entry.left_out
 
 
 def test_what_is_none_is_a_sentence(tmp_path: Path, run: Run) -> None:
     with pytest.raises(RunError, match=r"There is no run folder or result .*gone"):
-        open_subject(tmp_path / "gone")
+        read_entries(tmp_path / "gone")
     (tmp_path / "empty").mkdir()
     with pytest.raises(RunError, match=r"holds neither a run \(config\.yaml\) nor results"):
-        open_subject(tmp_path / "empty")
+        read_entries(tmp_path / "empty")
     folder = run("a")
     (folder / "config.yaml").write_text("optm: 3")
     with pytest.raises(RunError, match=r"The config of the run .* cannot be read: .*optm is unknown"):
-        open_subject(folder)
+        read_entries(folder)
     broken = tmp_path / "zeroshot-a-b.json"
     broken.write_text('{"model": 3}')
     with pytest.raises(RunError, match=r"is not a result of pgsclip eval"):
-        open_subject(broken)
+        read_entries(broken)
