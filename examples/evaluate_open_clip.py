@@ -20,13 +20,13 @@ import torch
 from safetensors.torch import save_file
 
 import pgsclip
-from pgsclip.evaluation.evaluate import Report
+from pgsclip.evaluation.evaluate import EvalReport
 from pgsclip.models.own_configs import register_own_models
 
 SHOWN = ("acc1", "acc5", "image_retrieval_recall@5", "text_retrieval_recall@5")
 
 
-def main() -> tuple[Report, Report]:
+def main() -> tuple[EvalReport, EvalReport]:
     """Return what was found of the model in memory, and of its file."""
     torch.manual_seed(0)
     register_own_models()  # makes `pgsclip-smoke` known to open_clip; ViT-B-16 and its like need no such line

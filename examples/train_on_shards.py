@@ -21,7 +21,7 @@ from train_on_folder import write_pictures
 
 import pgsclip
 from pgsclip.data.make import make_shards
-from pgsclip.data.shard_writer import Making
+from pgsclip.data.shard_writer import ShardOptions
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     work = Path("runs/example-shards")
     source = given.source or write_pictures(work / "pictures", 240)
     shards = work / "shards"
-    made = make_shards(str(source), shards, Making(side=80, per_shard=40, held_out=40, shuffle=True), jobs=1)
+    made = make_shards(str(source), shards, ShardOptions(side=80, per_shard=40, held_out=40, shuffle=True), jobs=1)
     print(f"{made.pairs} pairs in {made.shards} shards, {sum(made.refused.values())} left out")
     done = pgsclip.train(
         "smoke",

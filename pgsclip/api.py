@@ -16,10 +16,10 @@ from torch import nn
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ConfigError, ModelError
 from pgsclip.evaluation.demo import write_demo_sets
-from pgsclip.evaluation.evaluate import Options, Report, nothing_done
+from pgsclip.evaluation.evaluate import EvalOptions, EvalReport, nothing_done
 from pgsclip.evaluation.evaluate import evaluate as run_jobs
-from pgsclip.evaluation.jobs import jobs_of
-from pgsclip.evaluation.loaded_model import Subject, as_subject, open_subject
+from pgsclip.evaluation.layouts import find_jobs
+from pgsclip.evaluation.loaded_model import LoadedModel, as_loaded_model, load_model
 from pgsclip.launchers import read_world
 from pgsclip.models.build import Tokenizer
 from pgsclip.models.opening import Opened
@@ -80,9 +80,9 @@ def evaluate(
     workers: int | None = None,
     device: str = "auto",
     precision: str = "fp32",
-    say: Callable[[str], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
     data_root: str | Path | None = None,
-) -> Report:
+) -> EvalReport:
     """Evaluate as `pgsclip eval` does, in this process. All patches are seen.
 
     Args:
@@ -96,7 +96,8 @@ def evaluate(
         tokenizer: of a model in memory that does not read CLIP's own vocabulary.
         device: auto, cpu, cuda or mps.
         precision: fp32, or amp (autocast).
-        say: told each result as a sentence, such as `print`; also which damaged checkpoints of a run were passed over.
+        on_message: called with each result as a sentence, such as `print`; also with the damaged checkpoints of a run
+            that were passed over.
         data_root: the former name of `eval_root`, taken with a warning.
 
     Returns:
@@ -119,15 +120,15 @@ def evaluate(
             write_demo_sets(root)
         if isinstance(model, nn.Module):
             around.callback(model.train, was_training)
-            subject: Subject = as_subject("model in memory", _in_memory(model, tokenizer), target, precision)
+            loaded: LoadedModel = as_loaded_model("model in memory", _in_memory(model, tokenizer), target, precision)
         else:
             source = find_source(str(model))
-            if source.finding and say is not None:
-                say(source.finding)
-            subject = open_subject(source, target, precision=precision)
-        jobs = jobs_of(families, suite, datasets, root)
-        options = Options(root, folder, batch_size, workers, precision, command="pgsclip.evaluate")
-        report = run_jobs(subject, jobs, options, say or (lambda line: None), lambda name, done: None)
+            if source.finding and on_message is not None:
+                on_message(source.finding)
+            loaded = load_model(source, target, precision=precision)
+        jobs = find_jobs(families, suite, datasets, root)
+        options = EvalOptions(root, folder, batch_size, workers, precision, command="pgsclip.evaluate")
+        report = run_jobs(loaded, jobs, options, on_message or (lambda line: None), lambda name, done: None)
     error = nothing_done(report)
     if error is not None:
         raise error

@@ -109,7 +109,7 @@ def test_a_folder_and_a_model_in_memory_have_the_same_results(tmp_path: Path) ->
     Path("folder/open_clip_config.json").write_text(json.dumps({"model_cfg": MODEL}))
     said: list[str] = []
     options: dict[str, Any] = {"families": ["zeroshot"], "workers": 0, "device": "cpu"}
-    named = pgsclip.evaluate(Path("folder"), "demo", out="results", say=said.append, **options)
+    named = pgsclip.evaluate(Path("folder"), "demo", out="results", on_message=said.append, **options)
     inside = pgsclip.evaluate(model, "demo", **options)
     assert [result.dataset for result in named.results] == ["demo-shapes"]
     assert [result.metrics for result in named.results] == [result.metrics for result in inside.results]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pgsclip.data.eval_images import digest, evaluation_images, is_image, tar_members
+from pgsclip.data.eval_images import digest, is_image, read_eval_images, tar_members
 from pgsclip.data.spec import local_files
 
 SIDE = 64
@@ -23,7 +23,7 @@ def unseen_shards(spec: str, eval_root: Path, folder: Path) -> str:
     shards = [path for path in local_files(spec) if path.suffix == ".tar"]
     if not shards:
         return spec
-    known = {digest(image.content) for image in evaluation_images(eval_root)}
+    known = {digest(image.content) for image in read_eval_images(eval_root)}
     folder.mkdir(parents=True, exist_ok=True)
     copies = [folder / f"{number:05d}.tar" for number in range(len(shards))]
     left_out = sum(_copy(shard, copy, known) for shard, copy in zip(shards, copies, strict=True) if not copy.is_file())

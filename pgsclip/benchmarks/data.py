@@ -21,12 +21,12 @@ from PIL import Image
 from pgsclip.benchmarks.timing import seconds_in_turns
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Fault
-from pgsclip.data.benchmark_scenes import hard_scenes
+from pgsclip.data.benchmark_scenes import benchmark_scenes
 from pgsclip.data.crops import TrainCrop
 from pgsclip.data.normalise import Normalise
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import open_source
-from pgsclip.data.to_rgb import upright_rgb
+from pgsclip.data.to_rgb import to_rgb
 from pgsclip.errors import DataError
 
 _GENERATED_SIDE = 500
@@ -64,9 +64,9 @@ def bench_data(
     crop, normalise = TrainCrop((image_size, image_size), scale), Normalise(mean, std)
     chance = random.Random(0)
     ways: dict[str, Callable[[Open], object]] = {
-        "open_clip": lambda opened: theirs(upright_rgb(opened())),
+        "open_clip": lambda opened: theirs(to_rgb(opened())),
         "pgsclip": lambda opened: normalise(crop(opened(), chance)),
-        "decoding alone": lambda opened: upright_rgb(opened()),
+        "decoding alone": lambda opened: to_rgb(opened()),
     }
 
     def all_of(way: Callable[[Open], object]) -> None:
@@ -86,7 +86,7 @@ def as_json(costs: list[DecodeCost]) -> list[dict[str, object]]:
 
 def _drawn(count: int) -> list[Open]:
     found: list[Open] = []
-    for scene in hard_scenes(count, _GENERATED_SIDE):
+    for scene in benchmark_scenes(count, _GENERATED_SIDE):
         content = io.BytesIO()
         Image.fromarray(scene.image).save(content, "JPEG", quality=_QUALITY)
         found.append(partial(_reopened, content.getvalue()))
@@ -109,7 +109,7 @@ def _readable(items: Iterator[Raw | Fault]) -> Iterator[Open]:
 
 def _can_be_read(opened: Open) -> bool:
     try:
-        upright_rgb(opened())
+        to_rgb(opened())
     except Exception:  # decoders of damaged files raise anything
         return False
     return True

@@ -50,7 +50,7 @@ def eval_sets(
     eval_root: Annotated[Path, typer.Option(help="Where the sets lie, each as wds_NAME or NAME.")] = Path("data"),
 ) -> None:
     """The evaluation sets: those that are there with their sizes, the missing ones with where to get them."""
-    from pgsclip.evaluation.layouts import HOW_TO_GET, MissingSetError, kind_of, locate, places, source_of
+    from pgsclip.evaluation.layouts import HOW_TO_GET, MissingSetError, family_of, locate, places, source_of
     from pgsclip.results.suites import FAMILIES, PAPER, Job, canonical
 
     sets = {family: list(PAPER[family]) for family in FAMILIES}
@@ -58,7 +58,7 @@ def eval_sets(
     for folder in sorted(eval_root.glob("wds_*")) if eval_root.is_dir() else []:
         name = canonical(folder.name.removeprefix("wds_"))
         if name not in known:
-            sets[kind_of(name, eval_root)].append(name)
+            sets[family_of(name, eval_root)].append(name)
     width = max(len(name) for names in sets.values() for name in names)
     missing = 0
     for family, names in sets.items():

@@ -38,7 +38,7 @@ def check(
 
     config = DataConfig() if workers is None else DataConfig(workers=workers)
     with late_bar("checking") as progress:
-        found = check_data(spec, eval_root=eval_root, config=config, ranks=ranks, jobs=jobs, progress=progress)
+        found = check_data(spec, eval_root=eval_root, config=config, ranks=ranks, jobs=jobs, on_progress=progress)
     typer.echo("\n".join(lines(found)))
     if json is not None:
         write_figures(json, figures(found))

@@ -43,12 +43,12 @@ def make(
     from pgsclip.cli.waiting import late_bar
     from pgsclip.config.schema import DataConfig
     from pgsclip.data.make import causes, make_shards
-    from pgsclip.data.shard_writer import Making
+    from pgsclip.data.shard_writer import ShardOptions
 
-    how = Making(side, pad, quality, per_shard, held_out, shuffle)
+    how = ShardOptions(side, pad, quality, per_shard, held_out, shuffle)
     columns = DataConfig(image_key=image_key, caption_key=caption_key)
     with late_bar("making shards") as progress:
-        made = make_shards(source, out, how, config=columns, jobs=jobs, progress=progress)
+        made = make_shards(source, out, how, config=columns, jobs=jobs, on_progress=progress)
     before = f", {made.kept:,} of them made before" if made.kept else ""
     typer.echo(f"{made.pairs:,} pairs in {made.shards:,} shard{'s' * (made.shards != 1)}{before}")
     if made.refused:
@@ -79,7 +79,7 @@ def clipart(
 
     packages = download(out / "packages") if fetch else list(sources or [])
     with late_bar("making shards") as progress:
-        made = make_clipart(out, packages, jobs=jobs, progress=progress)
+        made = make_clipart(out, packages, jobs=jobs, on_progress=progress)
     typer.echo(f"{made.pairs:,} pairs in {made.shards:,} shards")
     if made.refused:
         typer.echo(f"left out: {causes(made)}")

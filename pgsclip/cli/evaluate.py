@@ -13,7 +13,7 @@ from pgsclip.cli.figures import write_figures
 if TYPE_CHECKING:
     import torch
 
-    from pgsclip.evaluation.evaluate import Report
+    from pgsclip.evaluation.evaluate import EvalReport
     from pgsclip.models.source import ModelRef
 
 evaluation = typer.Typer(help="Evaluate any CLIP checkpoint: ours, open_clip's, the authors'.", no_args_is_help=True)
@@ -142,7 +142,7 @@ def _checked(asked: _Asked) -> _Asked:
     return asked._replace(suite="demo", root=out / "demo-sets") if asked.demo else asked
 
 
-def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> Report:
+def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> EvalReport:
     """Sets made or fetched, model loaded, jobs done: on all ranks together."""
     import shlex
     import sys
@@ -151,35 +151,35 @@ def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> Report:
 
     from pgsclip.distributed import barrier, fail_together
     from pgsclip.evaluation.demo import MODEL, write_demo_sets
-    from pgsclip.evaluation.evaluate import Options, evaluate
-    from pgsclip.evaluation.jobs import jobs_of
-    from pgsclip.evaluation.loaded_model import open_subject, untrained
+    from pgsclip.evaluation.evaluate import EvalOptions, evaluate
+    from pgsclip.evaluation.layouts import find_jobs
+    from pgsclip.evaluation.loaded_model import load_model, load_untrained
 
     if asked.demo:
         fail_together(lambda: write_demo_sets(asked.root) if leads else None)
-    jobs = jobs_of(asked.families, asked.suite, (asked.datasets or "").split(","), asked.root)
+    jobs = find_jobs(asked.families, asked.suite, (asked.datasets or "").split(","), asked.root)
     if asked.download:
         from pgsclip.evaluation.download import fetch
 
         fail_together(lambda: fetch(jobs, asked.root, typer.echo) if leads else None)
     if asked.source is None:
-        subject = untrained(MODEL, device)
+        model = load_untrained(MODEL, device)
     else:
         if asked.source.finding and leads:
             typer.echo(asked.source.finding, err=True)
-        subject = open_subject(asked.source, device, download=asked.download, precision=asked.precision)
+        model = load_model(asked.source, device, download=asked.download, precision=asked.precision)
     command = shlex.join(["pgsclip", *sys.argv[1:]])
-    options = Options(asked.root, asked.out, asked.batch_size, asked.workers, asked.precision, command=command)
+    options = EvalOptions(asked.root, asked.out, asked.batch_size, asked.workers, asked.precision, command=command)
     console = Console(stderr=True)
     with console.status("reading") if leads and console.is_terminal else _Silence() as status:
         report = evaluate(
-            subject, jobs, options, typer.echo, lambda name, done: status.update(f"{name}: {done:,} images")
+            model, jobs, options, typer.echo, lambda name, done: status.update(f"{name}: {done:,} images")
         )
     barrier()
     return report
 
 
-def _finish(report: Report, root: Path, out: Path, json_file: Path | None) -> None:
+def _finish(report: EvalReport, root: Path, out: Path, json_file: Path | None) -> None:
     from pgsclip.results.averages import averages
 
     for name, value in averages(report.results).items():

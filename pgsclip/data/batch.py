@@ -1,4 +1,4 @@
-"""What travels from the loader to the training loop."""
+"""The values that travel from the loader to the training loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Position(NamedTuple):
-    """Where a loader worker's stream stands after a batch: enough to go on exactly from there."""
+    """The place of a loader worker after a batch: enough to go on exactly from there."""
 
     worker: int
     """Logical number of the worker within this process."""
@@ -49,7 +49,7 @@ class Batch:
     faults: list[Fault] = field(default_factory=list)
     """What could not be used since the last batch of the same worker."""
     read: int = 0
-    """Samples looked at since the last batch of the same worker, usable or not."""
+    """Samples read since the last batch of the same worker, usable or not."""
 
     def pin_memory(self) -> Batch:
         """Asked for by the loader, which leaves dataclasses alone otherwise; copies to the GPU then run beside it."""

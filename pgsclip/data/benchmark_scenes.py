@@ -29,7 +29,7 @@ Field = Float[np.ndarray, "S S"]
 
 
 @dataclass(frozen=True)
-class HardScene:
+class BenchmarkScene:
     """One picture whose object is known."""
 
     image: UInt8[np.ndarray, "S S 3"]
@@ -41,7 +41,7 @@ class HardScene:
     """Of the background, one of `PATTERNS`."""
 
 
-def hard_scene(kind: str, index: int, side: int = 224) -> HardScene:
+def benchmark_scene(kind: str, index: int, side: int = 224) -> BenchmarkScene:
     """The scene of this kind with this number."""
     rng = np.random.default_rng(derive("hard scene", kind, index))
     mask = _objects(kind, side, rng)
@@ -52,12 +52,12 @@ def hard_scene(kind: str, index: int, side: int = 224) -> HardScene:
     before = _painted(paint, str(rng.choice(PATTERNS)), _CONTRAST * rng.uniform(0.2, 1.0), side, rng)
     alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), side / 320)[..., None]
     picture = (before * alpha + behind * (1 - alpha)) * _light(side, rng) + rng.normal(0, _NOISE, (side, side, 3))
-    return HardScene((picture.clip(0, 1) * 255).round().astype(np.uint8), mask, kind, pattern)
+    return BenchmarkScene((picture.clip(0, 1) * 255).round().astype(np.uint8), mask, kind, pattern)
 
 
-def hard_scenes(count: int, side: int = 224) -> list[HardScene]:
+def benchmark_scenes(count: int, side: int = 224) -> list[BenchmarkScene]:
     """`count` scenes, all kinds in turn."""
-    return [hard_scene(KINDS[number % len(KINDS)], number // len(KINDS), side) for number in range(count)]
+    return [benchmark_scene(KINDS[number % len(KINDS)], number // len(KINDS), side) for number in range(count)]
 
 
 def _objects(kind: str, side: int, rng: Rng) -> Bool[np.ndarray, "S S"]:

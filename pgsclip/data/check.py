@@ -16,23 +16,23 @@ import numpy as np
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Fault
 from pgsclip.data.decoding import decoded_rgb
-from pgsclip.data.duplicate_captions import Repeats
-from pgsclip.data.eval_images import digest, evaluation_images
+from pgsclip.data.duplicate_captions import DuplicateCaptions
+from pgsclip.data.eval_images import digest, read_eval_images
 from pgsclip.data.generated import GeneratedSource
 from pgsclip.data.loading import loader_workers
-from pgsclip.data.near_duplicates import LENGTH, Fingerprints, counterparts, fingerprint, groups
-from pgsclip.data.shard_stats import Census, CountTokens, open_clip_tokens, take_census
+from pgsclip.data.near_duplicates import LENGTH, Fingerprints, duplicate_groups, find_matches, fingerprint
+from pgsclip.data.shard_stats import CountTokens, ShardStats, collect_stats, open_clip_tokens
 from pgsclip.data.shards import open_bytes, read_shard
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import open_source, shard_urls
-from pgsclip.data.stall_guard import calm_worker
+from pgsclip.data.stall_guard import init_worker
 from pgsclip.errors import DataError
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Told how much is done, of how much."""
 
 
-class Seen(NamedTuple):
+class Leak(NamedTuple):
     """An image that is evaluated on and trained on."""
 
     evaluated: str
@@ -48,7 +48,7 @@ class Overlap:
 
     images: int = 0
     unreadable: int = 0
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[Leak] = field(default_factory=list)
 
 
 @dataclass
@@ -89,7 +89,7 @@ def check_data(
     config: DataConfig | None = None,
     ranks: int = 1,
     jobs: int | None = None,
-    progress: Progress = lambda done, total: None,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> Check:
     """Read everything once.
 
@@ -105,23 +105,23 @@ def check_data(
     config = config or DataConfig()
     shards = shard_urls(spec)
     found = Check(spec, len(shards) or None)
-    repeats = Repeats()
-    censuses = []
-    for one in _censuses(spec, shards, config, jobs, progress):
-        censuses.append(one)
+    repeats = DuplicateCaptions()
+    all_stats = []
+    for one in _stats_of_shards(spec, shards, config, jobs, on_progress):
+        all_stats.append(one)
         found.faults += one.faults
         for mine, other in ((found.sizes, one.sizes), (found.formats, one.formats), (found.tokens, one.tokens)):
             mine.update(other)  # type: ignore[arg-type]
         repeats.add(one.captions)
         one.captions.clear()  # there may be millions
     found.captions = repeats.counts
-    counts = [one.usable for one in censuses]
+    counts = [one.usable for one in all_stats]
     found.pairs, found.fewest, found.most = sum(counts), min(counts), max(counts)
-    names = [f"{one.shard}: {member}" for one in censuses for member in one.members]
-    prints = np.concatenate([one.fingerprints for one in censuses])
-    found.duplicates = [[names[number] for number in group.tolist()] for group in groups(prints)]
+    names = [f"{one.shard}: {member}" for one in all_stats for member in one.members]
+    prints = np.concatenate([one.fingerprints for one in all_stats])
+    found.duplicates = [[names[number] for number in group.tolist()] for group in duplicate_groups(prints)]
     if eval_root is not None:
-        digests = {content: name for name, content in zip(names, (d for c in censuses for d in c.digests), strict=True)}
+        digests = {content for one in all_stats for content in one.digests}
         found.overlaps = _overlaps(eval_root, names, digests, prints)
     try:
         workers = loader_workers(len(shards) or found.pairs, config, ranks)
@@ -136,43 +136,43 @@ def check_data(
     return found
 
 
-def _censuses(
-    spec: str, shards: list[str], config: DataConfig, jobs: int | None, progress: Progress
-) -> Iterator[Census]:
+def _stats_of_shards(
+    spec: str, shards: list[str], config: DataConfig, jobs: int | None, on_progress: OnProgress
+) -> Iterator[ShardStats]:
     if not shards:
         source = open_source(spec, config)
         if isinstance(source, GeneratedSource):
             raise DataError(f"The pairs of {spec!r} are made while training; there is nothing to check.")
-        yield take_census(spec, _counted(source.read_all(), source.size, progress), open_clip_tokens())
+        yield collect_stats(spec, _counted(source.read_all(), source.size, on_progress), open_clip_tokens())
         return
     at_once = min(jobs or os.cpu_count() or 1, len(shards))
     if at_once == 1:
         count_tokens = open_clip_tokens()
         for number, url in enumerate(shards):
-            yield take_census(url, read_shard(url), count_tokens)
-            progress(number + 1, len(shards))
+            yield collect_stats(url, read_shard(url), count_tokens)
+            on_progress(number + 1, len(shards))
         return
-    with ProcessPoolExecutor(at_once, initializer=calm_worker, initargs=(0,)) as pool:
-        look = partial(_look, count_tokens=open_clip_tokens())
-        for number, census in enumerate(pool.map(look, shards)):
-            yield census
-            progress(number + 1, len(shards))
+    with ProcessPoolExecutor(at_once, initializer=init_worker, initargs=(0,)) as pool:
+        collect = partial(_collect, count_tokens=open_clip_tokens())
+        for number, stats in enumerate(pool.map(collect, shards)):
+            yield stats
+            on_progress(number + 1, len(shards))
 
 
-def _look(url: str, count_tokens: CountTokens) -> Census:
-    return take_census(url, read_shard(url), count_tokens)
+def _collect(url: str, count_tokens: CountTokens) -> ShardStats:
+    return collect_stats(url, read_shard(url), count_tokens)
 
 
-def _counted(items: Iterator[Raw | Fault], size: int, progress: Progress) -> Iterator[Raw | Fault]:
+def _counted(items: Iterator[Raw | Fault], size: int, on_progress: OnProgress) -> Iterator[Raw | Fault]:
     for number, item in enumerate(items):
         yield item
-        progress(number + 1, size)
+        on_progress(number + 1, size)
 
 
-def _overlaps(root: Path, names: list[str], digests: dict[bytes, str], prints: Fingerprints) -> dict[str, Overlap]:
+def _overlaps(root: Path, names: list[str], digests: set[bytes], prints: Fingerprints) -> dict[str, Overlap]:
     found: dict[str, Overlap] = {}
     places, marks = [], []
-    for image in evaluation_images(root):
+    for image in read_eval_images(root):
         overlap = found.setdefault(image.set, Overlap())
         overlap.images += 1
         raw = Raw(image.set, image.place, "", partial(open_bytes, image.content))
@@ -182,9 +182,9 @@ def _overlaps(root: Path, names: list[str], digests: dict[bytes, str], prints: F
             continue
         places.append((image._replace(content=b""), digest(image.content)))
         marks.append(fingerprint(picture))
-    near = counterparts(np.stack(marks) if marks else np.zeros((0, LENGTH), np.uint8), prints)
+    near = find_matches(np.stack(marks) if marks else np.zeros((0, LENGTH), np.uint8), prints)
     for (image, content), numbers in zip(places, near, strict=True):
         trained = tuple(names[number] for number in numbers.tolist())
         if trained:
-            found[image.set].seen.append(Seen(image.place, trained, content in digests))
+            found[image.set].seen.append(Leak(image.place, trained, content in digests))
     return found

@@ -16,13 +16,13 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from pgsclip.data.make import Made, make_shards
-from pgsclip.data.shard_writer import Making
+from pgsclip.data.make import ShardReport, make_shards
+from pgsclip.data.shard_writer import ShardOptions
 from pgsclip.errors import DataError
 from pgsclip.files import write_atomically
 
 PACKAGES = ("openclipart-png", "openclipart-svg")
-HOW = Making(side=128, pad=True, per_shard=1000, held_out=500, shuffle=True)
+HOW = ShardOptions(side=128, pad=True, per_shard=1000, held_out=500, shuffle=True)
 _ROOT = "usr/share/openclipart/"
 _TITLE = re.compile(r"<dc:title[^>]*>(.*?)</dc:title>", re.DOTALL)
 _DESCRIPTION = re.compile(r"<dc:description[^>]*>(.*?)</dc:description>", re.DOTALL)
@@ -34,8 +34,8 @@ def make_clipart(
     sources: list[Path],
     *,
     jobs: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Made:
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ShardReport:
     """Make shards from both packages, each a .deb file or a folder that one was unpacked into.
 
     Raises:
@@ -69,7 +69,7 @@ def make_clipart(
         written = io.StringIO()
         csv.writer(written).writerows([("filepath", "title"), *rows])
         write_atomically(table, written.getvalue())
-    made = make_shards(str(table), out, HOW, jobs=jobs, progress=progress)
+    made = make_shards(str(table), out, HOW, jobs=jobs, on_progress=on_progress)
     shutil.rmtree(unpacked)
     return made
 

@@ -19,22 +19,22 @@ from pgsclip.data.decoding import decoded
 from pgsclip.data.source import Raw
 from pgsclip.seeding import derive
 
-Look = Callable[[Image.Image, random.Random], Tensor]
-"""From an opened picture, not decoded yet, to the model's pixels; all chance is drawn from the second argument."""
+Transform = Callable[[Image.Image, random.Random], Tensor]
+"""Turns an opened picture, not decoded yet, into the model's pixels; draws all chance from the second argument."""
 Tokenizer = Callable[[list[str]], Tensor]
 
 
 @dataclass
-class Collector:
-    """Decodes items until a batch is full; remembers what could not be used."""
+class Collator:
+    """Collects decoded items until a batch is full; remembers those that could not be used."""
 
-    look: Look
+    transform: Transform
     tokenizer: Tokenizer
     seed: int
     caption_parts: float = 0.0
-    """Share of the captions of which one part alone is read."""
+    """Probability that one part of a caption is read instead of the whole."""
     views: int = 1
-    """Random crops of each image; more than one are stacked before the channels."""
+    """Number of random crops of each image; several are stacked before the channels."""
     images: list[Tensor] = field(default_factory=list)
     captions: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Collector:
     read: int = 0
 
     def take(self, item: Raw | Fault, epoch: int) -> bool:
-        """Add one item; False when it cannot be used."""
+        """Add one item; return False when it cannot be used."""
         self.read += 1
         image = item if isinstance(item, Fault) else self._decode(item, epoch)
         if isinstance(image, Fault):
@@ -55,7 +55,7 @@ class Collector:
         return True
 
     def batch(self, position: Position) -> Batch:
-        """What was collected, and a fresh start."""
+        """Return the collected batch and start a new one."""
         texts = self.tokenizer(self.captions)
         # the end-of-text token has the largest id, and nothing after it is ever looked at
         lengths = texts.argmax(dim=1) + 1
@@ -66,14 +66,14 @@ class Collector:
     def _decode(self, raw: Raw, epoch: int) -> Tensor | Fault:
         chance = random.Random(derive(self.seed, "augment", epoch, raw.shard, raw.key))
 
-        def look(open_picture: Callable[[], Image.Image]) -> Tensor:
+        def crop(open_picture: Callable[[], Image.Image]) -> Tensor:
             views = []
             for _ in range(self.views):  # each decodes no more of the file than its own crop needs
                 with open_picture() as picture:
-                    views.append(self.look(picture, chance))
+                    views.append(self.transform(picture, chance))
             return views[0] if self.views == 1 else torch.stack(views)
 
-        return decoded(raw, look)
+        return decoded(raw, crop)
 
     def _caption(self, raw: Raw, epoch: int) -> str:
         if not self.caption_parts:

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from pgsclip.data.to_rgb import upright_rgb, upright_size
+from pgsclip.data.to_rgb import to_rgb, upright_size
 
 _TRIES = 10
 _ASPECTS = (3 / 4, 4 / 3)
@@ -52,12 +52,12 @@ class TrainCrop:
 
     def __call__(self, picture: Image.Image, chance: random.Random) -> UInt8[Tensor, "3 H W"]:
         """Decode and crop; which crop is decided by `chance` alone. Raises what Pillow raises."""
-        image = None if picture.format == "JPEG" else upright_rgb(picture)  # others may say late how they stand
+        image = None if picture.format == "JPEG" else to_rgb(picture)  # others may say late how they stand
         width, height = upright_size(picture) if image is None else image.size
         box = draw_box(width, height, self.scale, chance)
         if image is None:
             factor = self._shrunk(picture, box)
-            image, box = upright_rgb(picture), box.divided(factor)
+            image, box = to_rgb(picture), box.divided(factor)
         return F.interpolate(_cut(np.asarray(image), box), self.size, mode="bicubic", antialias=True)[0].contiguous()
 
     def _shrunk(self, picture: Image.Image, box: Box) -> int:

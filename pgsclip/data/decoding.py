@@ -10,7 +10,7 @@ from PIL import Image
 
 from pgsclip.data.batch import Fault
 from pgsclip.data.source import Raw
-from pgsclip.data.to_rgb import upright_rgb
+from pgsclip.data.to_rgb import to_rgb
 
 T = TypeVar("T")
 
@@ -37,8 +37,8 @@ def decoded(raw: Raw, use: Callable[[Callable[[], Image.Image]], T]) -> T | Faul
 def decoded_rgb(raw: Raw) -> Image.Image | Fault:
     """The whole picture, upright."""
 
-    def look(open_picture: Callable[[], Image.Image]) -> Image.Image:
+    def whole(open_picture: Callable[[], Image.Image]) -> Image.Image:
         with open_picture() as picture:
-            return upright_rgb(picture)
+            return to_rgb(picture)
 
-    return decoded(raw, look)
+    return decoded(raw, whole)

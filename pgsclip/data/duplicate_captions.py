@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Repeats:
+class DuplicateCaptions:
     """Counts texts, and keeps the words of those alone that came twice.
 
     Of the others a hash of 64 bits is kept, a third of the memory of the words. Among ten million texts the chance that

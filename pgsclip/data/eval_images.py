@@ -12,8 +12,8 @@ from pgsclip.data.tar_members import IMAGES
 from pgsclip.errors import DataError
 
 
-class Evaluated(NamedTuple):
-    """One image that is evaluated on."""
+class EvalImage(NamedTuple):
+    """An image of an evaluation set."""
 
     set: str
     """The folder under the root, such as `wds_clipart`; a tar that lies in the root itself is its own set."""
@@ -23,15 +23,15 @@ class Evaluated(NamedTuple):
     """The encoded file."""
 
 
-def evaluation_images(root: Path) -> Iterator[Evaluated]:
-    """Every image below a folder of sets in clip-benchmark's layouts: in tars, and as files (COCO, Flickr).
+def read_eval_images(root: Path) -> Iterator[EvalImage]:
+    """Yield every image below a folder of sets in clip-benchmark's layouts: in tars, and as files (COCO, Flickr).
 
     Raises:
         DataError: there is no such folder, or a tar in it cannot be read.
     """
     if not root.is_dir():
         raise DataError(
-            f"There is no folder {root} with evaluation sets. `pgsclip data eval-sets` tells what it holds."
+            f"There is no folder {root} with evaluation sets. `pgsclip data eval-sets` lists what such a folder holds."
         )
     for path in sorted(root.rglob("*")):
         place = path.relative_to(root)
@@ -39,13 +39,13 @@ def evaluation_images(root: Path) -> Iterator[Evaluated]:
         if path.suffix.lower() == ".tar":
             for member, content in tar_members(path):
                 if is_image(member):
-                    yield Evaluated(name, f"{place}: {member}", content)
+                    yield EvalImage(name, f"{place}: {member}", content)
         elif is_image(path.name) and path.is_file():
-            yield Evaluated(name, str(place), path.read_bytes())
+            yield EvalImage(name, str(place), path.read_bytes())
 
 
 def tar_members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of a tar's files, in order.
+    """Yield names and contents of a tar's files, in order.
 
     Raises:
         DataError: it is no tar, or not whole.
@@ -63,10 +63,10 @@ def tar_members(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def is_image(name: str) -> bool:
-    """By its ending alone."""
+    """Tell by the ending of its name whether a file is an image."""
     return name.lower().rpartition(".")[2] in IMAGES
 
 
 def digest(content: bytes) -> bytes:
-    """Of an encoded file; the same only for the same bytes."""
+    """Hash an encoded file; equal only for equal bytes."""
     return hashlib.sha256(content).digest()

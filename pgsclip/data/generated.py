@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pgsclip import opencv as cv2
-from pgsclip.data.source import Raw, Slot
+from pgsclip.data.source import Raw, WorkerPass
 from pgsclip.seeding import derive
 
 COLOURS = {
@@ -98,9 +98,9 @@ class GeneratedSource:
         self.size = size
         self.description = f"{size:,} generated scenes"
 
-    def read(self, slot: Slot, skip: int = 0) -> Iterator[Raw]:
+    def read(self, work: WorkerPass, skip: int = 0) -> Iterator[Raw]:
         """Scenes of one pass of one loader worker, in an order of their own."""
-        for index in slot.share(self.size)[skip:]:
+        for index in work.share(self.size)[skip:]:
             yield self._raw(index)
 
     def read_all(self) -> Iterator[Raw]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from pgsclip.data.batch import Fault
-from pgsclip.data.source import Raw, Slot
+from pgsclip.data.source import Raw, WorkerPass
 from pgsclip.data.tar_members import IMAGES
 from pgsclip.errors import DataError, did_you_mean
 
@@ -30,9 +30,9 @@ class FileSource:
         self.size = len(pairs)
         self.description = description
 
-    def read(self, slot: Slot, skip: int = 0) -> Iterator[Raw | Fault]:
+    def read(self, work: WorkerPass, skip: int = 0) -> Iterator[Raw | Fault]:
         """One worker's share of one pass."""
-        for index in slot.share(self.size)[skip:]:
+        for index in work.share(self.size)[skip:]:
             yield self.pair(index)
 
     def read_all(self) -> Iterator[Raw | Fault]:

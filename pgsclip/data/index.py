@@ -21,7 +21,7 @@ INDEX = "sizes.json"
 _AT_ONCE = 8
 
 
-class Indexed(NamedTuple):
+class IndexReport(NamedTuple):
     """What was counted."""
 
     pairs: int
@@ -59,7 +59,7 @@ def read_index(folder: Path) -> dict[str, int]:
     return {name: count for name, count in counts.items() if _unchanged(folder / name, written)}
 
 
-def write_index(urls: list[str], progress: Callable[[int, int], None] = lambda done, total: None) -> Indexed:
+def write_index(urls: list[str], on_progress: Callable[[int, int], None] = lambda done, total: None) -> IndexReport:
     """Count every shard anew and write the index of each folder; what it says of other shards stays.
 
     A shard that is no file here is read from start to end, and has no index.
@@ -71,7 +71,7 @@ def write_index(urls: list[str], progress: Callable[[int, int], None] = lambda d
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for url, count in zip(urls, pool.map(_count, urls), strict=True):
             counts[url] = count
-            progress(len(counts), len(urls))
+            on_progress(len(counts), len(urls))
     folders: dict[Path, dict[str, int]] = {}
     for url, count in counts.items():
         if (path := _file(url)) is not None:
@@ -85,7 +85,7 @@ def write_index(urls: list[str], progress: Callable[[int, int], None] = lambda d
                 f"The index {folder / INDEX} cannot be written: {error.strerror}. The shards hold "
                 f"{sum(counts.values())} pairs; give that number with --set data.samples={sum(counts.values())}."
             ) from None
-    return Indexed(sum(counts.values()), len(counts), [folder / INDEX for folder in folders])
+    return IndexReport(sum(counts.values()), len(counts), [folder / INDEX for folder in folders])
 
 
 def _count(url: str) -> int:

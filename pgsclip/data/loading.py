@@ -1,4 +1,4 @@
-"""Endless, exact streams of batches.
+"""Endless, exact workers of batches.
 
 Shard order, shuffling and augmentation are functions of (seed, pass, rank, worker, sample), and every batch tells how
 far its worker has come; so a stream that starts again from those positions goes on bit for bit.
@@ -18,12 +18,12 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Batch, Position
-from pgsclip.data.collate import Collector, Look, Tokenizer
+from pgsclip.data.collate import Collator, Tokenizer, Transform
 from pgsclip.data.shuffle import shuffled
-from pgsclip.data.source import Slot, Source
+from pgsclip.data.source import PairSource, WorkerPass
 from pgsclip.data.spec import open_source
-from pgsclip.data.stall_guard import Reading, calm_worker, in_time, named_when_late
-from pgsclip.data.to_rgb import upright_rgb
+from pgsclip.data.stall_guard import OpenShards, init_worker, name_stalled_shards, within_seconds
+from pgsclip.data.to_rgb import to_rgb
 from pgsclip.errors import DataError, PgsclipError
 
 _MOST_WORKERS = 4
@@ -33,19 +33,19 @@ _MOST_WORKERS = 4
 class Stream:
     """Training pairs without end."""
 
-    source: Source
-    look: Look
+    source: PairSource
+    transform: Transform
     tokenizer: Tokenizer
     seed: int
     shuffle: int
     workers: int
     """Loader processes per training process; 0 loads in the training process itself."""
     stall_seconds: float = 600.0
-    """How long a batch may take before the reader counts as stalled."""
+    """How long a batch may take before its worker counts as stalled."""
     caption_parts: float = 0.0
-    """Share of the captions of which one part alone is read."""
+    """Probability that one part of a caption is read instead of the whole."""
     views: int = 1
-    """Random crops of each image."""
+    """Number of random crops of each image."""
 
     @property
     def size(self) -> int:
@@ -54,37 +54,37 @@ class Stream:
 
     @property
     def description(self) -> str:
-        """What is read, for the log."""
+        """Description of the source, for the log."""
         return self.source.description
 
     @property
-    def streams(self) -> int:
-        """Independent readers per training process."""
+    def worker_count(self) -> int:
+        """Independent workers per training process; without loader processes the training process itself is one."""
         return max(1, self.workers)
 
     def batches(
         self, *, batch_size: int, rank: int, world: int, start: Sequence[Position] = (), batches_done: int = 0
     ) -> Iterator[Batch]:
-        """This rank's batches from the given positions on, after `batches_done` earlier ones.
+        """Yield this rank's batches from the given positions on, after `batches_done` earlier ones.
 
         Raises:
             DataError: while iterating, when a whole pass yields nothing, or nothing comes for `stall_seconds`.
         """
-        reading = Reading(self.streams)
+        open_shards = OpenShards(self.worker_count)
         starts = {p.worker: p for p in start}
-        feed = _Feed(self, batch_size, rank, world, starts, batches_done % self.streams, reading)
+        feed = _Feed(self, batch_size, rank, world, starts, batches_done % self.worker_count, open_shards)
         if self.workers == 0:
-            items: Iterator[Batch | PgsclipError] = in_time(iter(feed), self.stall_seconds, reading)
+            items: Iterator[Batch | PgsclipError] = within_seconds(iter(feed), self.stall_seconds, open_shards)
         else:
             loader = DataLoader(
                 feed,
                 batch_size=None,
                 num_workers=self.workers,
                 pin_memory=torch.cuda.is_available(),
-                worker_init_fn=calm_worker,
+                worker_init_fn=init_worker,
                 timeout=self.stall_seconds,
             )
-            items = named_when_late(iter(loader), self.stall_seconds, reading)
+            items = name_stalled_shards(iter(loader), self.stall_seconds, open_shards)
         for item in items:
             if isinstance(item, PgsclipError):
                 try:
@@ -95,15 +95,15 @@ class Stream:
 
 
 def open_stream(
-    source: Source,
+    source: PairSource,
     *,
     config: DataConfig,
-    look: Look,
+    transform: Transform,
     tokenizer: Tokenizer,
     seed: int,
     world: int = 1,
 ) -> Stream:
-    """The training stream of a source that is open.
+    """Give the training stream of an open source.
 
     Raises:
         DataError: fewer shards than loader workers.
@@ -111,7 +111,7 @@ def open_stream(
     workers = loader_workers(source.size if source.shards is None else source.shards, config, world)
     return Stream(
         source,
-        look,
+        transform,
         tokenizer,
         seed,
         config.shuffle,
@@ -125,19 +125,19 @@ def open_stream(
 def read_all(
     spec: str, config: DataConfig, transform: Callable[[Image.Image], Tensor], tokenizer: Tokenizer, batch_size: int
 ) -> Iterator[Batch]:
-    """Every usable pair once, in order, in this process; the last batch may be short. For evaluation."""
+    """Yield every usable pair once, in order, in this process; the last batch may be short. For evaluation."""
     source = open_source(spec, config)
-    collector = Collector(lambda picture, _: transform(upright_rgb(picture)), tokenizer, seed=0)
+    collator = Collator(lambda picture, _: transform(to_rgb(picture)), tokenizer, seed=0)
     for item in source.read_all():
-        collector.take(item, epoch=0)
-        if len(collector.images) == batch_size:
-            yield collector.batch(Position(0, 0, 0))
-    if collector.images:
-        yield collector.batch(Position(0, 0, 0))
+        collator.take(item, epoch=0)
+        if len(collator.images) == batch_size:
+            yield collator.batch(Position(0, 0, 0))
+    if collator.images:
+        yield collator.batch(Position(0, 0, 0))
 
 
 class _Feed(IterableDataset[Batch]):
-    """What runs in a loader process: its slot of the source, decoded and collated."""
+    """The dataset of a loader process: its share of the source, decoded and collated."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class _Feed(IterableDataset[Batch]):
         world: int,
         start: dict[int, Position],
         rotation: int,
-        reading: Reading,
+        open_shards: OpenShards,
     ) -> None:
         self._stream = stream
         self._batch_size = batch_size
@@ -155,42 +155,42 @@ class _Feed(IterableDataset[Batch]):
         self._world = world
         self._start = start
         self._rotation = rotation
-        self._reading = reading
+        self._open_shards = open_shards
 
     def __iter__(self) -> Iterator[Batch]:
         # The loader asks process 0 first; after n batches it is worker n's turn.
         info = get_worker_info()
-        streams = self._stream.streams
-        worker = ((info.id if info else 0) + self._rotation) % streams
+        workers = self._stream.worker_count
+        worker = ((info.id if info else 0) + self._rotation) % workers
         try:
-            yield from self._batches(worker, streams)
+            yield from self._batches(worker, workers)
         except PgsclipError as error:
             yield error  # type: ignore[misc]  # raised again in the parent; an exception here becomes torch's traceback
 
-    def _batches(self, worker: int, streams: int) -> Iterator[Batch]:
+    def _batches(self, worker: int, workers: int) -> Iterator[Batch]:
         stream = self._stream
-        collector = Collector(
-            stream.look, stream.tokenizer, stream.seed, caption_parts=stream.caption_parts, views=stream.views
+        collator = Collator(
+            stream.transform, stream.tokenizer, stream.seed, caption_parts=stream.caption_parts, views=stream.views
         )
         position = self._start.get(worker, Position(worker, 0, 0))
         epoch, skip = position.epoch, position.taken
         while True:
-            note = partial(self._reading.note, worker)
-            slot = Slot(self._rank * streams + worker, self._world * streams, epoch, stream.seed, note)
+            on_shard = partial(self._open_shards.record, worker)
+            work = WorkerPass(self._rank * workers + worker, self._world * workers, epoch, stream.seed, on_shard)
             usable = False
             taken = skip
-            for item in shuffled(stream.source, slot, stream.shuffle, skip):
+            for item in shuffled(stream.source, work, stream.shuffle, skip):
                 taken += 1
-                usable |= collector.take(item, epoch)
-                if len(collector.images) == self._batch_size:
-                    yield collector.batch(Position(worker, epoch, taken))
+                usable |= collator.take(item, epoch)
+                if len(collator.images) == self._batch_size:
+                    yield collator.batch(Position(worker, epoch, taken))
             if not usable and skip == 0:
-                raise DataError(_nothing_usable(stream, collector))
+                raise DataError(_nothing_usable(stream, collator))
             epoch, skip = epoch + 1, 0
 
 
 def loader_workers(most: int, config: DataConfig, world: int) -> int:
-    """Loader processes per training process, when `most` shards (or pairs that are files) are dealt out to them.
+    """Count the loader processes per training process, when `most` shards (or single pairs) are dealt out.
 
     Raises:
         DataError: one of them would have none.
@@ -211,8 +211,8 @@ def loader_workers(most: int, config: DataConfig, world: int) -> int:
     return config.workers
 
 
-def _nothing_usable(stream: Stream, collector: Collector) -> str:
-    causes = sorted({fault.cause for fault in collector.faults})
-    example = collector.faults[0] if collector.faults else None
+def _nothing_usable(stream: Stream, collator: Collator) -> str:
+    causes = sorted({fault.cause for fault in collator.faults})
+    example = collator.faults[0] if collator.faults else None
     detail = f": {', '.join(causes)}, for example {example.shard} {example.key}".rstrip() if example else ""
     return f"A whole pass over a loader worker's share of {stream.description} gave no usable pair{detail}."

@@ -21,9 +21,9 @@ from pgsclip.config.schema import DataConfig
 from pgsclip.data.arrow import is_arrow, open_arrow
 from pgsclip.data.image_files import FileSource
 from pgsclip.data.index import write_index
-from pgsclip.data.shard_writer import Making, Pairs, make_shard
+from pgsclip.data.shard_writer import NumberedPairs, ShardOptions, write_shard
 from pgsclip.data.spec import open_source, shard_urls
-from pgsclip.data.stall_guard import calm_worker
+from pgsclip.data.stall_guard import init_worker
 from pgsclip.errors import DataError
 from pgsclip.files import write_atomically
 from pgsclip.seeding import derive
@@ -32,7 +32,7 @@ _PLAN = "make.json"
 
 
 @dataclass
-class Made:
+class ShardReport:
     """What came of it."""
 
     pairs: int = 0
@@ -40,7 +40,7 @@ class Made:
     kept: int = 0
     """Shards that were there already."""
     refused: Counter[str] = field(default_factory=Counter)
-    """Pairs that are in no shard, by cause."""
+    """NumberedPairs that are in no shard, by cause."""
     examples: dict[str, str] = field(default_factory=dict)
 
 
@@ -54,12 +54,12 @@ class Shard(NamedTuple):
 def make_shards(
     source: str,
     out: Path,
-    how: Making,
+    how: ShardOptions,
     *,
     config: DataConfig | None = None,
     jobs: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Made:
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ShardReport:
     """Make `train-*.tar` (and `val-*.tar`) in `out`, and the index beside them.
 
     Args:
@@ -73,13 +73,13 @@ def make_shards(
     shards = plan(pairs.size, how)
     asked = {"source": source, "pairs": pairs.size, **asdict(how)}
     done = _begin(out, asked)
-    made = Made(kept=len(done))
+    made = ShardReport(kept=len(done))
     todo = [shard for shard in shards if shard.name not in done]
     with _worker(pairs, out, how, jobs, len(todo)) as work:
         for shard, report in zip(todo, work(todo), strict=True):
             done[shard.name] = report
             _note(out, asked, done)
-            progress(len(done), len(shards))
+            on_progress(len(done), len(shards))
     for report in done.values():
         made.pairs += report["pairs"]
         made.shards += report["pairs"] > 0
@@ -91,7 +91,7 @@ def make_shards(
     return made
 
 
-def open_pairs(source: str, config: DataConfig) -> Pairs:
+def open_pairs(source: str, config: DataConfig) -> NumberedPairs:
     """The pairs of what shards can be made from.
 
     Raises:
@@ -109,7 +109,7 @@ def open_pairs(source: str, config: DataConfig) -> Pairs:
     return found
 
 
-def plan(size: int, how: Making) -> list[Shard]:
+def plan(size: int, how: ShardOptions) -> list[Shard]:
     """Which pairs go where.
 
     Raises:
@@ -132,23 +132,23 @@ _AT_WORK: list[Any] = []
 """What a worker process was started with."""
 
 
-def _start(pairs: Pairs, out: Path, how: Making) -> None:
-    calm_worker(0)
+def _start(pairs: NumberedPairs, out: Path, how: ShardOptions) -> None:
+    init_worker(0)
     _AT_WORK[:] = [pairs, out, how]
 
 
 def _make(shard: Shard) -> dict[str, Any]:
     pairs, out, how = _AT_WORK
-    return make_shard(pairs, out / shard.name, shard.numbers, how)
+    return write_shard(pairs, out / shard.name, shard.numbers, how)
 
 
 @contextmanager
 def _worker(
-    pairs: Pairs, out: Path, how: Making, jobs: int | None, shards: int
+    pairs: NumberedPairs, out: Path, how: ShardOptions, jobs: int | None, shards: int
 ) -> Iterator[Callable[[list[Shard]], Iterator[dict[str, Any]]]]:
     at_once = min(jobs or os.cpu_count() or 1, shards)
     if at_once <= 1:
-        yield lambda todo: (make_shard(pairs, out / one.name, one.numbers, how) for one in todo)
+        yield lambda todo: (write_shard(pairs, out / one.name, one.numbers, how) for one in todo)
         return
     with ProcessPoolExecutor(at_once, initializer=_start, initargs=(pairs, out, how)) as pool:
         yield lambda todo: pool.map(_make, todo)
@@ -179,7 +179,7 @@ def _note(out: Path, asked: dict[str, Any], done: dict[str, dict[str, Any]]) -> 
     write_atomically(out / _PLAN, json.dumps({"asked": asked, "shards": done}, indent=1) + "\n")
 
 
-def causes(made: Made) -> str:
+def causes(made: ShardReport) -> str:
     """Why pairs were refused, the most frequent cause first."""
     return ", ".join(
         f"{count:,} x {cause} (first: {made.examples[cause]})" for cause, count in made.refused.most_common()

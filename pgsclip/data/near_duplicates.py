@@ -38,7 +38,7 @@ Fingerprints = UInt8[np.ndarray, "_ 200"]
 
 
 def fingerprint(image: Image.Image) -> Fingerprint:
-    """Of an upright RGB image."""
+    """Fingerprint an upright RGB image."""
     small: NDArray[np.uint8] = cv2.resize(np.asarray(image), (32, 32), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     low = cv2.dct(grey)[:8, :8].ravel()
@@ -47,8 +47,8 @@ def fingerprint(image: Image.Image) -> Fingerprint:
     return np.concatenate([bits, np.asarray(colours, np.uint8).ravel()])
 
 
-def alike(fingerprints: Fingerprints) -> Int[np.ndarray, "P 2"]:
-    """Every pair of numbers, the smaller first, whose fingerprints are alike but not the same."""
+def similar_pairs(fingerprints: Fingerprints) -> Int[np.ndarray, "P 2"]:
+    """Find every pair of numbers, the smaller first, whose fingerprints are alike but not the same."""
     if len(fingerprints) < 2:
         return np.zeros((0, 2), np.int64)
     hashes = fingerprints[:, :8].copy().view(">u8").ravel().astype(np.uint64)
@@ -60,14 +60,14 @@ def alike(fingerprints: Fingerprints) -> Int[np.ndarray, "P 2"]:
         starts = np.flatnonzero(np.diff(part[order], prepend=~part[order[:1]]))
         lengths = np.diff(starts, append=len(order))
         for start, length in zip(starts[lengths > 1], lengths[lengths > 1], strict=True):
-            found += _within(order[start : start + length], hashes, fingerprints)
+            found += _pairs_within(order[start : start + length], hashes, fingerprints)
     return np.unique(np.concatenate(found), axis=0)
 
 
-def groups(fingerprints: Fingerprints) -> list[Int[np.ndarray, " G"]]:
-    """Numbers of the images that are the same or alike, directly or through others; the largest group first."""
+def duplicate_groups(fingerprints: Fingerprints) -> list[Int[np.ndarray, " G"]]:
+    """Group the numbers of images that are the same or alike, directly or through others; the largest group first."""
     distinct, member = unique(fingerprints)
-    links = alike(distinct)
+    links = similar_pairs(distinct)
     graph = coo_matrix((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(len(distinct),) * 2)
     label = connected_components(graph, directed=False)[1][member] if len(distinct) else member
     order = np.argsort(label, kind="stable")
@@ -75,11 +75,11 @@ def groups(fingerprints: Fingerprints) -> list[Int[np.ndarray, " G"]]:
     return sorted((one for one in found if len(one) > 1), key=lambda one: (-len(one), int(one[0])))
 
 
-def counterparts(of: Fingerprints, among: Fingerprints) -> list[Int[np.ndarray, " M"]]:
-    """For each image of `of`, the numbers of those of `among` that are the same or alike."""
+def find_matches(of: Fingerprints, among: Fingerprints) -> list[Int[np.ndarray, " M"]]:
+    """For each image of `of`, find the numbers of those of `among` that are the same or alike."""
     distinct, member = unique(np.concatenate([of, among]))
     near: list[list[int]] = [[number] for number in range(len(distinct))]
-    for one, other in alike(distinct).tolist():
+    for one, other in similar_pairs(distinct).tolist():
         near[one].append(other)
         near[other].append(one)
     holders: dict[int, list[int]] = {}
@@ -92,14 +92,14 @@ def counterparts(of: Fingerprints, among: Fingerprints) -> list[Int[np.ndarray, 
 
 
 def unique(fingerprints: Fingerprints) -> tuple[Fingerprints, Int[np.ndarray, " N"]]:
-    """The distinct fingerprints, and for each image the number of its own."""
+    """Reduce fingerprints to the distinct ones; also give each image the number of its own."""
     whole = np.ascontiguousarray(fingerprints).view(np.dtype((np.void, LENGTH))).ravel()
     _, first, member = np.unique(whole, return_index=True, return_inverse=True)
     return fingerprints[first], member.reshape(-1).astype(np.int64)
 
 
-def _within(run: NDArray[Any], hashes: NDArray[np.uint64], fingerprints: Fingerprints) -> list[NDArray[np.int64]]:
-    """Alike pairs among the images `run`, in pieces."""
+def _pairs_within(run: NDArray[Any], hashes: NDArray[np.uint64], fingerprints: Fingerprints) -> list[NDArray[np.int64]]:
+    """Find similar pairs among the images `run`, in chunks."""
     colours = fingerprints[run, 8:].astype(np.int16)
     mine = hashes[run]
     rows = max(1, _SOME // (len(run)))

@@ -16,14 +16,14 @@ from pgsclip.data.decoding import decoded
 from pgsclip.data.eval_images import digest
 from pgsclip.data.near_duplicates import LENGTH, Fingerprint, Fingerprints, fingerprint
 from pgsclip.data.source import Raw
-from pgsclip.data.to_rgb import upright_rgb, upright_size
+from pgsclip.data.to_rgb import to_rgb, upright_size
 
 CountTokens = Callable[[str], int]
 """Tokens of a caption, start and end of text included, without any cut."""
 
 
 @dataclass
-class Census:
+class ShardStats:
     """What one shard (or a whole folder or table) holds."""
 
     shard: str
@@ -42,27 +42,27 @@ class Census:
     fingerprints: Fingerprints = field(default_factory=lambda: np.zeros((0, LENGTH), np.uint8))
 
 
-def take_census(shard: str, items: Iterable[Raw | Fault], count_tokens: CountTokens) -> Census:
+def collect_stats(shard: str, items: Iterable[Raw | Fault], count_tokens: CountTokens) -> ShardStats:
     """Decode every picture and measure every caption of one shard."""
-    census = Census(shard)
+    stats = ShardStats(shard)
     prints = []
     for item in items:
         seen = item if isinstance(item, Fault) else decoded(item, _seen)
         if isinstance(item, Raw) and not isinstance(seen, Fault):
             kind, size, content, mark = seen
-            census.usable += 1
-            census.formats[kind] += 1
-            census.sizes[size] += 1
-            census.members.append(item.member or item.key)
-            census.digests.append(content)
+            stats.usable += 1
+            stats.formats[kind] += 1
+            stats.sizes[size] += 1
+            stats.members.append(item.member or item.key)
+            stats.digests.append(content)
             prints.append(mark)
-            census.tokens[count_tokens(item.caption)] += 1
-            census.captions[item.caption] += 1
+            stats.tokens[count_tokens(item.caption)] += 1
+            stats.captions[item.caption] += 1
         elif isinstance(seen, Fault):
-            census.faults.append(replace(seen, key=item.member or item.key) if isinstance(item, Raw) else seen)
+            stats.faults.append(replace(seen, key=item.member or item.key) if isinstance(item, Raw) else seen)
     if prints:
-        census.fingerprints = np.stack(prints)
-    return census
+        stats.fingerprints = np.stack(prints)
+    return stats
 
 
 def open_clip_tokens() -> CountTokens:
@@ -83,4 +83,4 @@ def _seen(open_picture: Callable[[], Image.Image]) -> tuple[str, tuple[int, int]
         file.seek(0)
         content = digest(file.read())
     with open_picture() as picture:
-        return kind, upright_size(picture), content, fingerprint(upright_rgb(picture))
+        return kind, upright_size(picture), content, fingerprint(to_rgb(picture))

@@ -1,4 +1,4 @@
-"""Pairs into one tar: images as they are where that will do, scaled and written anew where it will not."""
+"""NumberedPairs into one tar: images as they are where that will do, scaled and written anew where it will not."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from PIL import Image, ImageOps
 from pgsclip.data.batch import Fault
 from pgsclip.data.decoding import decoded
 from pgsclip.data.source import Raw
-from pgsclip.data.to_rgb import upright_rgb, upright_size
+from pgsclip.data.to_rgb import to_rgb, upright_size
 
 _KEPT_AS_THEY_ARE = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 
 
 @dataclass(frozen=True)
-class Making:
+class ShardOptions:
     """How shards are made."""
 
     side: int | None = None
@@ -31,23 +31,23 @@ class Making:
     quality: int = 90
     """Of the JPEGs that are written; images that need no change stay as they are."""
     per_shard: int = 1000
-    """Pairs a shard is made from."""
+    """NumberedPairs a shard is made from."""
     held_out: int = 0
-    """Pairs that go to `val-*.tar`, which training evaluates on."""
+    """NumberedPairs that go to `val-*.tar`, which training evaluates on."""
     shuffle: bool = False
     """Deal the pairs out in a random order, always the same one."""
 
 
 @runtime_checkable
-class Pairs(Protocol):
-    """Pairs that are reached by number, in any order."""
+class NumberedPairs(Protocol):
+    """NumberedPairs that are reached by number, in any order."""
 
     size: int
 
     def pair(self, index: int) -> Raw | Fault: ...
 
 
-def make_shard(pairs: Pairs, path: Path, numbers: list[int], how: Making) -> dict[str, Any]:
+def write_shard(pairs: NumberedPairs, path: Path, numbers: list[int], how: ShardOptions) -> dict[str, Any]:
     """Write one tar, whole or not at all, and none when no pair can be used; how many pairs, and why not the others."""
     temporary = path.with_name(f".{path.name}.tmp")
     report: dict[str, Any] = {"pairs": 0, "refused": Counter[str](), "examples": {}}
@@ -73,7 +73,7 @@ def make_shard(pairs: Pairs, path: Path, numbers: list[int], how: Making) -> dic
     return report
 
 
-def _encoded(open_picture: Callable[[], Image.Image], how: Making) -> tuple[str, bytes]:
+def _encoded(open_picture: Callable[[], Image.Image], how: ShardOptions) -> tuple[str, bytes]:
     """Ending and content of the file that goes into the tar."""
     with open_picture() as picture:
         kind = _KEPT_AS_THEY_ARE.get(picture.format or "")
@@ -83,7 +83,7 @@ def _encoded(open_picture: Callable[[], Image.Image], how: Making) -> tuple[str,
         file.seek(0)
         content = file.read()
     with open_picture() as picture:
-        image = upright_rgb(_on_white(picture) if see_through else picture)  # also what stays must be whole
+        image = to_rgb(_on_white(picture) if see_through else picture)  # also what stays must be whole
     if kind and not see_through and not how.pad and (how.side is None or length <= how.side):
         return kind, content
     if how.side is not None and length > how.side:

@@ -21,7 +21,7 @@ from PIL import Image
 from webdataset import tariterators
 
 from pgsclip.data.batch import Fault
-from pgsclip.data.source import Raw, Slot
+from pgsclip.data.source import Raw, WorkerPass
 from pgsclip.data.tar_members import CAPTIONS, IMAGES, is_wanted, member_names, members
 from pgsclip.errors import DataError
 from pgsclip.seeding import derive
@@ -44,12 +44,12 @@ class ShardSource:
             )
         self.description = f"{self.size:,} pairs in {len(urls):,} shard{'s' if len(urls) > 1 else ''}"
 
-    def read(self, slot: Slot, skip: int = 0) -> Iterator[Raw | Fault]:
+    def read(self, work: WorkerPass, skip: int = 0) -> Iterator[Raw | Fault]:
         """The shards of one worker in one pass: a random order of all, dealt out in turn."""
         order = list(self._urls)
-        random.Random(derive(slot.seed, "shards", slot.epoch)).shuffle(order)
-        for url in order[slot.number :: slot.count]:
-            slot.note(url)
+        random.Random(derive(work.seed, "shards", work.epoch)).shuffle(order)
+        for url in order[work.number :: work.count]:
+            work.on_shard(url)
             for item in read_shard(url):
                 if skip > 0:
                     skip -= 1

@@ -1,4 +1,4 @@
-"""Where pairs come from, before anything is decoded."""
+"""Sources of pairs, before anything is decoded."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ class Raw(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Slot:
+class WorkerPass:
     """One pass of one loader worker: number `number` of `count` equal workers over all ranks, in pass `epoch`."""
 
     number: int
     count: int
     epoch: int
     seed: int
-    note: Callable[[str], None] = field(default=lambda _: None, compare=False)
-    """Told the name of each shard before it is opened, so that a reader that hangs can be named."""
+    on_shard: Callable[[str], None] = field(default=lambda _: None, compare=False)
+    """Called with the name of each shard before it is opened, so that a worker that hangs can be named."""
 
     def share(self, size: int) -> list[int]:
-        """This worker's numbers out of range(size): all workers together take each number once a pass, shuffled."""
+        """Draw this worker's numbers out of range(size): together all workers take each number once a pass."""
         order = list(range(size))
         random.Random(derive(self.seed, "order", self.epoch)).shuffle(order)
         return order[self.number :: self.count]
 
     def chance(self) -> random.Random:
-        """For the shuffle buffer of this worker and pass."""
+        """Build the generator of this worker's shuffle buffer in this pass."""
         return random.Random(derive(self.seed, "shuffle", self.epoch, self.number, self.count))
 
 
 @runtime_checkable
-class Source(Protocol):
-    """Pairs that can be read as often as wanted, each time in the order that a slot asks for."""
+class PairSource(Protocol):
+    """Pairs that can be read as often as wanted, each time in the order that a work asks for."""
 
     size: int
     """Pairs in one pass."""
     shards: int | None
     """Files that are read as a whole; None when every pair can be reached by itself."""
     shuffled: bool
-    """Whether `read` is in random order already, so that no buffer is needed."""
+    """True when `read` is in random order already and needs no shuffle buffer."""
     description: str
 
-    def read(self, slot: Slot, skip: int = 0) -> Iterator[Raw | Fault]:
-        """One pass of one worker without its first `skip` items; what cannot be used comes as a Fault in its place."""
+    def read(self, work: WorkerPass, skip: int = 0) -> Iterator[Raw | Fault]:
+        """Yield one pass of one worker without its first `skip` items; a Fault stands for what cannot be used."""
 
     def read_all(self) -> Iterator[Raw | Fault]:
-        """Every pair once, in order."""
+        """Yield every pair once, in order."""

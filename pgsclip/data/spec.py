@@ -14,7 +14,7 @@ from pgsclip.data.generated import HELD_OUT, GeneratedSource
 from pgsclip.data.image_files import open_folder, open_table
 from pgsclip.data.index import count_all
 from pgsclip.data.shards import ShardSource
-from pgsclip.data.source import Source
+from pgsclip.data.source import PairSource
 from pgsclip.errors import DataError
 
 GENERATED = "generated"
@@ -29,7 +29,7 @@ _TABLES = (".csv", ".tsv")
 _VALIDATION = "val-*.tar"
 
 
-def open_source(spec: str, config: DataConfig) -> Source:
+def open_source(spec: str, config: DataConfig) -> PairSource:
     """The source that a spec means.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a loader does when the world around it misbehaves: a reader that hangs, a signal that was meant for the run."""
+"""Protection of a loader against its surroundings: workers that hang, and signals that were meant for the run."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ _NAME_BYTES = 1024
 _LAST_WORDS_SECONDS = 300
 
 
-class Reading:
+class OpenShards:
     """The shard that each loader worker has open, in memory that the training process can look into."""
 
     def __init__(self, workers: int) -> None:
         self._names = torch.zeros(workers, _NAME_BYTES, dtype=torch.uint8).share_memory_()  # type: ignore[no-untyped-call]
 
-    def note(self, worker: int, shard: str) -> None:
-        """Worker `worker` is about to open a shard."""
+    def record(self, worker: int, shard: str) -> None:
+        """Remember that worker `worker` is about to open a shard."""
         name = shard.encode()[-_NAME_BYTES:].ljust(_NAME_BYTES, b"\0")
         self._names[worker] = torch.frombuffer(bytearray(name), dtype=torch.uint8)
 
-    def shards(self) -> list[str]:
-        """What is open, without repeats."""
+    def names(self) -> list[str]:
+        """Name the shards that are open, each once."""
         names = [bytes(row.tolist()).rstrip(b"\0").decode(errors="replace") for row in self._names]
         return list(dict.fromkeys(name for name in names if name))
 
-    def stalled(self, seconds: float) -> DataError:
-        """The sentence for a batch that did not come."""
-        shards = self.shards()
+    def stall_error(self, seconds: float) -> DataError:
+        """Build the error for a batch that did not come."""
+        shards = self.names()
         place = f" while reading {', '.join(shards)}" if shards else ""
         return DataError(
-            f"No batch came for {seconds:g} seconds{place}. Look whether that source still answers; if it is only "
+            f"No batch came for {seconds:g} seconds{place}. Check that this source still answers; if it is only "
             f"slow, allow more with --set data.stall_seconds, or raise data.workers."
         )
 
 
-def named_when_late(items: Iterator[T], seconds: float, reading: Reading) -> Iterator[T]:
-    """Items of a DataLoader whose own timeout is `seconds`; when it strikes, the shards are named."""
+def name_stalled_shards(items: Iterator[T], seconds: float, open_shards: OpenShards) -> Iterator[T]:
+    """Yield the items of a DataLoader whose timeout is `seconds`; name the open shards when it strikes."""
     try:
         yield from items
     except RuntimeError as error:
         if "timed out" in str(error):
-            raise reading.stalled(seconds) from None
+            raise open_shards.stall_error(seconds) from None
         raise
 
 
-def in_time(items: Iterator[T], seconds: float, reading: Reading) -> Iterator[T]:
-    """The same for items that are made in this process: an alarm breaks off a read that hangs.
+def within_seconds(items: Iterator[T], seconds: float, open_shards: OpenShards) -> Iterator[T]:
+    """Yield items that are made in this process; break off a read that takes longer than `seconds`, by an alarm.
 
     Only the main thread can be interrupted; elsewhere, and where there are no alarms, the wait has no end.
     """
 
     def strike(number: int, frame: FrameType | None) -> NoReturn:
-        raise reading.stalled(seconds)
+        raise open_shards.stall_error(seconds)
 
     watched = hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
     while True:
@@ -80,12 +80,12 @@ def in_time(items: Iterator[T], seconds: float, reading: Reading) -> Iterator[T]
         yield arrived.pop()  # not held on to: an error that is passed on would never be freed, and its loader with it
 
 
-def calm_worker(_: int) -> None:
-    """At the start of a loader process.
+def init_worker(_: int) -> None:
+    """Prepare a loader process.
 
     One thread: more would fight with the training process for the same cores. A signal that a scheduler or a keyboard
     sends to all processes at once is the training process's to answer, which still wants its batch and ends its
-    loaders itself; one that has nobody left to end it goes after some minutes.
+    workers itself; an orphaned worker exits after five minutes.
     """
     torch.set_num_threads(1)
     with suppress(InstallationError):  # where there is no OpenCV, what needs it says so itself

@@ -14,7 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pgsclip.data.generated import GeneratedSource
-from pgsclip.data.source import Raw, Source
+from pgsclip.data.source import PairSource, Raw
 from pgsclip.data.spec import local_files
 
 _CHUNK = 2048
@@ -24,10 +24,10 @@ _OF_GENERATED = 5000
 
 def word_counts(
     spec: str,
-    source: Source,
+    source: PairSource,
     tokenizer: Callable[[Sequence[str]], Tensor],
     vocabulary: int,
-    progress: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str], None] = lambda _: None,
 ) -> Int[Tensor, " V"]:
     """Counts of all tokens but start and end of text, over all captions that can be read.
 
@@ -53,13 +53,13 @@ def word_counts(
         places = torch.arange(texts.shape[1])
         counts += torch.bincount(texts[(places > 0) & (places < ends)], minlength=vocabulary)
         done += len(chunk)
-        progress(f"counting words: {done:,} captions")
+        on_progress(f"counting words: {done:,} captions")
     if file is not None:
         _write(file, counts)
     return counts
 
 
-def _cache_file(spec: str, source: Source, tokenizer: object, vocabulary: int) -> Path | None:
+def _cache_file(spec: str, source: PairSource, tokenizer: object, vocabulary: int) -> Path | None:
     """None for data that is not in local files."""
     files = local_files(spec)
     if not files:

@@ -34,7 +34,7 @@ class ClassifierCache:
     def get(
         self, encoder: Encoder, classes: Sequence[str], templates: Sequence[str], batch_size: int
     ) -> Float[Tensor, "D C"]:
-        """The classifier, built when it is not known yet."""
+        """Return the classifier; build it when it is not known yet."""
         text = json.dumps([self._weights, list(classes), list(templates)])
         key = hashlib.sha256(text.encode()).hexdigest()[:32]
         if key not in self._known:
@@ -64,7 +64,7 @@ class ClassifierCache:
 def build_classifier(
     encoder: Encoder, classes: Sequence[str], templates: Sequence[str], batch_size: int
 ) -> Float[Tensor, "D C"]:
-    """Mean of the normalised features of a class's prompts, normalised; `{c}` in a template is the class."""
+    """Average the normalised features of each class's prompts and normalise again; `{c}` in a template is the class."""
     prompts = [template.format(c=name) for name in classes for template in templates]
     features = F.normalize(encode_texts(prompts, encoder, batch_size), dim=-1)
     means = features.view(len(classes), len(templates), -1).mean(dim=1)

@@ -24,7 +24,7 @@ from webdataset.cache import StreamingOpen
 from webdataset.compat import check_empty
 
 from pgsclip.errors import DataError
-from pgsclip.evaluation.layouts import Found, MissingSetError
+from pgsclip.evaluation.layouts import EvalSet, MissingSetError
 
 Transform = Callable[[Any], Any]
 Place = tuple[int, int]
@@ -35,8 +35,8 @@ _SMALL = 64 * 2**20
 """Bytes up to which starting worker processes costs more than they save."""
 
 
-class Batch(NamedTuple):
-    """Images with what belongs to them."""
+class EvalBatch(NamedTuple):
+    """A batch of images with their labels or captions."""
 
     images: Float[Tensor, "B 3 H W"]
     targets: list[Any]
@@ -44,16 +44,16 @@ class Batch(NamedTuple):
     places: list[Place]
 
 
-class Opened(NamedTuple):
-    """A set that is open for reading."""
+class OpenSet(NamedTuple):
+    """An evaluation set that is open for reading."""
 
-    batches: Iterable[Batch]
+    batches: Iterable[EvalBatch]
     classes: list[str]
     templates: list[str]
 
 
 def open_set(
-    found: Found,
+    found: EvalSet,
     split: str,
     transform: Transform,
     *,
@@ -63,8 +63,8 @@ def open_set(
     world: int = 1,
     only: set[Place] | None = None,
     collate: Callable[[list[Any]], Any] | None = None,
-) -> Opened:
-    """This rank's share of a split.
+) -> OpenSet:
+    """Open this rank's share of a split.
 
     Args:
         workers: loader processes; chosen by the size of the set when None, never more than there are shards.
@@ -75,7 +75,7 @@ def open_set(
     """
     dataset = _build(found, split, transform)
     count = 0
-    if found.kind == "wds":
+    if found.layout == "wds":
         stage = _Stage(rank, world, only)
         opener = next(i for i, step in enumerate(dataset.pipeline) if isinstance(step, StreamingOpen))
         dataset.pipeline[opener] = _open_files
@@ -86,7 +86,7 @@ def open_set(
         dataset.pipeline.append(stage.after)
         count = _workers(workers, found.shards if split == "test" else _shards(found, split), found.bytes)
     else:
-        dataset = _Indexed(dataset, rank, world, only)
+        dataset = _Subset(dataset, rank, world, only)
         count = _workers(workers, 4, found.bytes)
     loader = DataLoader(
         dataset,
@@ -96,16 +96,16 @@ def open_set(
         multiprocessing_context="fork" if count else None,  # its pipeline holds a lambda, which only a fork can pass on
     )
     classes, templates = getattr(dataset, "classes", None), getattr(dataset, "templates", None)
-    return Opened(_Reader(loader, found, split), list(classes or []), list(templates or []))
+    return OpenSet(_Reader(loader, found, split), list(classes or []), list(templates or []))
 
 
 class _Reader:
-    """Whatever goes wrong in the datasets, as one sentence."""
+    """Batches of a set; any error of the datasets becomes one sentence."""
 
-    def __init__(self, loader: DataLoader[Any], found: Found, split: str) -> None:
+    def __init__(self, loader: DataLoader[Any], found: EvalSet, split: str) -> None:
         self._loader, self._found, self._split = loader, found, split
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[EvalBatch]:
         try:
             yield from self._loader
         except Exception as error:  # webdataset, tarfile and Pillow meet damage with whatever its bytes lead to
@@ -116,7 +116,7 @@ class _Reader:
 
 
 def _reason(error: Exception) -> str:
-    """The last line of an error or of what led to it; a sample is named where it is known."""
+    """Give the last line of an error or of what led to it; a sample is named where it is known."""
     cause = error.__cause__ or error
     text = str(cause.args[0]) if cause.args else str(cause)
     last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), type(cause).__name__)
@@ -148,7 +148,7 @@ class _Stage:
             yield image, target, self._place
 
 
-class _Indexed(Dataset[Any]):
+class _Subset(Dataset[Any]):
     """A set with an index, cut to the share of one rank."""
 
     def __init__(self, dataset: Any, rank: int, world: int, only: set[Place] | None) -> None:
@@ -164,9 +164,9 @@ class _Indexed(Dataset[Any]):
         return image, target, (0, self._indices[number])
 
 
-def _build(found: Found, split: str, transform: Transform) -> Any:
-    task = "zeroshot_retrieval" if found.type in ("retrieval", "selection") else "zeroshot_classification"
-    name = f"wds/{found.dataset}" if found.kind == "wds" else found.dataset
+def _build(found: EvalSet, split: str, transform: Transform) -> Any:
+    task = "zeroshot_retrieval" if found.task in ("retrieval", "selection") else "zeroshot_classification"
+    name = f"wds/{found.dataset}" if found.layout == "wds" else found.dataset
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # webdataset's reminder about shuffling
         try:
@@ -180,7 +180,7 @@ def _build(found: Found, split: str, transform: Transform) -> Any:
 
 
 class _Rgb:
-    """SugarCrepe hands grey images of COCO over as they are."""
+    """The transform on RGB images; SugarCrepe hands grey ones over as they are."""
 
     def __init__(self, transform: Transform) -> None:
         self._transform = transform
@@ -189,9 +189,9 @@ class _Rgb:
         return self._transform(image.convert("RGB"))
 
 
-def _collate(items: list[tuple[Tensor, Any, Place]]) -> Batch:
+def _collate(items: list[tuple[Tensor, Any, Place]]) -> EvalBatch:
     images, targets, places = zip(*items, strict=True)
-    return Batch(torch.stack(images), list(targets), list(places))
+    return EvalBatch(torch.stack(images), list(targets), list(places))
 
 
 def _open_files(shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -209,12 +209,12 @@ def _number(url: str) -> int:
     return int(url.rpartition("/")[2].removesuffix(".tar"))
 
 
-def _shards(found: Found, split: str) -> int:
+def _shards(found: EvalSet, split: str) -> int:
     return int((found.folder / split / "nshards.txt").read_text(encoding="utf-8"))
 
 
 def _workers(wanted: int | None, shards: int, size: int) -> int:
-    """webdataset refuses more workers than shards, and torch warns of more than there are cores."""
+    """Choose a count: webdataset refuses more workers than shards, and torch warns of more than there are cores."""
     if sys.platform == "darwin":
         return 0
     shards = min(shards, len(os.sched_getaffinity(0)))

@@ -10,8 +10,8 @@ from pgsclip.evaluation.layouts import MissingSetError, hub_name, locate
 from pgsclip.results.suites import Job
 
 
-def fetch(jobs: Iterable[Job], root: Path, say: Callable[[str], None]) -> None:
-    """Fetch what is missing; SugarCrepe's images have no copy there and stay missing.
+def fetch(jobs: Iterable[Job], root: Path, on_message: Callable[[str], None]) -> None:
+    """Fetch the missing sets; SugarCrepe's images have no copy there and stay missing.
 
     Raises:
         DataError: the hub does not give it.
@@ -28,7 +28,7 @@ def fetch(jobs: Iterable[Job], root: Path, say: Callable[[str], None]) -> None:
                 continue
         name = hub_name(job.dataset)
         splits = ("train", "test") if job.family == "linear-probe" else ("test",)
-        say(f"fetching {name}")
+        on_message(f"fetching {name}")
         try:
             snapshot_download(
                 name,

@@ -1,4 +1,4 @@
-"""What evaluation needs of a model."""
+"""The part of a model that evaluation needs."""
 
 from __future__ import annotations
 

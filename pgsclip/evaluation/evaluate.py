@@ -20,23 +20,23 @@ from pgsclip.distributed import broadcast_object, get_rank, get_world_size
 from pgsclip.errors import PgsclipError
 from pgsclip.evaluation import metrics
 from pgsclip.evaluation.classifier import ClassifierCache
-from pgsclip.evaluation.datasets import Opened, open_set
+from pgsclip.evaluation.datasets import OpenSet, open_set
 from pgsclip.evaluation.encoder import Encoder
-from pgsclip.evaluation.features import Encoded, encode_images, encode_texts
+from pgsclip.evaluation.features import EncodedSet, encode_images, encode_texts
 from pgsclip.evaluation.gallery import write_gallery
-from pgsclip.evaluation.layouts import AbsentSetError, Found, MissingSetError, locate
-from pgsclip.evaluation.linear_probe import probe
-from pgsclip.evaluation.loaded_model import Subject
+from pgsclip.evaluation.layouts import AbsentSetError, EvalSet, MissingSetError, locate
+from pgsclip.evaluation.linear_probe import train_probe
+from pgsclip.evaluation.loaded_model import LoadedModel
 from pgsclip.evaluation.metrics import Scores
 from pgsclip.results.result import Result, file_name, load_result, save_result
 from pgsclip.results.suites import Job
 
-Say = Callable[[str], None]
+OnMessage = Callable[[str], None]
 
 
 @dataclass
-class Report:
-    """What an evaluation came to."""
+class EvalReport:
+    """The outcome of an evaluation."""
 
     results: list[Result] = field(default_factory=list)
     skipped: int = 0
@@ -46,8 +46,8 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Options:
-    """How to evaluate."""
+class EvalOptions:
+    """EvalOptions of an evaluation."""
 
     root: Path
     out: Path | None = None
@@ -60,39 +60,43 @@ class Options:
 
 
 def evaluate(
-    subject: Subject, jobs: Iterable[Job], options: Options, say: Say, progress: Callable[[str, int], None]
-) -> Report:
-    """All jobs, on all ranks together.
+    model: LoadedModel,
+    jobs: Iterable[Job],
+    options: EvalOptions,
+    on_message: OnMessage,
+    on_progress: Callable[[str, int], None],
+) -> EvalReport:
+    """Run all jobs, on all ranks together.
 
     Args:
-        say: told one finished line at a time, on the leading rank.
-        progress: told the job and how many of its images are done.
+        on_message: called with one finished line at a time, on the leading rank.
+        on_progress: called with the job and how many of its images are done.
     """
-    report = Report()
-    work = Work(subject.encoder, subject.transform, subject.weights, options)
+    report = EvalReport()
+    work = Evaluator(model.encoder, model.transform, model.weights, options)
     leads = get_rank() == 0
     for job in jobs:
         try:
             found = locate(job, options.root)
             settings = work.settings(job, found)
-            path = options.out and options.out / file_name(subject.weights, job.dataset, job.family, settings)
+            path = options.out and options.out / file_name(model.weights, job.dataset, job.family, settings)
             known = broadcast_object(load_result(path) if leads and path and path.exists() else None)
             if known is not None:
                 report.results.append(known)
                 report.skipped += 1
                 continue
             began = time.perf_counter()
-            scores, samples, classes = work.scores(job, found, lambda done, job=job: progress(job.dataset, done))  # type: ignore[misc]
+            scores, samples, classes = work.scores(job, found, lambda done, job=job: on_progress(job.dataset, done))  # type: ignore[misc]
         except MissingSetError as error:
             report.missing.append(str(error))
             if leads:
                 absent = isinstance(error, AbsentSetError)
-                say(f"left out: {f'{job.family} {job.dataset}, which is not there' if absent else error}")
+                on_message(f"left out: {f'{job.family} {job.dataset}, which is not there' if absent else error}")
             continue
         result = Result(
-            model=subject.name,
-            architecture=subject.architecture,
-            weights=subject.weights,
+            model=model.name,
+            architecture=model.architecture,
+            weights=model.weights,
             dataset=job.dataset,
             family=job.family,
             settings=settings,
@@ -101,7 +105,7 @@ def evaluate(
             samples=samples,
             classes=classes,
             seconds=round(time.perf_counter() - began, 3),
-            step=subject.step,
+            step=model.step,
             evaluated_at=datetime.now(UTC).isoformat(),
             command=options.command,
             outcomes={name: pack(bits) for name, bits in scores.outcomes.items()},
@@ -113,35 +117,35 @@ def evaluate(
                 if job.family == "retrieval":
                     work.keep_gallery(found, options.out / file_name(result.weights, job.dataset, job.family, settings))
                 save_result(result, options.out)
-            say(line(result))
+            on_message(line(result))
     return report
 
 
 @dataclass
-class Work:
+class Evaluator:
     """Features and classifiers of one model, each computed once."""
 
     encoder: Encoder
     transform: Callable[[Any], Tensor]
     weights: str
-    options: Options
+    options: EvalOptions
 
     def __post_init__(self) -> None:
         folder = self.options.out / "classifiers" if self.options.out else None
         self._classifiers = ClassifierCache(f"{self.weights}-{self.options.precision}", folder)
-        self._encoded: dict[tuple[Path, str], tuple[Opened, Encoded]] = {}
-        self._last: tuple[Encoded, Tensor, list[int], list[str]] | None = None
+        self._encoded: dict[tuple[Path, str], tuple[OpenSet, EncodedSet]] = {}
+        self._last: tuple[EncodedSet, Tensor, list[int], list[str]] | None = None
 
-    def settings(self, job: Job, found: Found) -> dict[str, Any]:
-        """What the numbers depend on beside weights and set."""
+    def settings(self, job: Job, found: EvalSet) -> dict[str, Any]:
+        """List what the numbers depend on beside weights and set."""
         own: dict[str, Any] = {"precision": self.options.precision, "data": found.fingerprint("test")}
         if job.family == "linear-probe":
             own |= {"probe": self.options.probe.model_dump(), "train_data": found.fingerprint("train")}
         return own
 
-    def scores(self, job: Job, found: Found, progress: Callable[[int], None]) -> tuple[Scores, int, int | None]:
-        """Metrics, number of images, number of classes; the same on all ranks."""
-        opened, encoded = self._images(found, "test", progress)
+    def scores(self, job: Job, found: EvalSet, on_progress: Callable[[int], None]) -> tuple[Scores, int, int | None]:
+        """Compute metrics, number of images and number of classes; the same on all ranks."""
+        opened, encoded = self._images(found, "test", on_progress)
         classes: int | None = len(opened.classes)
         if job.family == "retrieval":
             return self._retrieval(found, encoded), len(encoded.places), None
@@ -150,8 +154,8 @@ class Work:
             features = encode_texts(texts, self.encoder, self.options.batch_size).view(len(encoded.places), 2, -1)
             return metrics.selection(encoded.features, features), len(encoded.places), None
         if job.family == "linear-probe":
-            _, train = self._images(found, "train", progress)
-            scores = probe(
+            _, train = self._images(found, "train", on_progress)
+            scores = train_probe(
                 (train.features, _labels(found, train)),
                 (encoded.features, _labels(found, encoded)),
                 self.options.probe,
@@ -162,12 +166,12 @@ class Work:
         classifier = self._classifiers.get(self.encoder, opened.classes, opened.templates, self.options.batch_size)
         return metrics.classification(encoded.features, labels, classifier), len(encoded.places), classes
 
-    def keep_gallery(self, found: Found, result: Path) -> None:
-        """Some queries of the last retrieval with their best answers, for the report."""
+    def keep_gallery(self, found: EvalSet, result: Path) -> None:
+        """Write some queries of the last retrieval with their best answers, for the report."""
         if self._last is not None:
             write_gallery(found, *self._last, result)
 
-    def _images(self, found: Found, split: str, progress: Callable[[int], None]) -> tuple[Opened, Encoded]:
+    def _images(self, found: EvalSet, split: str, on_progress: Callable[[int], None]) -> tuple[OpenSet, EncodedSet]:
         key = (found.folder, f"{found.dataset}/{split}")
         if key not in self._encoded:
             opened = open_set(
@@ -180,7 +184,7 @@ class Work:
                 world=get_world_size(),
             )
             blank = self.transform(Image.new("RGB", (8, 8)))
-            encoded = encode_images(opened.batches, self.encoder, blank, progress)
+            encoded = encode_images(opened.batches, self.encoder, blank, on_progress)
             if not encoded.places:
                 raise MissingSetError(
                     f"The set {found.dataset} in {found.folder} holds no sample in its {split} split."
@@ -190,7 +194,7 @@ class Work:
             self._encoded[key] = opened, encoded
         return self._encoded[key]
 
-    def _retrieval(self, found: Found, encoded: Encoded) -> Scores:
+    def _retrieval(self, found: EvalSet, encoded: EncodedSet) -> Scores:
         texts = [caption for captions in encoded.targets for caption in captions]
         if not texts:
             raise MissingSetError(f"The set {found.dataset} in {found.folder} has images but not one caption.")
@@ -201,7 +205,7 @@ class Work:
 
 
 def line(result: Result) -> str:
-    """`zeroshot cifar10: acc1 31.2% (chance 10.0%), …` for a person."""
+    """Write a result for a person: `zeroshot cifar10: acc1 31.2% (chance 10.0%), …`."""
     shown = [
         f"{name} {value:.1%}" + (f" (chance {result.chance[name]:.1%})" if name in result.chance else "")
         for name, value in result.metrics.items()
@@ -211,12 +215,12 @@ def line(result: Result) -> str:
 
 
 def pack(bits: Tensor) -> str:
-    """One bit per answer, base64."""
+    """Pack one bit per answer, base64."""
     return base64.b64encode(np.packbits(bits.numpy().astype(bool)).tobytes()).decode("ascii")
 
 
-def _labels(found: Found, encoded: Encoded, classes: int | None = None) -> Tensor:
-    """Numbers of classes, or a vector of labels an image; those of a set with `classes` names must be among them."""
+def _labels(found: EvalSet, encoded: EncodedSet, classes: int | None = None) -> Tensor:
+    """Stack class numbers, or a vector of labels for each image; they must be among `classes` names."""
     try:
         if isinstance(encoded.targets[0], int):
             labels = torch.tensor(encoded.targets)
@@ -237,8 +241,8 @@ def _labels(found: Found, encoded: Encoded, classes: int | None = None) -> Tenso
     return labels
 
 
-def nothing_done(report: Report) -> PgsclipError | None:
-    """The error of an evaluation in which no set was there."""
+def nothing_done(report: EvalReport) -> PgsclipError | None:
+    """Build the error of an evaluation in which no set was there; None otherwise."""
     if report.results or not report.missing:
         return None
     return MissingSetError(

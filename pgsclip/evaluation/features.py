@@ -1,4 +1,4 @@
-"""Features of whatever is to be encoded, shared between processes and gathered in order."""
+"""Features of images and texts, computed in parallel on all processes and gathered in order."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pgsclip.distributed import gather_objects, gather_rows, get_rank, get_world_size, iterate_in_step
-from pgsclip.evaluation.datasets import Batch, Place
+from pgsclip.evaluation.datasets import EvalBatch, Place
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.layouts import MissingSetError
 
 
-class Encoded(NamedTuple):
+class EncodedSet(NamedTuple):
     """All images of a split, in the order of its shards, the same on every rank."""
 
     features: Float[Tensor, "N D"]
@@ -25,13 +25,16 @@ class Encoded(NamedTuple):
 
 
 def encode_images(
-    batches: Iterable[Batch], encoder: Encoder, blank: Tensor, progress: Callable[[int], None] = lambda done: None
-) -> Encoded:
-    """Features of this rank's batches and of all other ranks'.
+    batches: Iterable[EvalBatch],
+    encoder: Encoder,
+    blank: Tensor,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> EncodedSet:
+    """Encode this rank's batches and gather those of all ranks.
 
     Args:
         blank: (3, H, W), encoded by a rank that has run out while others have not: with ZeRO-3 all must take part.
-        progress: told how many images of this rank are done.
+        on_progress: called with how many images of this rank are done.
 
     Raises:
         MissingSetError: some rank cannot read its share.
@@ -41,7 +44,7 @@ def encode_images(
     places: list[Place] = []
     faults: list[str] = []
 
-    def readable() -> Iterator[Batch]:
+    def readable() -> Iterator[EvalBatch]:
         try:
             yield from batches
         except MissingSetError as error:
@@ -54,7 +57,7 @@ def encode_images(
                 rows.append(features.float().cpu())
                 targets += batch.targets
                 places += batch.places
-                progress(len(places))
+                on_progress(len(places))
     faults = [fault for one in gather_objects(faults) for fault in one]
     if faults:  # on all ranks alike, or the others would wait for this one
         raise MissingSetError(faults[0])
@@ -62,7 +65,7 @@ def encode_images(
     own = torch.cat(rows) if rows else torch.zeros(0, width)
     everywhere, labels = gather_rows(own, list(zip(places, targets, strict=True)))
     order = sorted(range(len(labels)), key=lambda index: labels[index][0])
-    return Encoded(everywhere[order], [labels[i][1] for i in order], [labels[i][0] for i in order])
+    return EncodedSet(everywhere[order], [labels[i][1] for i in order], [labels[i][0] for i in order])
 
 
 def encode_texts(texts: Sequence[str], encoder: Encoder, batch_size: int) -> Float[Tensor, "T D"]:

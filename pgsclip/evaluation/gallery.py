@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from pgsclip.evaluation.datasets import open_set
-from pgsclip.evaluation.features import Encoded
-from pgsclip.evaluation.layouts import Found
+from pgsclip.evaluation.features import EncodedSet
+from pgsclip.evaluation.layouts import EvalSet
 from pgsclip.files import write_atomically
 from pgsclip.results.result import GALLERY
 
@@ -24,7 +24,7 @@ _SIDE = 112
 
 
 def write_gallery(
-    found: Found, encoded: Encoded, texts: Tensor, image_of_text: list[int], captions: list[str], result: Path
+    found: EvalSet, encoded: EncodedSet, texts: Tensor, image_of_text: list[int], captions: list[str], result: Path
 ) -> None:
     """Write `<result>.gallery.json`; the same queries for every model on the same set."""
     scores = texts @ encoded.features.T
@@ -58,7 +58,7 @@ def write_gallery(
     write_atomically(path, json.dumps(content))
 
 
-def _thumbnails(found: Found, encoded: Encoded, rows: list[int]) -> dict[str, str]:
+def _thumbnails(found: EvalSet, encoded: EncodedSet, rows: list[int]) -> dict[str, str]:
     places = {encoded.places[row]: row for row in rows}
     opened = open_set(
         found, "test", _thumbnail, batch_size=64, workers=0, only=set(places), collate=lambda items: items

@@ -16,7 +16,8 @@ from pgsclip.data.generated import HELD_OUT, TEMPLATES, classes, scene
 from pgsclip.data.loading import read_all
 from pgsclip.data.spec import GENERATED, open_source
 from pgsclip.errors import DataError
-from pgsclip.evaluation import benchmark
+from pgsclip.evaluation import metrics
+from pgsclip.evaluation.classifier import build_classifier
 from pgsclip.evaluation.encoder import Encoder
 
 Transform = Callable[[Image.Image], Tensor]
@@ -25,16 +26,16 @@ _SCENES = 1000
 
 @runtime_checkable
 class HeldOut(Protocol):
-    """Something to evaluate a model on."""
+    """A held-out set to evaluate a model on."""
 
     @property
     def name(self) -> str: ...
 
     def evaluate(self, encoder: Encoder) -> dict[str, float]:
-        """Metric → value, under clip-benchmark's names."""
+        """Compute metric → value, under clip-benchmark's names."""
 
     def sentence(self, results: dict[str, float]) -> str:
-        """The result for a person, with what a guess would reach."""
+        """Write the result for a person, with the chance level."""
 
 
 @dataclass
@@ -46,7 +47,14 @@ class SceneClasses:
     name: str = GENERATED
 
     def evaluate(self, encoder: Encoder) -> dict[str, float]:
-        return benchmark.zeroshot(encoder, self._batches(), classes(), TEMPLATES)
+        classifier = build_classifier(encoder, classes(), TEMPLATES, self.batch_size)
+        features, labels = [], []
+        with torch.no_grad():
+            for images, numbers in self._batches():
+                features.append(encoder.encode_image(images).float().cpu())
+                labels.append(numbers)
+        found = metrics.classification(torch.cat(features), torch.cat(labels), classifier)
+        return {"acc1": found.metrics["acc1"]}
 
     def sentence(self, results: dict[str, float]) -> str:
         return (
@@ -77,8 +85,18 @@ class HeldOutPairs:
         return Path(self.spec.split("::")[0]).stem
 
     def evaluate(self, encoder: Encoder) -> dict[str, float]:
-        self.pairs = 0
-        return benchmark.retrieval(encoder, self._batches())
+        images, texts = [], []
+        with torch.no_grad():
+            for batch in read_all(self.spec, self.config, self.transform, self.tokenizer, self.batch_size):
+                images.append(encoder.encode_image(batch.images).float().cpu())
+                texts.append(encoder.encode_text(batch.texts).float().cpu())
+        self.pairs = sum(map(len, images))
+        if self.pairs == 0:
+            raise DataError(
+                f"None of the held-out pairs in {self.spec} can be used. "
+                f"Give others with --set evaluate.data=SPEC, or evaluate.data=null for no evaluation."
+            )
+        return metrics.retrieval(torch.cat(images), torch.cat(texts), range(self.pairs)).metrics
 
     def sentence(self, results: dict[str, float]) -> str:
         k = 5 if "text_retrieval_recall@5" in results else 1
@@ -88,16 +106,6 @@ class HeldOutPairs:
             f"text to image {to_image:.1%} (chance {k / self.pairs:.1%})"
         )
 
-    def _batches(self) -> Iterator[tuple[Tensor, list[Tensor]]]:
-        for batch in read_all(self.spec, self.config, self.transform, self.tokenizer, self.batch_size):
-            self.pairs += len(batch.keys)
-            yield batch.images, list(batch.texts)
-        if self.pairs == 0:
-            raise DataError(
-                f"None of the held-out pairs in {self.spec} can be used. "
-                f"Give others with --set evaluate.data=SPEC, or evaluate.data=null for no evaluation."
-            )
-
 
 def held_out_sets(
     spec: str | None,
@@ -106,10 +114,10 @@ def held_out_sets(
     tokenizer: Callable[[list[str]], Tensor],
     batch_size: int,
 ) -> list[HeldOut]:
-    """The sets that a spec of held-out data means; none for None.
+    """Open the sets that a spec of held-out data names; none for None.
 
     Raises:
-        DataError: nothing is there; told now, because the first evaluation may be hours away.
+        DataError: nothing is there; raised now, because the first evaluation may be hours away.
     """
     if spec is None:
         return []

@@ -1,4 +1,4 @@
-"""Where a set lies on disk, in which of clip-benchmark's layouts, and what to say when it does not.
+"""Evaluation sets on disk: their place, their layout of clip-benchmark's, and the sentence when one is missing.
 
 Files are looked at before clip-benchmark is asked, because it would try to download what is missing and leave files of
 no bytes behind.
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 from pgsclip.errors import DataError
-from pgsclip.results.suites import FAMILIES, Job, canonical, spellings
+from pgsclip.results.suites import FAMILIES, Job, canonical, plan_jobs, spellings
 
-Kind = Literal["wds", "sugar_crepe", "flickr", "mscoco"]
+Layout = Literal["wds", "sugar_crepe", "flickr", "mscoco"]
 
 _WDS_LAYOUT = (
     "classnames.txt, zeroshot_classification_templates.txt, {split}/nshards.txt and {split}/0.tar to N-1.tar "
@@ -36,13 +37,13 @@ HOW_TO_GET = (
 
 
 @dataclass(frozen=True)
-class Found:
-    """A set that is there."""
+class EvalSet:
+    """An evaluation set that is there."""
 
     dataset: str
     folder: Path
-    kind: Kind
-    type: str
+    layout: Layout
+    task: str
     """classification, multilabel, retrieval or selection (one image, a right and a wrong caption)."""
     splits: tuple[str, ...]
     shards: int
@@ -50,13 +51,13 @@ class Found:
     bytes: int
 
     def fingerprint(self, split: str) -> str:
-        """Changes when the files of the split, the classes or the templates do; costs no reading of images."""
+        """Hash a split; another one when its files, the classes or the templates change. Reads no images."""
         digest = hashlib.sha256()
-        texts = sorted(self.folder.glob("*.txt")) if self.kind == "wds" else []
-        folder = self.folder / split if self.kind == "wds" else self.folder
+        texts = sorted(self.folder.glob("*.txt")) if self.layout == "wds" else []
+        folder = self.folder / split if self.layout == "wds" else self.folder
         for path in texts:
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-        if self.kind == "sugar_crepe":
+        if self.layout == "sugar_crepe":
             folder = self.folder / f"{_part(self.dataset)}.json"
         files = [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.is_file())
         for path in files:
@@ -73,7 +74,7 @@ class AbsentSetError(MissingSetError):
 
 
 def places(dataset: str, root: Path) -> list[Path]:
-    """The folders that are looked in, in turn: `wds_NAME` with slashes as dashes, then `NAME`."""
+    """List the folders that are looked in, in turn: `wds_NAME` with slashes as dashes, then `NAME`."""
     names = spellings(canonical(dataset))
     dashed = [name.replace("/", "-") for name in names]
     return list(
@@ -81,8 +82,8 @@ def places(dataset: str, root: Path) -> list[Path]:
     )
 
 
-def locate(job: Job, root: Path) -> Found:
-    """The set of a job.
+def locate(job: Job, root: Path) -> EvalSet:
+    """Find the set of a job.
 
     Raises:
         AbsentSetError: a sentence with the folder that was looked in, the layout and how to get it.
@@ -98,8 +99,8 @@ def locate(job: Job, root: Path) -> Found:
     return found
 
 
-def kind_of(dataset: str, root: Path) -> str:
-    """The family that a set's own files put it in; zeroshot when nothing is known."""
+def family_of(dataset: str, root: Path) -> str:
+    """Give the family that a set's own files put it in; zeroshot when nothing is known."""
     if dataset.startswith("sugar_crepe"):
         return "compositionality"
     for family in FAMILIES:
@@ -107,12 +108,22 @@ def kind_of(dataset: str, root: Path) -> str:
             found = locate(Job(family, dataset), root)
         except MissingSetError:
             continue
-        return "retrieval" if found.type == "retrieval" else "zeroshot"
+        return "retrieval" if found.task == "retrieval" else "zeroshot"
     return "zeroshot"
 
 
+def find_jobs(families: Sequence[str], suite: str, datasets: Sequence[str], root: Path) -> list[Job]:
+    """Plan the jobs of some families; a named set goes to the family that its files in `root` say it belongs to.
+
+    Raises:
+        ConfigError: no such family or suite.
+    """
+    named = [canonical(name) for name in datasets if name.strip()]
+    return plan_jobs(families, suite, named, {name: family_of(name, root) for name in named})
+
+
 def missing_sentence(job: Job, root: Path) -> str:
-    """What was looked for where, and how to get it."""
+    """Say what was looked for where, and how to get it."""
     looked = [folder for folder in places(job.dataset, root) if "/" not in str(folder.relative_to(root))]
     where = " or ".join(str(folder) for folder in looked[:2])
     split = "train and test" if job.family == "linear-probe" else "test"
@@ -130,41 +141,41 @@ def missing_sentence(job: Job, root: Path) -> str:
 
 
 def source_of(dataset: str) -> str:
-    """Where a set can be had, in a few words."""
+    """Name where a set can be had, in a few words."""
     if dataset.startswith("sugar_crepe/"):
         return "github.com/RAIVNLab/sugar-crepe and COCO val2017"
     return f"huggingface.co/datasets/{hub_name(dataset)}"
 
 
 def hub_name(dataset: str) -> str:
-    """Where clip-benchmark's own WebDataset copies are."""
+    """Name clip-benchmark's own WebDataset copy on the hub."""
     return f"clip-benchmark/wds_{spellings(canonical(dataset))[-1].replace('/', '-')}"
 
 
-def _wds(dataset: str, folder: Path) -> Found:
+def _wds(dataset: str, folder: Path) -> EvalSet:
     type_file = folder / "dataset_type.txt"
     kind = _text(type_file).strip().lower() if type_file.exists() else "classification"
     splits = tuple(split for split in ("train", "test") if (folder / split / "nshards.txt").exists())
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     shards = _shard_count(folder, "test") if "test" in splits else 0
-    return Found(dataset, folder, "wds", kind, splits, shards, size)
+    return EvalSet(dataset, folder, "wds", kind, splits, shards, size)
 
 
-def _checked(found: Found, job: Job, splits: tuple[str, ...]) -> Found:
-    """A WebDataset folder with everything that the family needs."""
+def _checked(found: EvalSet, job: Job, splits: tuple[str, ...]) -> EvalSet:
+    """Check that a WebDataset folder has everything that the family needs."""
     wanted = {
         "retrieval": ("retrieval",), "compositionality": ("retrieval",), "linear-probe": ("classification",)
     }.get(job.family, ("classification", "multilabel"))  # fmt: skip
-    if found.type not in wanted:
+    if found.task not in wanted:
         says = (
-            f"its dataset_type.txt says {found.type}"
+            f"its dataset_type.txt says {found.task}"
             if (found.folder / "dataset_type.txt").exists()
             else ("it has no dataset_type.txt and so holds classes")
         )
         raise MissingSetError(
             f"The set {found.dataset} in {found.folder} cannot be used for {job.family}: {says}, and {job.family} "
             f"needs {' or '.join(wanted)}. Evaluate it with `pgsclip eval "
-            f"{'retrieval' if found.type == 'retrieval' else 'zeroshot'}`."
+            f"{'retrieval' if found.task == 'retrieval' else 'zeroshot'}`."
         )
     for split in splits:
         if split not in found.splits:
@@ -183,12 +194,12 @@ def _checked(found: Found, job: Job, splits: tuple[str, ...]) -> Found:
             )
     if "retrieval" not in wanted:
         _check_prompts(found)
-    type_ = "selection" if job.family == "compositionality" else found.type
-    return Found(found.dataset, found.folder, found.kind, type_, found.splits, found.shards, found.bytes)
+    type_ = "selection" if job.family == "compositionality" else found.task
+    return EvalSet(found.dataset, found.folder, found.layout, type_, found.splits, found.shards, found.bytes)
 
 
-def _check_prompts(found: Found) -> None:
-    """Names and templates that make a prompt; clip-benchmark fills a template with `format(c=name)`."""
+def _check_prompts(found: EvalSet) -> None:
+    """Check that names and templates make a prompt; clip-benchmark fills a template with `format(c=name)`."""
     for path in (found.folder / "classnames.txt", found.folder / "zeroshot_classification_templates.txt"):
         lines = _text(path).splitlines()
         if not any(map(str.strip, lines)):
@@ -220,8 +231,8 @@ def _shard_count(folder: Path, split: str) -> int:
     return int(text)
 
 
-def _classic(job: Job, root: Path) -> Found | None:
-    """The layouts of clip-benchmark that are not WebDataset: SugarCrepe, Flickr and COCO captions."""
+def _classic(job: Job, root: Path) -> EvalSet | None:
+    """Find a set in the layouts of clip-benchmark that are not WebDataset: SugarCrepe, Flickr and COCO captions."""
     if job.family == "compositionality" and job.dataset.startswith("sugar_crepe/"):
         folder, kind = root / "sugar_crepe", "sugar_crepe"
         needed, images = [folder / f"{_part(job.dataset)}.json"], folder / "val2017"
@@ -246,7 +257,7 @@ def _classic(job: Job, root: Path) -> Found | None:
         raise MissingSetError(f"The set {job.dataset} has {needed[0]} but no images: the folder {images} is missing.")
     size = sum(path.stat().st_size for path in needed)
     type_ = "selection" if kind == "sugar_crepe" else "retrieval"
-    return Found(job.dataset, folder, kind, type_, ("test",), 0, size)  # type: ignore[arg-type]
+    return EvalSet(job.dataset, folder, kind, type_, ("test",), 0, size)  # type: ignore[arg-type]
 
 
 def _check_json(path: Path) -> None:

@@ -17,19 +17,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from pgsclip.config.schema import ProbeConfig
-from pgsclip.evaluation.metrics import Scores, accuracies
-from pgsclip.evaluation.quiet import quiet
+from pgsclip.evaluation.metrics import Scores, accuracies, silence
 
-quiet(linear_probe)
+silence(linear_probe)
 
 
-def probe(
+def train_probe(
     train: tuple[Float[Tensor, "N D"], Int[Tensor, " N"]],
     test: tuple[Float[Tensor, "M D"], Int[Tensor, " M"]],
     config: ProbeConfig,
     device: torch.device,
 ) -> Scores:
-    """Train on the features of one split and judge on those of another, without a validation split."""
+    """Train a linear layer on the features of one split and judge on those of another, without a validation split."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
         order = torch.randperm(len(train[0]))

@@ -1,4 +1,4 @@
-"""Any CLIP checkpoint as something that can be evaluated."""
+"""CLIP checkpoints of any origin, loaded for evaluation."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pgsclip.models.source import ModelRef, find_source
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A model on its device, ready to be asked."""
+class LoadedModel:
+    """A model on its device, ready for evaluation."""
 
     name: str
     architecture: str
@@ -34,9 +34,9 @@ class Subject:
     """The training step of a run's checkpoint."""
 
 
-def open_subject(
+def load_model(
     given: str | ModelRef, device: torch.device, *, download: bool = False, precision: str = "fp32"
-) -> Subject:
+) -> LoadedModel:
     """Load a checkpoint for evaluation. No patch is hidden.
 
     Args:
@@ -48,16 +48,16 @@ def open_subject(
         ModelError: it cannot be found or read, or does not fit its architecture.
     """
     source = find_source(given) if isinstance(given, str) else given
-    return as_subject(source.given, open_model(source, download=download), device, precision)
+    return as_loaded_model(source.given, open_model(source, download=download), device, precision)
 
 
-def untrained(name: str, device: torch.device) -> Subject:
-    """One of our models with fresh weights, for the demo."""
-    return as_subject(f"{name} (untrained)", open_untrained(name), device, "fp32")
+def load_untrained(name: str, device: torch.device) -> LoadedModel:
+    """Build one of our models with fresh weights, for the demo."""
+    return as_loaded_model(f"{name} (untrained)", open_untrained(name), device, "fp32")
 
 
-def as_subject(name: str, opened: Opened, device: torch.device, precision: str) -> Subject:
-    """A loaded model with everything that an evaluation needs of it."""
+def as_loaded_model(name: str, opened: Opened, device: torch.device, precision: str) -> LoadedModel:
+    """Move an open model to its device and add everything that an evaluation needs of it."""
     weights = weights_hash(opened.model)
     model: Any = opened.model.to(device)
     amp = precision == "amp"
@@ -72,11 +72,11 @@ def as_subject(name: str, opened: Opened, device: torch.device, precision: str) 
     transform: Callable[[Any], Tensor] = image_transform_v2(PreprocessCfg(**opened.preprocess_cfg), is_train=False)
     encoder = Encoder(features, opened.tokenizer, device)
     source = opened.source
-    return Subject(name, source.architecture, weights, encoder, transform, source.run, source.step)
+    return LoadedModel(name, source.architecture, weights, encoder, transform, source.run, source.step)
 
 
 def weights_hash(model: nn.Module) -> str:
-    """Hash of all tensors by name; neither file name nor format, device or temperature's shape matter."""
+    """Hash all tensors by name; neither file name nor format, device or temperature's shape matter."""
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype}".encode())

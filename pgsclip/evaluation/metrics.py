@@ -9,21 +9,28 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
-from clip_benchmark.metrics import image_caption_selection, zeroshot_classification, zeroshot_retrieval
+from clip_benchmark.metrics import image_caption_selection, zeroshot_classification
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from pgsclip.evaluation.quiet import quiet
-
 RECALLS = (1, 5, 10)
 _CHUNK = 64
-"""Rows for which clip-benchmark writes out a one-hot (rows, k, columns) at once."""
+"""Rows that clip-benchmark compares at once."""
+_SCORES = 2**24
+"""Similarities of a retrieval that are held at once: 64 MiB."""
 
-for _module in (image_caption_selection, zeroshot_classification, zeroshot_retrieval):
-    quiet(_module)
+
+def silence(module: ModuleType) -> None:
+    """Let the loops of one of clip-benchmark's modules run without a bar, which would write over our own lines."""
+    vars(module)["tqdm"] = lambda iterable: iterable
+
+
+for _module in (image_caption_selection, zeroshot_classification):
+    silence(_module)
 
 
 class Scores(NamedTuple):
@@ -47,7 +54,7 @@ class _Echo:
 def classification(
     features: Float[Tensor, "N D"], labels: Int[Tensor, " N"] | Int[Tensor, "N C"], classifier: Float[Tensor, "D C"]
 ) -> Scores:
-    """Zero-shot accuracy; with a vector of labels per image, mean average precision."""
+    """Compute zero-shot accuracy; with a vector of labels per image, mean average precision."""
     batches = zip(torch.split(features, 4096), torch.split(labels, 4096), strict=True)
     logits, targets = zeroshot_classification.run_classification(_Echo, classifier, batches, "cpu", amp=False)
     if targets.dim() == 2:
@@ -59,7 +66,7 @@ def classification(
 def accuracies(
     logits: Float[Tensor, "N C"], targets: Int[Tensor, " N"], five: bool, prefix: str, classes: int
 ) -> Scores:
-    """acc1, acc5 and the mean recall of classes.
+    """Compute acc1, acc5 and the mean recall of classes.
 
     The hits are counted here, as clip-benchmark's `accuracy` does it, because that converts a one-element array to
     float, which numpy refuses from 2.4 on.
@@ -76,23 +83,50 @@ def accuracies(
 
 
 def retrieval(images: Float[Tensor, "N D"], texts: Float[Tensor, "T D"], image_of_text: Sequence[int]) -> Scores:
-    """Recall at 1, 5 and 10: `image_…` is text to image, `text_…` image to text; k beyond what there is: none."""
-    scores = texts @ images.T
-    positive = torch.zeros(scores.shape, dtype=torch.bool)
-    positive[torch.arange(len(texts)), torch.tensor(image_of_text)] = True
-    captions = positive.sum(dim=0).float()
+    """Compute recall at 1, 5 and 10: `image_…` is text to image, `text_…` image to text; k beyond what there is: none.
+
+    A question is answered when one of its right answers is among the k nearest, as clip-benchmark counts it. Every
+    text is compared with every image, in chunks of texts, so that memory does not grow with their product.
+    """
+    owner = torch.tensor(image_of_text)
+    asked = [k for k in RECALLS if k <= min(len(images), len(texts))]
+    images_of, texts_of = _nearest(images, texts, asked)
     outcomes, chance = {}, {}
-    for k in (k for k in RECALLS if k <= min(scores.shape)):
-        for side, matrix, pairs in (("image", scores, positive), ("text", scores.T, positive.T)):
-            recall = zeroshot_retrieval.batchify(zeroshot_retrieval.recall_at_k, matrix, pairs, _CHUNK, "cpu", k=k)
-            outcomes[f"{side}_retrieval_recall@{k}"] = recall > 0
+    captions = torch.bincount(owner, minlength=len(images))
+    for k in asked:
+        outcomes[f"image_retrieval_recall@{k}"] = (images_of[k] == owner[:, None]).any(dim=1)
+        own = owner[texts_of[k]] == torch.arange(len(images))[:, None]
+        outcomes[f"text_retrieval_recall@{k}"] = own.any(dim=1)
         chance[f"image_retrieval_recall@{k}"] = k / len(images)
         chance[f"text_retrieval_recall@{k}"] = _any_of(captions, len(texts), k)
     return Scores({name: hits.float().mean().item() for name, hits in outcomes.items()}, outcomes, chance)
 
 
+def _nearest(
+    images: Float[Tensor, "N D"], texts: Float[Tensor, "T D"], asked: Sequence[int]
+) -> tuple[dict[int, Int[Tensor, "T K"]], dict[int, Int[Tensor, "N K"]]]:
+    """Find, for each k, the k nearest images of each text and the k nearest texts of each image."""
+    rows = max(1, _SCORES // len(images))
+    images_of: dict[int, list[Tensor]] = {k: [] for k in asked}
+    best, numbers = [], []
+    for start in range(0, len(texts), rows):
+        scores = texts[start : start + rows] @ images.T
+        for k in asked:  # one by one, as clip-benchmark asks: among equal scores each k may order otherwise
+            images_of[k].append(scores.topk(k, dim=1).indices)
+        columns = scores.T.contiguous()
+        if rows < len(texts):  # of each chunk only those texts stay that may be among the nearest of all
+            columns, places = columns.topk(min(max(asked), len(scores)), dim=1)
+        else:
+            places = torch.arange(len(texts)).expand(len(images), -1)
+        best.append(columns)
+        numbers.append(places + start)
+    candidates, number = torch.cat(best, dim=1), torch.cat(numbers, dim=1)
+    texts_of = {k: number.gather(1, candidates.topk(k, dim=1).indices) for k in asked}
+    return {k: torch.cat(found) for k, found in images_of.items()}, texts_of
+
+
 def selection(images: Float[Tensor, "N D"], texts: Float[Tensor, "N 2 D"]) -> Scores:
-    """Whether the right caption, the first, is nearer than the wrong one. `image_acc` is always 1 and left out."""
+    """Compute how often the right caption, the first, is nearer than the wrong one; leave out `image_acc`, always 1."""
     batches = (
         (pictures[:, None, None, None], list(range(start, start + len(pictures))))
         for start, pictures in zip(range(0, len(images), _CHUNK), torch.split(images, _CHUNK), strict=False)
@@ -108,8 +142,8 @@ def selection(images: Float[Tensor, "N D"], texts: Float[Tensor, "N 2 D"]) -> Sc
     return Scores({"text_acc": float(theirs["text_acc"])}, {"text_acc": hits}, {"text_acc": 0.5})
 
 
-def _any_of(captions: Float[Tensor, " N"], texts: int, k: int) -> float:
-    """Chance that one of an image's captions is among k drawn without return."""
-    counts = captions.long().tolist()
+def _any_of(captions: Int[Tensor, " N"], texts: int, k: int) -> float:
+    """Compute the chance that one of an image's captions is among k drawn without return."""
+    counts = captions.tolist()
     missed = {count: math.comb(texts - count, k) / math.comb(texts, k) for count in {*counts}}
     return 1 - sum(missed[count] for count in counts) / len(counts)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pgsclip.errors import DataError
 from pgsclip.evaluation.encoder import Encoder
-from pgsclip.evaluation.evaluate import Options, Work
-from pgsclip.evaluation.layouts import MissingSetError, kind_of, locate
+from pgsclip.evaluation.evaluate import EvalOptions, Evaluator
+from pgsclip.evaluation.layouts import MissingSetError, family_of, locate
 from pgsclip.results.averages import averages_of
 from pgsclip.results.suites import FAMILIES, MAIN_METRIC, Job, plan_jobs
 
@@ -29,8 +29,8 @@ class SuiteSets:
     missing: list[str] = field(default_factory=list)
 
     def evaluate(self, encoder: Encoder) -> dict[str, float]:
-        """`family/dataset/metric` → value."""
-        work = Work(encoder, self.transform, "", Options(self.root, batch_size=self.batch_size))
+        """Compute `family/dataset/metric` → value."""
+        work = Evaluator(encoder, self.transform, "", EvalOptions(self.root, batch_size=self.batch_size))
         found: dict[str, float] = {}
         for job in self.jobs:
             scores, _, _ = work.scores(job, locate(job, self.root), lambda done: None)
@@ -38,7 +38,7 @@ class SuiteSets:
         return found
 
     def sentence(self, results: dict[str, float]) -> str:
-        """The paper's averages where they can be formed, else the first number of each family."""
+        """Write the paper's averages where they can be formed, else the first number of each family."""
         main = {
             (job.family, job.dataset): value
             for job in self.jobs
@@ -51,14 +51,14 @@ class SuiteSets:
 
 
 def open_suite(suite: str, root: Path, transform: Callable[[Any], Tensor], batch_size: int) -> SuiteSets:
-    """The sets of a suite that are there.
+    """Open the sets of a suite that are there.
 
     Raises:
         ConfigError: there is no such suite.
-        DataError: none of its sets is there; told before the run starts.
+        DataError: none of its sets is there; raised before the run starts.
     """
     names = plan_jobs(["zeroshot"], suite) if suite != "paper" else []
-    kinds = {job.dataset: kind_of(job.dataset, root) for job in names}
+    kinds = {job.dataset: family_of(job.dataset, root) for job in names}
     jobs, missing = [], []
     for job in plan_jobs(FAMILIES, suite, (), kinds):
         try:

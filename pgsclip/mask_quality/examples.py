@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from pgsclip.data.benchmark_scenes import hard_scenes
-from pgsclip.data.to_rgb import upright_rgb
+from pgsclip.data.benchmark_scenes import benchmark_scenes
+from pgsclip.data.to_rgb import to_rgb
 from pgsclip.errors import ImageError
 from pgsclip.masking.pixels import normalised
 
@@ -40,7 +40,7 @@ class Example(NamedTuple):
 def generated_examples(count: int, side: int) -> list[Example]:
     """Hard scenes, all kinds in turn; the same for everybody."""
     found = []
-    for number, scene in enumerate(hard_scenes(count, side)):
+    for number, scene in enumerate(benchmark_scenes(count, side)):
         found.append(Example(f"{number:04d}", scene.kind, normalised(scene.image), torch.from_numpy(scene.mask)))
     return found
 
@@ -100,7 +100,7 @@ def _example(path: Path, folder: Path, side: int) -> Example | None:
             f"The mask {beside} has {known.width} x {known.height} pixels and its image {path} "
             f"{image.width} x {image.height}; make them the same size."
         )
-    colours = upright_rgb(image.convert("RGBA") if image.mode in ("P", "PA", "LA") else image)
+    colours = to_rgb(image.convert("RGBA") if image.mode in ("P", "PA", "LA") else image)
     mask = np.asarray(known.resize((side, side), Image.Resampling.BOX)) >= 128
     squeezed = np.asarray(colours.resize((side, side), Image.Resampling.BICUBIC))
     return Example(path.name, path.parent.name, normalised(squeezed), torch.from_numpy(mask))

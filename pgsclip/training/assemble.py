@@ -12,7 +12,7 @@ from pgsclip import plugins
 from pgsclip.config.schema import EngineConfig, OptimConfig, PluginConfig, RunConfig
 from pgsclip.data.crops import TrainCrop
 from pgsclip.data.loading import Stream, open_stream
-from pgsclip.data.source import Source
+from pgsclip.data.source import PairSource
 from pgsclip.data.spec import find_held_out, open_source
 from pgsclip.data.word_counts import word_counts
 from pgsclip.distributed import World, barrier
@@ -140,13 +140,13 @@ def _text_masker(config: RunConfig, built: BuiltModel, world: World, count_words
     return build_text_masker(config.text.masker, config.text.params, counts)
 
 
-def open_training_data(config: RunConfig, built: BuiltModel, source: Source, world: World) -> Stream:
+def open_training_data(config: RunConfig, built: BuiltModel, source: PairSource, world: World) -> Stream:
     """The training pairs of a source, as the model wants them."""
     pairs_per_batch(config, world)
     return open_stream(
         source,
         config=config.data,
-        look=TrainCrop(built.image_tower.image_size, config.data.crop_scale),
+        transform=TrainCrop(built.image_tower.image_size, config.data.crop_scale),
         tokenizer=built.tokenizer,
         seed=config.seed,
         world=world.size,

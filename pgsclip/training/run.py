@@ -16,8 +16,8 @@ from pgsclip.config.phases import Phase, plan_phases
 from pgsclip.data.batch import Position
 from pgsclip.data.faults import FaultLedger
 from pgsclip.data.loading import Stream
-from pgsclip.data.reshard import relay
-from pgsclip.data.source import Source
+from pgsclip.data.reshard import resume_position
+from pgsclip.data.source import PairSource
 from pgsclip.data.spec import open_source
 from pgsclip.distributed import World, broadcast_object, explain_lost_peers, fail_together, joined
 from pgsclip.errors import MaskerError, RunError
@@ -120,7 +120,7 @@ class _Run:
     request: Request
     world: World
     device: torch.device
-    source: Source
+    source: PairSource
     folder: RunFolder
     claim: RunLock
     checkpoints: CheckpointFolder
@@ -249,24 +249,24 @@ class _Run:
     def _start(self, stored: Stored | None, stream: Stream) -> Progress:
         """Where this rank goes on: to the bit with the same number of readers, else nearby."""
         if stored is None:
-            return Progress(streams=stream.streams)
+            return Progress(streams=stream.worker_count)
         first = stored.ranks[0]
-        if len(stored.ranks) == self.world.size and first.streams == stream.streams:
+        if len(stored.ranks) == self.world.size and first.streams == stream.worker_count:
             return stored.ranks[self.world.rank]
         before = [position for rank in stored.ranks for position in rank.positions_of_all_streams()]
-        now = self.world.size * stream.streams
-        epoch, taken = relay(before, stream.size, now)
+        now = self.world.size * stream.worker_count
+        epoch, taken = resume_position(before, stream.size, now)
         self.display.say(
-            f"The checkpoint was written by {len(stored.ranks)} x {first.streams} data readers and now there are "
-            f"{self.world.size} x {stream.streams}: weights and optimiser go on exactly, the data at the same place up "
-            f"to a shard per reader."
+            f"The checkpoint was written by {len(stored.ranks)} x {first.streams} loader workers and now there are "
+            f"{self.world.size} x {stream.worker_count}: weights and optimiser go on exactly, the data at the same "
+            f"place up to a shard per worker."
         )
         return Progress(
             step=first.step,
             samples=first.samples,
             epoch=first.epoch,
-            streams=stream.streams,
-            positions=tuple(Position(worker, epoch, taken) for worker in range(stream.streams)),
+            streams=stream.worker_count,
+            positions=tuple(Position(worker, epoch, taken) for worker in range(stream.worker_count)),
             faults=FaultLedger.joined(rank.faults for rank in stored.ranks).state() if self.world.leads else {},
         )
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from pgsclip.data.to_rgb import upright_rgb
+from pgsclip.data.to_rgb import to_rgb
 from pgsclip.errors import ImageError
 from pgsclip.grid import Grid
 from pgsclip.masking import pixels
@@ -38,7 +38,7 @@ def open_picture(path: Path, size: int, patch: int, *, square: bool = False) -> 
     """
     try:
         with Image.open(path) as file:
-            image = upright_rgb(file)
+            image = to_rgb(file)
     except FileNotFoundError:
         raise ImageError(f"There is no image {path}.") from None
     except IsADirectoryError:

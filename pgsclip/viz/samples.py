@@ -9,7 +9,7 @@ from PIL import Image
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import find_held_out, open_source
-from pgsclip.data.to_rgb import upright_rgb
+from pgsclip.data.to_rgb import to_rgb
 from pgsclip.grid import Grid
 from pgsclip.viz.pictures import Picture, normalised
 
@@ -29,5 +29,5 @@ def sample_pictures(data: DataConfig, count: int = 4) -> list[Picture]:
 
 
 def _picture(raw: Raw) -> Picture:
-    image = upright_rgb(raw.picture()).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    image = to_rgb(raw.picture()).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     return Picture(raw.key, image, normalised(image), Grid(SIDE // PATCH, SIDE // PATCH, PATCH))

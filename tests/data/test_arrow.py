@@ -9,7 +9,7 @@ import pytest
 from pgsclip.data.arrow import is_arrow, open_arrow
 from pgsclip.data.batch import Fault
 from pgsclip.data.make import make_shards
-from pgsclip.data.shard_writer import Making
+from pgsclip.data.shard_writer import ShardOptions
 from pgsclip.data.source import Raw
 from pgsclip.errors import DataError
 
@@ -50,7 +50,7 @@ def test_both_forms_become_shards(
     assert isinstance(second, Fault)
     assert isinstance(third, Fault)
     assert (second.cause, third.cause) == ("image without caption", "caption without image")
-    assert make_shards(str(path), tmp_path / "shards", Making(), jobs=1).pairs == 1
+    assert make_shards(str(path), tmp_path / "shards", ShardOptions(), jobs=1).pairs == 1
     with pytest.raises(DataError, match="has no column 'text'"):
         open_arrow(path, None, "text")
 

@@ -36,7 +36,7 @@ def places(spec: str) -> list[tuple[str, str, str]]:
 def test_sound_data_has_no_finding(write_tar: WriteTar, pairs: Callable[..., list[tuple[str, bytes | str]]]) -> None:
     spec = f"{write_tar('a.tar', pairs(*range(5)))}::{write_tar('b.tar', pairs(*range(5, 12)))}"
     told: list[tuple[int, int]] = []
-    check = check_data(spec, jobs=1, progress=lambda done, total: told.append((done, total)))
+    check = check_data(spec, jobs=1, on_progress=lambda done, total: told.append((done, total)))
     assert check.sound
     assert (check.shards, check.pairs, check.fewest, check.most) == (2, 12, 5, 7)
     assert (check.faults, check.duplicates, check.overlaps, check.starving) == ([], [], {}, "")

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 from pgsclip.data.batch import Fault
-from pgsclip.data.check import Check, Overlap, Seen
+from pgsclip.data.check import Check, Leak, Overlap
 from pgsclip.data.check_report import figures, lines
 
 
@@ -18,7 +18,7 @@ def full() -> Check:
         tokens=Counter({4: 50, 20: 44, 90: 2}),
         captions=Counter({"a dog": 3}),
         duplicates=[[f"a.tar: {n}.jpg", f"b.tar: {n}.jpg"] for n in range(7)],
-        overlaps={"wds_x": Overlap(10, 1, [Seen("wds_x/0.tar: s.jpg", ("a.tar: 1.jpg",), True)])},
+        overlaps={"wds_x": Overlap(10, 1, [Leak("wds_x/0.tar: s.jpg", ("a.tar: 1.jpg",), True)])},
         loaders="2 shards feed up to 2",
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from pgsclip.data import clipart
 from pgsclip.data.clipart import caption_of, download, make_clipart
-from pgsclip.data.shard_writer import Making
+from pgsclip.data.shard_writer import ShardOptions
 from pgsclip.data.shards import read_shard
 from pgsclip.data.source import Raw
 from pgsclip.errors import DataError
@@ -67,7 +67,7 @@ FILES = {
 
 
 def test_packages_become_captioned_drawings_on_white(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clipart, "HOW", Making(side=64, pad=True))
+    monkeypatch.setattr(clipart, "HOW", ShardOptions(side=64, pad=True))
     pictures = deb(tmp_path / "png.deb", {name: data for name, data in FILES.items() if name.startswith("png")})
     titles = deb(tmp_path / "svg.deb", {name: data for name, data in FILES.items() if name.startswith("svg")})
     out = tmp_path / "made" / "clipart"

@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from pgsclip.data.batch import Fault
-from pgsclip.data.collate import Collector
+from pgsclip.data.collate import Collator
 from pgsclip.data.source import Raw
-from pgsclip.data.to_rgb import upright_rgb
+from pgsclip.data.to_rgb import to_rgb
 
 
 def picture(mode: str, kind: str, **options: object) -> bytes:
@@ -35,14 +35,14 @@ def picture(mode: str, kind: str, **options: object) -> bytes:
 
 def decoded(content: bytes) -> Tensor | Fault:
     """One picture as it reaches the model."""
-    collector = Collector(
-        lambda picture, _: torch.from_numpy(np.array(upright_rgb(picture))),
+    collator = Collator(
+        lambda picture, _: torch.from_numpy(np.array(to_rgb(picture))),
         lambda captions: torch.ones(len(captions), 3, dtype=torch.int64),
         seed=0,
     )
-    usable = collector.take(Raw("a.tar", "key", "text", lambda: Image.open(io.BytesIO(content))), epoch=0)
-    assert (collector.read, len(collector.images), len(collector.faults)) == (1, int(usable), int(not usable))
-    return collector.images[0] if usable else replace(collector.faults[0], detail="")
+    usable = collator.take(Raw("a.tar", "key", "text", lambda: Image.open(io.BytesIO(content))), epoch=0)
+    assert (collator.read, len(collator.images), len(collator.faults)) == (1, int(usable), int(not usable))
+    return collator.images[0] if usable else replace(collator.faults[0], detail="")
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,14 @@ def test_views_are_crops_of_their_own_and_the_first_is_that_of_a_single_one() ->
     content = picture("RGB", "png")
 
     def crops(views: int, epoch: int = 0) -> Tensor:
-        collector = Collector(
+        collator = Collator(
             lambda image, chance: torch.from_numpy(np.array(image))[chance.randrange(30) :][:2].float(),
             lambda captions: torch.ones(len(captions), 3, dtype=torch.int64),
             seed=0,
             views=views,
         )
-        assert collector.take(Raw("a.tar", "key", "text", lambda: Image.open(io.BytesIO(content))), epoch)
-        return collector.images[0]
+        assert collator.take(Raw("a.tar", "key", "text", lambda: Image.open(io.BytesIO(content))), epoch)
+        return collator.images[0]
 
     three = crops(3)
     assert three.shape == (3, 2, 32, 3)

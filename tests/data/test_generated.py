@@ -23,7 +23,7 @@ from pgsclip.data.generated import (
     classes,
     scene,
 )
-from pgsclip.data.source import Slot
+from pgsclip.data.source import WorkerPass
 
 
 @settings(max_examples=30, deadline=None)
@@ -119,9 +119,9 @@ def test_scenes_stay_what_published_numbers_were_measured_on(
 
 def test_source_deals_out_every_scene_and_skips() -> None:
     source = GeneratedSource(size=23)
-    shares = [[item.key for item in source.read(Slot(number, 4, 1, 0))] for number in range(4)]
+    shares = [[item.key for item in source.read(WorkerPass(number, 4, 1, 0))] for number in range(4)]
     assert sorted(key for share in shares for key in share) == [f"{index:08d}" for index in range(23)]
-    assert [item.key for item in source.read(Slot(2, 4, 1, 0), 3)] == shares[2][3:]
+    assert [item.key for item in source.read(WorkerPass(2, 4, 1, 0), 3)] == shares[2][3:]
     assert source.description == "23 generated scenes"
     assert source.shards is None
     assert GeneratedSource().size == 100_000

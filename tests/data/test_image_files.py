@@ -8,7 +8,7 @@ import pytest
 
 from pgsclip.data.batch import Fault
 from pgsclip.data.image_files import FileSource, open_folder, open_table
-from pgsclip.data.source import Raw, Slot
+from pgsclip.data.source import Raw, WorkerPass
 from pgsclip.errors import DataError
 
 Photo = Callable[..., bytes]
@@ -115,9 +115,9 @@ def test_folder_without_pairs_says_how_to_make_one(tmp_path: Path, photo: Photo)
 
 def test_share_of_a_pass_is_shuffled_and_skips(tmp_path: Path) -> None:
     source = FileSource("t.csv", [(tmp_path / f"{n}.jpg", str(n)) for n in range(20)], "")
-    shares = [captions(source.read(Slot(number, 3, 0, 1))) for number in range(3)]
+    shares = [captions(source.read(WorkerPass(number, 3, 0, 1))) for number in range(3)]
     assert sorted(int(caption) for share in shares for caption in share) == list(range(20))
     assert shares[1] != sorted(shares[1], key=int)
-    assert captions(source.read(Slot(1, 3, 0, 1), 4)) == shares[1][4:]
+    assert captions(source.read(WorkerPass(1, 3, 0, 1), 4)) == shares[1][4:]
     assert source.shards is None
     assert source.shuffled

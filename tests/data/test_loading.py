@@ -19,15 +19,15 @@ from torch import Tensor
 
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Batch, Position
-from pgsclip.data.collate import Look
+from pgsclip.data.collate import Transform
 from pgsclip.data.faults import FaultLedger
 from pgsclip.data.generated import GeneratedSource
 from pgsclip.data.image_files import FileSource
 from pgsclip.data.loading import Stream, _Feed, open_stream, read_all
 from pgsclip.data.shards import ShardSource
-from pgsclip.data.source import Raw, Slot, Source
+from pgsclip.data.source import PairSource, Raw, WorkerPass
 from pgsclip.data.spec import open_source
-from pgsclip.data.stall_guard import Reading
+from pgsclip.data.stall_guard import OpenShards
 from pgsclip.errors import DataError
 
 ToTensor = Callable[[Image.Image], Tensor]
@@ -45,13 +45,13 @@ pytestmark = [
 
 
 @pytest.fixture
-def noisy(to_tensor: ToTensor) -> Look:
+def noisy(to_tensor: ToTensor) -> Transform:
     return lambda picture, chance: to_tensor(picture.convert("RGB")) + chance.random()
 
 
 @pytest.fixture
-def stream(noisy: Look, tokenize: Tokenize) -> Callable[..., Stream]:
-    def make(source: Source, workers: int = 0, shuffle: int = 5, seed: int = 1) -> Stream:
+def stream(noisy: Transform, tokenize: Tokenize) -> Callable[..., Stream]:
+    def make(source: PairSource, workers: int = 0, shuffle: int = 5, seed: int = 1) -> Stream:
         return Stream(source, noisy, tokenize, seed, shuffle, workers)
 
     return make
@@ -115,7 +115,7 @@ def test_every_pair_comes_once_an_epoch_over_all_ranks_and_workers(
     there = stream(ShardSource(write_shards(sizes), None), workers, shuffle)
     keys: list[tuple[int, str]] = []
     for rank in range(world):
-        feed = _Feed(there, 1, rank, world, {}, 0, Reading(workers))
+        feed = _Feed(there, 1, rank, world, {}, 0, OpenShards(workers))
         for worker in range(workers):  # what the loader's processes run, without the processes
             two_passes = takewhile(lambda batch: batch.position.epoch < 2, feed._batches(worker, workers))
             keys += [(batch.position.epoch, batch.keys[0]) for batch in two_passes]
@@ -126,7 +126,7 @@ def test_every_pair_comes_once_an_epoch_over_all_ranks_and_workers(
 def test_real_processes_share_an_epoch_without_rest(
     tmp_path: Path, write_shards: WriteShards, photo: Photo, stream: Callable[..., Stream], kind: str
 ) -> None:
-    source: Source = ShardSource(write_shards([3] * 6), None)
+    source: PairSource = ShardSource(write_shards([3] * 6), None)
     if kind == "files":
         pairs: list[tuple[Path, str | None]] = []
         for number in range(18):
@@ -329,14 +329,14 @@ def test_batch_larger_than_the_data_takes_several_passes(
 
 
 def test_there_are_as_many_workers_as_the_shards_allow(
-    write_shards: WriteShards, noisy: Look, tokenize: Tokenize, monkeypatch: pytest.MonkeyPatch
+    write_shards: WriteShards, noisy: Transform, tokenize: Tokenize, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = "::".join(write_shards([1, 1, 1, 1, 1]))
 
     def opened(workers: int | str | None, world: int = 1, spec: str = spec) -> Stream:
         config = DataConfig.model_validate({"workers": workers, "shuffle": 3})
         return open_stream(
-            open_source(spec, config), config=config, look=noisy, tokenizer=tokenize, seed=0, world=world
+            open_source(spec, config), config=config, transform=noisy, tokenizer=tokenize, seed=0, world=world
         )
 
     monkeypatch.setattr("os.cpu_count", lambda: 64)
@@ -378,7 +378,7 @@ def test_a_part_of_the_caption_is_drawn_anew_each_epoch_and_again_after_a_stop(
         there = open_stream(
             open_source(url, config),
             config=config,
-            look=lambda picture, _: to_tensor(picture),
+            transform=lambda picture, _: to_tensor(picture),
             tokenizer=tokenizer,
             seed=3,
         )
@@ -409,13 +409,13 @@ def test_pipes_feed_real_processes(write_shards: WriteShards, stream: Callable[.
 
 
 def test_slots_of_ranks_and_workers_are_all_different(stream: Callable[..., Stream]) -> None:
-    slots: list[Slot] = []
+    parts: list[WorkerPass] = []
 
     class Watched(GeneratedSource):
-        def read(self, slot: Slot, skip: int = 0) -> Iterator[Raw]:
-            slots.append(slot)
-            return super().read(slot, skip)
+        def read(self, work: WorkerPass, skip: int = 0) -> Iterator[Raw]:
+            parts.append(work)
+            return super().read(work, skip)
 
     for rank in range(3):
         take(stream(Watched(size=6)).batches(batch_size=1, rank=rank, world=3), 3)
-    assert slots == [Slot(rank, 3, epoch, 1) for rank in range(3) for epoch in range(2)]
+    assert parts == [WorkerPass(rank, 3, epoch, 1) for rank in range(3) for epoch in range(2)]

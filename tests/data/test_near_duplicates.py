@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pgsclip.data.near_duplicates import BITS, LENGTH, LEVELS, alike, counterparts, fingerprint, groups, unique
+from pgsclip.data.near_duplicates import (
+    BITS,
+    LENGTH,
+    LEVELS,
+    duplicate_groups,
+    find_matches,
+    fingerprint,
+    similar_pairs,
+    unique,
+)
 
 Photo = Callable[..., bytes]
 
@@ -40,7 +49,7 @@ def test_every_pair_within_the_distances_is_found_and_no_other() -> None:
     prints = unique(prints)[0]
     expected = by_hand(prints)
     assert len(expected) > 50
-    assert alike(prints).tolist() == expected
+    assert similar_pairs(prints).tolist() == expected
 
 
 @pytest.mark.parametrize(("side", "kind", "how"), [(64, "jpeg", {"quality": 90}), (40, "png", {}), (96, "webp", {})])
@@ -49,7 +58,7 @@ def test_a_copy_of_another_size_and_format_is_alike_and_another_picture_is_not(
 ) -> None:
     prints = [fingerprint(opened(picture(number))) for number in range(10)]
     prints += [fingerprint(opened(picture(number, kind, side, **how))) for number in range(10)]
-    found = groups(np.stack(prints))
+    found = duplicate_groups(np.stack(prints))
     assert [group.tolist() for group in found] == [[number, number + 10] for number in range(10)]
 
 
@@ -59,8 +68,8 @@ def test_colour_and_place_tell_flat_and_nearly_empty_pictures_apart() -> None:
         flat.append(Image.new("RGB", (32, 32), "white"))
         flat[-1].paste("black", (*corner, corner[0] + 5, corner[1] + 5))
     prints = np.stack([fingerprint(image) for image in flat])
-    assert groups(prints) == []
-    assert [g.tolist() for g in groups(np.concatenate([prints, prints[:1]]))] == [[0, 5]]
+    assert duplicate_groups(prints) == []
+    assert [g.tolist() for g in duplicate_groups(np.concatenate([prints, prints[:1]]))] == [[0, 5]]
 
 
 def test_groups_join_through_others_and_the_largest_goes_first() -> None:
@@ -69,7 +78,7 @@ def test_groups_join_through_others_and_the_largest_goes_first() -> None:
     prints[3, 8] = LEVELS
     prints[4, 8] = 2 * LEVELS
     prints[5, 8] = 200
-    assert [group.tolist() for group in groups(prints)] == [[2, 3, 4], [0, 1]]
+    assert [group.tolist() for group in duplicate_groups(prints)] == [[2, 3, 4], [0, 1]]
 
 
 def test_counterparts_are_direct_and_only_from_the_other_side() -> None:
@@ -77,11 +86,11 @@ def test_counterparts_are_direct_and_only_from_the_other_side() -> None:
     mine[2, 8] = 100
     among = np.zeros((4, LENGTH), np.uint8)
     among[:, 8] = [0, LEVELS, 2 * LEVELS, 0]
-    assert [numbers.tolist() for numbers in counterparts(mine, among)] == [[0, 1, 3], [0, 1, 3], []]
-    assert [numbers.tolist() for numbers in counterparts(among, mine)] == [[0, 1], [0, 1], [], [0, 1]]
-    assert [n.tolist() for n in counterparts(mine, among[:0])] == [[], [], []]
+    assert [numbers.tolist() for numbers in find_matches(mine, among)] == [[0, 1, 3], [0, 1, 3], []]
+    assert [numbers.tolist() for numbers in find_matches(among, mine)] == [[0, 1], [0, 1], [], [0, 1]]
+    assert [n.tolist() for n in find_matches(mine, among[:0])] == [[], [], []]
 
 
 def test_nothing_has_no_groups() -> None:
     nothing = np.zeros((0, LENGTH), np.uint8)
-    assert (groups(nothing), alike(nothing).tolist(), counterparts(nothing, nothing)) == ([], [], [])
+    assert (duplicate_groups(nothing), similar_pairs(nothing).tolist(), find_matches(nothing, nothing)) == ([], [], [])

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pgsclip.data.batch import Fault
-from pgsclip.data.shard_writer import Making, make_shard
+from pgsclip.data.shard_writer import ShardOptions, write_shard
 from pgsclip.data.shards import open_bytes
 from pgsclip.data.source import Raw
 
@@ -18,7 +18,7 @@ Photo = Callable[..., bytes]
 
 
 class Listed:
-    """Pairs in a list."""
+    """NumberedPairs in a list."""
 
     def __init__(self, *contents: bytes | Fault) -> None:
         self.contents = contents
@@ -44,7 +44,9 @@ def members(path: Path) -> dict[str, bytes]:
 def test_images_stay_as_they_are_where_they_can(tmp_path: Path, picture: Photo) -> None:
     gif = io.BytesIO()
     Image.open(io.BytesIO(picture(2))).save(gif, "gif")
-    made = make_shard(Listed(picture(0), picture(1, "png"), gif.getvalue()), tmp_path / "a.tar", [2, 0, 1], Making())
+    made = write_shard(
+        Listed(picture(0), picture(1, "png"), gif.getvalue()), tmp_path / "a.tar", [2, 0, 1], ShardOptions()
+    )
     assert made == {"pairs": 3, "refused": {}, "examples": {}}
     found = members(tmp_path / "a.tar")
     assert list(found) == [
@@ -62,21 +64,21 @@ def test_the_shorter_side_is_scaled_down_and_never_up(
 ) -> None:
     content = io.BytesIO()
     Image.new("RGB", size, "teal").save(content, "png")
-    make_shard(Listed(content.getvalue()), tmp_path / "a.tar", [0], Making(side=20))
+    write_shard(Listed(content.getvalue()), tmp_path / "a.tar", [0], ShardOptions(side=20))
     image = next(data for name, data in members(tmp_path / "a.tar").items() if not name.endswith("txt"))
     assert Image.open(io.BytesIO(image)).size == expected
 
 
 def test_what_cannot_be_used_is_counted_by_cause_with_an_example(tmp_path: Path, picture: Photo) -> None:
     pairs = Listed(picture(0)[:300], b"<html>", Fault("empty caption", "list", "2"), picture(3))
-    made = make_shard(pairs, tmp_path / "a.tar", [0, 1, 2, 3], Making())
+    made = write_shard(pairs, tmp_path / "a.tar", [0, 1, 2, 3], ShardOptions())
     assert (made["pairs"], made["refused"]) == (1, {"corrupt image": 2, "empty caption": 1})
     assert made["examples"]["corrupt image"].startswith("0 OSError: ")
     assert list(members(tmp_path / "a.tar")) == ["000000003.jpg", "000000003.txt"]
 
 
 def test_a_shard_without_a_pair_is_not_written(tmp_path: Path) -> None:
-    assert make_shard(Listed(b"?"), tmp_path / "a.tar", [0], Making())["pairs"] == 0
+    assert write_shard(Listed(b"?"), tmp_path / "a.tar", [0], ShardOptions())["pairs"] == 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -88,7 +90,7 @@ def test_what_shows_through_is_white(tmp_path: Path, mode: str) -> None:
         image.convert("P").save(content, "png", transparency=image.convert("P").getpixel((0, 0)))
     else:
         image.convert(mode).save(content, "png")
-    make_shard(Listed(content.getvalue()), tmp_path / "a.tar", [0], Making())
+    write_shard(Listed(content.getvalue()), tmp_path / "a.tar", [0], ShardOptions())
     made = Image.open(io.BytesIO(members(tmp_path / "a.tar")["000000000.jpg"]))
     assert (made.size, made.getpixel((5, 5))) == ((20, 10), (255, 255, 255))
 
@@ -96,7 +98,7 @@ def test_what_shows_through_is_white(tmp_path: Path, mode: str) -> None:
 def test_padding_keeps_the_whole_image_on_a_white_square(tmp_path: Path) -> None:
     content = io.BytesIO()
     Image.new("RGB", (80, 40), "black").save(content, "png")
-    make_shard(Listed(content.getvalue()), tmp_path / "a.tar", [0], Making(side=20, pad=True))
+    write_shard(Listed(content.getvalue()), tmp_path / "a.tar", [0], ShardOptions(side=20, pad=True))
     made = Image.open(io.BytesIO(members(tmp_path / "a.tar")["000000000.jpg"])).convert("L")
     assert made.size == (20, 20)
     assert made.getpixel((10, 1)) > 250  # type: ignore[operator]

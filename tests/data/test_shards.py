@@ -17,7 +17,7 @@ from PIL import Image
 
 from pgsclip.data.batch import Fault
 from pgsclip.data.shards import ShardSource, count_pairs, read_shard
-from pgsclip.data.source import Raw, Slot
+from pgsclip.data.source import Raw, WorkerPass
 from pgsclip.errors import DataError
 
 WriteTar = Callable[..., str]
@@ -302,10 +302,10 @@ def test_shards_are_dealt_out_without_rest_and_skipping_is_exact(
 ) -> None:
     source = ShardSource(write_shards(sizes), None)
     count, epoch = data.draw(st.integers(1, len(sizes))), data.draw(st.integers(0, 3))
-    shares = [list(source.read(Slot(number, count, epoch, 7))) for number in range(count)]
+    shares = [list(source.read(WorkerPass(number, count, epoch, 7))) for number in range(count)]
     assert sorted(int(item.caption) for share in shares for item in share) == list(range(sum(sizes)))  # type: ignore[union-attr]
     skip = data.draw(st.integers(0, len(shares[0])))
-    rest = source.read(Slot(0, count, epoch, 7), skip)
+    rest = source.read(WorkerPass(0, count, epoch, 7), skip)
     assert [item.key for item in rest] == [item.key for item in shares[0][skip:]]
 
 
@@ -313,7 +313,7 @@ def test_shard_order_changes_with_the_epoch_and_read_all_does_not_shuffle(
     write_shards: Callable[[list[int]], list[str]],
 ) -> None:
     source = ShardSource(write_shards([1] * 8), None)
-    orders = [[item.key for item in source.read(Slot(0, 1, epoch, 3))] for epoch in (0, 1, 0)]
+    orders = [[item.key for item in source.read(WorkerPass(0, 1, epoch, 3))] for epoch in (0, 1, 0)]
     assert orders[0] == orders[2] != orders[1]
     assert [item.key for item in source.read_all()] == [f"{number:05d}" for number in range(8)]
 

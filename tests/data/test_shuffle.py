@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pgsclip.data.batch import Fault
 from pgsclip.data.shuffle import shuffled
-from pgsclip.data.source import Raw, Slot
+from pgsclip.data.source import Raw, WorkerPass
 
 
 class Row:
@@ -16,15 +16,15 @@ class Row:
     def __init__(self, shuffled: bool = False) -> None:
         self.shuffled = shuffled
 
-    def read(self, slot: Slot, skip: int = 0) -> Iterator[Raw | Fault]:
+    def read(self, work: WorkerPass, skip: int = 0) -> Iterator[Raw | Fault]:
         yield from (Fault("", "", str(number)) for number in range(skip, self.size))
 
     def read_all(self) -> Iterator[Raw | Fault]:
-        return self.read(Slot(0, 1, 0, 0))
+        return self.read(WorkerPass(0, 1, 0, 0))
 
 
 def names(source: Row, size: int, skip: int = 0, seed: int = 1) -> list[str]:
-    return [item.key for item in shuffled(source, Slot(0, 1, 0, seed), size, skip)]
+    return [item.key for item in shuffled(source, WorkerPass(0, 1, 0, seed), size, skip)]
 
 
 def test_every_item_comes_once_in_an_order_of_its_slot() -> None:

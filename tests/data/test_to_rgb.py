@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pgsclip.data.to_rgb import upright_rgb, upright_size
+from pgsclip.data.to_rgb import to_rgb, upright_size
 
 
 def opened(size: tuple[int, int], kind: str, exif: bytes | Image.Exif) -> Image.Image:
@@ -22,7 +22,7 @@ def test_the_size_is_known_before_a_jpeg_is_decoded(width: int, height: int, ori
     exif = Image.Exif()
     exif[0x0112] = orientation
     picture = opened((width, height), "jpeg", exif)
-    assert upright_size(picture) == upright_rgb(picture).size
+    assert upright_size(picture) == to_rgb(picture).size
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # the loader looks away too
@@ -30,7 +30,7 @@ def test_the_size_is_known_before_a_jpeg_is_decoded(width: int, height: int, ori
 def test_a_damaged_tag_turns_nothing(exif: bytes) -> None:
     picture = opened((20, 30), "jpeg", exif)
     assert upright_size(picture) == (20, 30)
-    assert upright_rgb(picture).size == (20, 30)
+    assert to_rgb(picture).size == (20, 30)
 
 
 @pytest.mark.parametrize("kind", ["png", "tiff"])
@@ -40,4 +40,4 @@ def test_sixteen_bits_keep_their_grey(kind: str) -> None:
     Image.fromarray(grey.astype(np.uint16) * 257).save(content, kind)
     picture = Image.open(content)
     assert picture.mode.startswith("I")
-    assert np.array_equal(np.asarray(upright_rgb(picture))[..., 1], grey)
+    assert np.array_equal(np.asarray(to_rgb(picture))[..., 1], grey)

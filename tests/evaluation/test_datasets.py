@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pgsclip.evaluation.datasets import Batch, open_set
+from pgsclip.evaluation.datasets import EvalBatch, open_set
 from pgsclip.evaluation.demo import write_shards
-from pgsclip.evaluation.layouts import Found, MissingSetError, locate
+from pgsclip.evaluation.layouts import EvalSet, MissingSetError, locate
 from pgsclip.results.suites import Job
 
 
@@ -19,7 +19,7 @@ def grey(image: Image.Image) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
+def found(tmp_path_factory: pytest.TempPathFactory) -> EvalSet:
     root = tmp_path_factory.mktemp("sets")
     items = [(Image.new("L", (4, 4), n), "cls", str(n % 3)) for n in range(11)]
     write_shards(root / "wds_greys", "test", items, 3)
@@ -28,8 +28,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     return locate(Job("zeroshot", "greys"), root)
 
 
-def read(found: Found, **options: int) -> list[tuple[float, int, tuple[int, int]]]:
-    batches: list[Batch] = list(open_set(found, "test", grey, batch_size=2, **options).batches)  # type: ignore[arg-type]
+def read(found: EvalSet, **options: int) -> list[tuple[float, int, tuple[int, int]]]:
+    batches: list[EvalBatch] = list(open_set(found, "test", grey, batch_size=2, **options).batches)  # type: ignore[arg-type]
     assert all(len(batch.images) <= 2 for batch in batches)
     return [
         (float(image[0, 0, 0]), target, place)
@@ -38,7 +38,7 @@ def read(found: Found, **options: int) -> list[tuple[float, int, tuple[int, int]
     ]
 
 
-def test_every_sample_has_its_place(found: Found) -> None:
+def test_every_sample_has_its_place(found: EvalSet) -> None:
     everything = read(found)
     # write_shards deals out in turn: sample n lies in shard n % 3
     assert sorted(everything) == [(float(n), n % 3, (n % 3, n // 3)) for n in range(11)]
@@ -46,18 +46,18 @@ def test_every_sample_has_its_place(found: Found) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2, 9])
-def test_ranks_and_workers_share_without_loss_or_overlap(found: Found, workers: int) -> None:
+def test_ranks_and_workers_share_without_loss_or_overlap(found: EvalSet, workers: int) -> None:
     parts = [read(found, rank=rank, world=2, workers=workers) for rank in range(2)]
     assert sorted(parts[0] + parts[1]) == sorted(read(found))
     assert abs(len(parts[0]) - len(parts[1])) <= 1
 
 
-def test_classes_and_templates_come_along(found: Found) -> None:
+def test_classes_and_templates_come_along(found: EvalSet) -> None:
     opened = open_set(found, "test", grey, batch_size=2)
     assert (opened.classes, opened.templates) == (["a", "b", "c"], ["{c}"])
 
 
-def test_only_what_is_wanted_is_decoded(found: Found) -> None:
+def test_only_what_is_wanted_is_decoded(found: EvalSet) -> None:
     seen: list[int] = []
 
     def look(image: Image.Image) -> Tensor:

@@ -22,7 +22,7 @@ def test_every_set_of_the_demo_is_whole_and_stays_as_it_is(tmp_path: Path) -> No
 def test_sets_of_an_earlier_demo_are_completed(tmp_path: Path) -> None:
     (tmp_path / "complete").touch()
     write_demo_sets(tmp_path)
-    assert locate(Job("compositionality", "demo-colours"), tmp_path).type == "selection"
+    assert locate(Job("compositionality", "demo-colours"), tmp_path).task == "selection"
 
 
 def test_a_demo_does_not_look_like_a_published_benchmark(tmp_path: Path) -> None:

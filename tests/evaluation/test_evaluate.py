@@ -7,7 +7,7 @@ import base64
 import numpy as np
 import torch
 
-from pgsclip.evaluation.evaluate import Report, line, nothing_done, pack
+from pgsclip.evaluation.evaluate import EvalReport, line, nothing_done, pack
 from pgsclip.results.result import Result
 
 
@@ -29,9 +29,9 @@ def test_answers_are_packed_bit_by_bit() -> None:
 
 
 def test_an_evaluation_without_any_set_is_an_error_that_names_three() -> None:
-    assert nothing_done(Report()) is None
-    assert nothing_done(Report([result()], 0, ["a"])) is None
-    error = nothing_done(Report([], 0, ["a.", "b.", "c.", "d.", "e."]))
+    assert nothing_done(EvalReport()) is None
+    assert nothing_done(EvalReport([result()], 0, ["a"])) is None
+    error = nothing_done(EvalReport([], 0, ["a.", "b.", "c.", "d.", "e."]))
     assert str(error) == (
         "None of the sets could be evaluated.\n  a.\n  b.\n  c.\n  and 2 more; `pgsclip data eval-sets` lists all. "
         "Sets of your own: --datasets A,B."

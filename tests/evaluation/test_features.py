@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pgsclip.evaluation.datasets import Batch
+from pgsclip.evaluation.datasets import EvalBatch
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.features import encode_images, encode_texts
 from pgsclip.evaluation.layouts import MissingSetError
@@ -32,11 +32,11 @@ def encoder(calls: list[int] | None = None) -> Encoder:
     return Encoder(features, lambda texts: torch.tensor([[int(text)] for text in texts]), CPU)
 
 
-def batches(numbers: list[int], size: int) -> Iterator[Batch]:
+def batches(numbers: list[int], size: int) -> Iterator[EvalBatch]:
     for start in range(0, len(numbers), size):
         part = numbers[start : start + size]
         images = torch.tensor(part, dtype=torch.float32).view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
-        yield Batch(images, [f"t{n}" for n in part], [(n // 4, n % 4) for n in part])
+        yield EvalBatch(images, [f"t{n}" for n in part], [(n // 4, n % 4) for n in part])
 
 
 def test_images_come_in_the_order_of_their_places() -> None:
@@ -65,7 +65,7 @@ def test_what_cannot_be_read_is_told() -> None:
         encode_images(damaged(), encoder(), torch.zeros(3, 2, 2))
 
 
-def damaged() -> Iterator[Batch]:
+def damaged() -> Iterator[EvalBatch]:
     yield from batches([3], 1)
     raise MissingSetError("It is torn.")
 

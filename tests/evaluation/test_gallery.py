@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from pgsclip.evaluation.demo import write_shards
-from pgsclip.evaluation.features import Encoded
+from pgsclip.evaluation.features import EncodedSet
 from pgsclip.evaluation.gallery import ANSWERS, write_gallery
 from pgsclip.evaluation.layouts import locate
 from pgsclip.results.suites import Job
@@ -24,7 +24,9 @@ def test_queries_have_their_best_answers_and_thumbnails(tmp_path: Path) -> None:
     features = torch.eye(9)
     path = tmp_path / "out/retrieval-reds-x.json"
     captions = [f"picture {n}" for n in range(9)]
-    write_gallery(found, Encoded(features, [[c] for c in captions], places), features, list(range(9)), captions, path)
+    write_gallery(
+        found, EncodedSet(features, [[c] for c in captions], places), features, list(range(9)), captions, path
+    )
     content = json.loads(path.with_name("retrieval-reds-x.gallery.json").read_text())
     for entry in content["text_to_image"]:
         assert len(entry["answers"]) == ANSWERS

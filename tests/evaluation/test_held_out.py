@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +86,26 @@ def test_no_usable_pair_is_a_sentence(tmp_path: Path, identity: Encoder) -> None
         DataError, match=r"None of the held-out pairs in .*val\.tar can be used\. .*evaluate\.data=null"
     ):
         held_out.evaluate(identity)
+
+
+def test_images_are_not_held_all_at_once_and_nothing_is_printed(
+    tmp_path: Path, known_encoder: KnownEncoder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    known, alive, most = known_encoder(torch.eye(12), torch.eye(12)), list[weakref.ref[Tensor]](), 0
+
+    def features(images: Tensor | None, texts: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        nonlocal most
+        assert not torch.is_grad_enabled()
+        if images is not None:
+            alive.append(weakref.ref(images))
+            most = max(most, sum(one() is not None for one in alive))
+        return known.features(images, texts)
+
+    url = write_shard(tmp_path / "val.tar", 12)
+    found = pairs(url, batch_size=1).evaluate(Encoder(features, known.tokenizer, known.device))
+    assert found["text_retrieval_recall@1"] == 1.0
+    assert (len(alive), most) == (12, 1)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.fixture(scope="module")

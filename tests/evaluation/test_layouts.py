@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pgsclip.evaluation.demo import write_demo_sets
-from pgsclip.evaluation.layouts import MissingSetError, hub_name, kind_of, locate, places, source_of
+from pgsclip.evaluation.layouts import MissingSetError, family_of, hub_name, locate, places, source_of
 from pgsclip.results.suites import Job
 
 
@@ -34,11 +34,11 @@ def test_hub_names_have_vtab_where_the_hub_has_it() -> None:
 
 def test_what_is_there_is_described(root: Path) -> None:
     found = locate(Job("zeroshot", "demo-shapes"), root)
-    assert (found.type, found.splits, found.shards, found.kind) == ("classification", ("train", "test"), 2, "wds")
+    assert (found.task, found.splits, found.shards, found.layout) == ("classification", ("train", "test"), 2, "wds")
     assert found.bytes > 50_000
-    assert locate(Job("retrieval", "demo-captions"), root).type == "retrieval"
-    assert locate(Job("compositionality", "demo-colours"), root).type == "selection"
-    assert [kind_of(name, root) for name in ("demo-shapes", "demo-captions", "sugar_crepe/swap_att", "gone")] == [
+    assert locate(Job("retrieval", "demo-captions"), root).task == "retrieval"
+    assert locate(Job("compositionality", "demo-colours"), root).task == "selection"
+    assert [family_of(name, root) for name in ("demo-shapes", "demo-captions", "sugar_crepe/swap_att", "gone")] == [
         "zeroshot", "retrieval", "compositionality", "zeroshot"
     ]  # fmt: skip
 
@@ -88,7 +88,7 @@ def test_a_linear_probe_wants_one_class_an_image(root: Path, tmp_path: Path) -> 
 
     shutil.copytree(root / "wds_demo-shapes", tmp_path / "wds_many")
     (tmp_path / "wds_many/dataset_type.txt").write_text("multilabel\n")
-    assert locate(Job("zeroshot", "many"), tmp_path).type == "multilabel"
+    assert locate(Job("zeroshot", "many"), tmp_path).task == "multilabel"
     with pytest.raises(MissingSetError, match=r"says multilabel, and linear-probe needs classification\. Evaluate it"):
         locate(Job("linear-probe", "many"), tmp_path)
 

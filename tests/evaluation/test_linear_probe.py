@@ -4,7 +4,7 @@ import torch
 from clip_benchmark.metrics import linear_probe
 
 from pgsclip.config.schema import ProbeConfig
-from pgsclip.evaluation.linear_probe import probe
+from pgsclip.evaluation.linear_probe import train_probe
 
 CPU = torch.device("cpu")
 
@@ -19,16 +19,16 @@ def clouds(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_it_learns_what_can_be_learned_and_is_the_same_each_time() -> None:
     config = ProbeConfig(batch_size=32)
-    first = probe(clouds(140, 0), clouds(70, 1), config, CPU)
+    first = train_probe(clouds(140, 0), clouds(70, 1), config, CPU)
     assert first.metrics["lp_acc1"] > 0.95
     assert first.outcomes["lp_acc1"].float().mean().item() == first.metrics["lp_acc1"]
-    assert probe(clouds(140, 0), clouds(70, 1), config, CPU).metrics == first.metrics
+    assert train_probe(clouds(140, 0), clouds(70, 1), config, CPU).metrics == first.metrics
 
 
 def test_nothing_that_it_borrows_stays_changed() -> None:
     before = torch.Tensor.cuda, torch.nn.Module.cuda, torch.nn.DataParallel
     state = torch.random.get_rng_state()
-    probe(clouds(20, 0), clouds(14, 1), ProbeConfig(epochs=1), CPU)
+    train_probe(clouds(20, 0), clouds(14, 1), ProbeConfig(epochs=1), CPU)
     assert (torch.Tensor.cuda, torch.nn.Module.cuda, torch.nn.DataParallel) == before
     assert torch.equal(torch.random.get_rng_state(), state)
 
@@ -46,7 +46,7 @@ def test_batches_are_those_of_clip_benchmark_s_own_loader() -> None:
 
     linear_probe.train = spy
     try:
-        probe((features, labels), clouds(14, 1), ProbeConfig(batch_size=8, epochs=1), CPU)
+        train_probe((features, labels), clouds(14, 1), ProbeConfig(batch_size=8, epochs=1), CPU)
     finally:
         linear_probe.train = original
     torch.manual_seed(0)

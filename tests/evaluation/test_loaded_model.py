@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from pgsclip.errors import ModelError
-from pgsclip.evaluation.loaded_model import open_subject, untrained, weights_hash
+from pgsclip.evaluation.loaded_model import load_model, load_untrained, weights_hash
 
 CPU = torch.device("cpu")
 MODEL = {
@@ -38,7 +38,7 @@ def build(name: str, seed: int = 0, **options: Any) -> torch.nn.Module:
 def test_features_are_open_clip_s_own(name: str, tmp_path: Path) -> None:
     model = build(name)
     save_file(model.state_dict(), tmp_path / "w.safetensors")
-    subject = open_subject(f"{name}:{tmp_path}/w.safetensors", CPU)
+    subject = load_model(f"{name}:{tmp_path}/w.safetensors", CPU)
     images, texts = torch.randn(2, 3, 32, 32), subject.encoder.tokenizer(["a", "a cat"])
     with torch.no_grad():
         expected = model.encode_image(images, normalize=True), model.encode_text(texts, normalize=True)
@@ -54,23 +54,23 @@ def test_the_hash_is_of_the_weights_and_not_of_the_file(name: str, tmp_path: Pat
     save_file(state, tmp_path / "folder/open_clip_model.safetensors")
     (tmp_path / "folder/open_clip_config.json").write_text(json.dumps({"model_cfg": MODEL}))
     forms = [f"{name}:{tmp_path}/w.safetensors", f"{name}:{tmp_path}/w.pt", f"local-dir:{tmp_path}/folder"]
-    hashes = {open_subject(form, CPU).weights for form in forms}
+    hashes = {load_model(form, CPU).weights for form in forms}
     assert hashes == {weights_hash(build(name))}
     assert weights_hash(build(name, seed=1)) not in hashes
 
 
 def test_a_siglip_model_brings_its_bias_along(name: str, tmp_path: Path) -> None:
     save_file(build(name, init_logit_bias=-10.0).state_dict(), tmp_path / "w.safetensors")
-    assert open_subject(f"{name}:{tmp_path}/w.safetensors", CPU).weights
+    assert load_model(f"{name}:{tmp_path}/w.safetensors", CPU).weights
 
 
 def test_weights_of_another_model_and_pickles_with_code_are_sentences(name: str, tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "w.safetensors")
     with pytest.raises(ModelError, match=r"do not fit this model"):
-        open_subject(f"{name}:{tmp_path}/w.safetensors", CPU)
+        load_model(f"{name}:{tmp_path}/w.safetensors", CPU)
     torch.save({"state_dict": {}, "args": Path("x")}, tmp_path / "w.pt")
     with pytest.raises(ModelError, match=r"is not unpickled for safety"):
-        open_subject(f"{name}:{tmp_path}/w.pt", CPU)
+        load_model(f"{name}:{tmp_path}/w.pt", CPU)
 
 
 def test_weights_that_are_not_finite_are_a_sentence(name: str, tmp_path: Path) -> None:
@@ -81,10 +81,10 @@ def test_weights_that_are_not_finite_are_a_sentence(name: str, tmp_path: Path) -
         with pytest.raises(
             ModelError, match=r"not finite: NaN or infinite in 1 of its tensors, such as visual\.proj\."
         ):
-            open_subject(f"{name}:{tmp_path}/w.safetensors", CPU)
+            load_model(f"{name}:{tmp_path}/w.safetensors", CPU)
 
 
 def test_the_untrained_model_is_the_same_each_time_and_moves_no_chance() -> None:
     state = torch.random.get_rng_state()
-    assert untrained("pgsclip-smoke", CPU).weights == untrained("pgsclip-smoke", CPU).weights
+    assert load_untrained("pgsclip-smoke", CPU).weights == load_untrained("pgsclip-smoke", CPU).weights
     assert torch.equal(torch.random.get_rng_state(), state)

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ConfigError, ModelError, RunError
-from pgsclip.evaluation.loaded_model import open_subject, weights_hash
+from pgsclip.evaluation.loaded_model import load_model, weights_hash
 from pgsclip.export import formats, transformers_folder
 from pgsclip.export.clip_tokenizer import write_tokenizer
 from pgsclip.export.export import export
@@ -41,7 +41,7 @@ def test_out_and_back_in(form: str, run: Path, monkeypatch: pytest.MonkeyPatch) 
     assert min(done.parity.image_cosine, done.parity.text_cosine) > 0.999999
     assert done.parity.largest_difference < 1e-4
     ours, theirs = (open_model(find_source(str(folder))) for folder in (run, done.folder))
-    assert weights_hash(ours.model) == weights_hash(theirs.model) == open_subject(str(done.folder), CPU).weights
+    assert weights_hash(ours.model) == weights_hash(theirs.model) == load_model(str(done.folder), CPU).weights
     assert ours.preprocess_cfg == theirs.preprocess_cfg
     for one, other in zip(embed(ours, *probes_for(ours)), embed(theirs, *probes_for(ours)), strict=True):
         torch.testing.assert_close(one, other)

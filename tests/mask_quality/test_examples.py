@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pgsclip.data.benchmark_scenes import KINDS, hard_scene
+from pgsclip.data.benchmark_scenes import KINDS, benchmark_scene
 from pgsclip.errors import ImageError
 from pgsclip.mask_quality.examples import folder_examples, generated_examples
 from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
@@ -32,7 +32,7 @@ def _expected(side: int = 16) -> torch.Tensor:
 def test_generated_examples_are_the_hard_scenes() -> None:
     found = generated_examples(5, 48)
     assert [example.group for example in found] == [*KINDS, KINDS[0]]
-    scene = hard_scene(KINDS[1], 0, 48)
+    scene = benchmark_scene(KINDS[1], 0, 48)
     mean, std = (torch.tensor(value).reshape(3, 1, 1) for value in (CLIP_MEAN, CLIP_STD))
     pixels = torch.from_numpy(scene.image).permute(2, 0, 1) / 255
     torch.testing.assert_close(found[1].pixels * std + mean, pixels, rtol=0, atol=1e-5)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pgsclip.config.phases import plan_phases
 from pgsclip.config.schema import RunConfig
-from pgsclip.data.source import Source
+from pgsclip.data.source import PairSource
 from pgsclip.data.spec import open_source
 from pgsclip.distributed import World
 from pgsclip.errors import ConfigError, UnfinishedError
@@ -109,7 +109,7 @@ def settled_request(
 
 
 def _batch_size(
-    config: RunConfig, source: Source, tell: Callable[[str], None], alive: Callable[[], None]
+    config: RunConfig, source: PairSource, tell: Callable[[str], None], alive: Callable[[], None]
 ) -> tuple[int, str]:
     check_device(config.engine.device, World())
     device = torch.device(device_kind(config.engine.device))
@@ -147,7 +147,7 @@ def _batch_size(
     )
 
 
-def _unlike(config: RunConfig, source: Source) -> list[int]:
+def _unlike(config: RunConfig, source: PairSource) -> list[int]:
     """Numbers of phases whose steps differ in what they hold in memory."""
     found: dict[str, int] = {}
     for phase in plan_phases(config, source.size):
@@ -162,7 +162,7 @@ def _trials(found: Largest) -> str:
     )
 
 
-def _workers(config: RunConfig, source: Source, alive: Callable[[], None]) -> tuple[int, str]:
+def _workers(config: RunConfig, source: PairSource, alive: Callable[[], None]) -> tuple[int, str]:
     config = _with(config, workers=None)
     found = probe_apart(config, 0, alive=alive)
     needed = math.ceil(_HEADROOM * found.reader_seconds / found.seconds)
