@@ -18,7 +18,7 @@ from pgsclip.errors import ModelError, did_you_mean
 from pgsclip.models.own_configs import register_own_models
 from pgsclip.models.run_weights import describe_named
 from pgsclip.models.source import LOCAL, find_source, open_clip_name
-from pgsclip.models.towers.adapt import adapt
+from pgsclip.models.towers.adapt import adapt_or_whole
 from pgsclip.models.towers.image_tower import ImageTower
 from pgsclip.models.towers.text_tower import TextTower
 from pgsclip.models.weights import load_weights
@@ -46,7 +46,7 @@ class BuiltModel:
 
     @property
     def patches(self) -> int:
-        """Patches of one image at the model's input size."""
+        """Patches of one image at the model's input size; 1 where the tower cannot hide any."""
         (height, width), (rows, columns) = self.image_tower.image_size, self.image_tower.patch_size
         return (height // rows) * (width // columns)
 
@@ -64,7 +64,7 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
         loss_has_bias: the loss wants `logit_bias`; scale and bias then start as SigLIP's (arXiv 2303.15343, section 3).
 
     Raises:
-        ModelError: unknown name, a tower that cannot hide patches, or weights that do not fit.
+        ModelError: unknown name, or weights that do not fit.
     """
     register_own_models()
     if config.name not in open_clip.list_models() and not config.name.startswith(LOCAL):
@@ -95,7 +95,7 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
     return BuiltModel(
         name=config.name,
         model=model,
-        image_tower=adapt(model.visual),
+        image_tower=adapt_or_whole(model.visual),
         text_tower=TextTower(model),
         tokenizer=tokenizer,
         # What it gives, and not what the tower could take: Hugging Face's towers tell 512, 514, or nothing.

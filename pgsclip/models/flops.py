@@ -13,9 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from pgsclip.errors import ModelError
-from pgsclip.grid import Grid
 from pgsclip.models.build import BuiltModel
-from pgsclip.models.towers.adapt import adapt
+from pgsclip.models.towers.adapt import adapt_or_whole
 from pgsclip.models.towers.text_tower import TextTower
 
 FORWARD_AND_BACKWARD = 3
@@ -93,12 +92,12 @@ class _Counter:
     def image(self, kept_patches: int) -> int:
         keep = torch.arange(kept_patches, device="meta").unsqueeze(0)
 
-        def chosen(_: Tensor, patches: Tensor, grid: Grid) -> list[tuple[Tensor, Tensor]]:
+        def chosen(*_: object) -> list[tuple[Tensor, Tensor]]:
             return [(torch.arange(1, device="meta"), keep)]
 
-        tower = adapt(self._model.get_submodule("visual"))
+        tower = adapt_or_whole(self._model.get_submodule("visual"))
         images = torch.empty(1, 3, *self._size, device="meta")
-        return _count("image tower", lambda: tower(images, chosen))
+        return _count("image tower", lambda: tower(images, None if tower.refusal else chosen))
 
     def text(self, length: int) -> int:
         tower = TextTower(self._model)

@@ -16,7 +16,7 @@ from pgsclip.data.source import PairSource
 from pgsclip.data.spec import find_held_out, open_source
 from pgsclip.data.word_counts import word_counts
 from pgsclip.distributed import World, barrier
-from pgsclip.errors import ConfigError, PluginError
+from pgsclip.errors import ConfigError, ModelError, PluginError
 from pgsclip.evaluation.held_out import HeldOut, held_out_sets
 from pgsclip.evaluation.suite import open_suite
 from pgsclip.losses.auxiliary import Sizes, build_auxiliary
@@ -81,6 +81,9 @@ def build_task(config: RunConfig, world: World, *, count_words: bool = True) -> 
     if config.masker.ratio.is_range and not masker.chooses_ratio:
         refuse_range(config.masker.name, config.masker.ratio)
     built = build_model(config.model, seed=config.seed, loss_has_bias=loss_class.needs_bias)
+    refusal = built.image_tower.refusal
+    if refusal and (config.masker.ratio.high > 0 or needs_model(masker)):
+        raise ModelError(f"{refusal} Or train this one on whole images: --masker none.")
     loss = loss_class(rank=world.rank, world_size=world.size, block=config.loss.logits_per_chunk)
     terms = [(given.name, _auxiliary(given, config, masker, built)) for given in config.loss.auxiliary]
     return built, Task(built, masker, loss, config, _text_masker(config, built, world, count_words), terms)

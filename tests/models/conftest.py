@@ -36,16 +36,18 @@ class Captions(NamedTuple):
 class KeepThese(nn.Module):
     """Takes the place of open_clip's `patch_dropout` and timm's `patch_drop`: the given patches, image by image."""
 
-    def __init__(self, keep: Tensor, prefix: int) -> None:
+    def __init__(self, keep: Tensor, prefix: int, *, tells: bool = False) -> None:
+        """`tells`: the patches come with their numbers, as timm's Eva wants them."""
         super().__init__()
         self.keep = keep
         self.prefix = prefix
+        self.tells = tells
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         rows = []
         for image, keep in zip(tokens, self.keep, strict=True):
             rows.append(torch.cat([image[: self.prefix], image[self.prefix :][keep]]))
-        return torch.stack(rows)
+        return (torch.stack(rows), self.keep) if self.tells else torch.stack(rows)
 
 
 @pytest.fixture
@@ -66,14 +68,16 @@ def make_clip() -> MakeClip:
 
 @pytest.fixture
 def make_timm() -> MakeTimm:
-    """`make_timm(**options of the trunk)`: a two-block timm ViT inside open_clip's TimmModel."""
+    """`make_timm(**options of the trunk)`: a two-block timm ViT, or what `kind` makes, inside open_clip's TimmModel."""
 
-    def make(**options: Any) -> TimmModel:
+    def make(kind: Callable[..., nn.Module] = TimmVisionTransformer, **options: Any) -> TimmModel:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model = TimmModel("test_vit", embed_dim=16, image_size=48, pool="token")
             shape = {"img_size": 48, "patch_size": 16, "embed_dim": 64, "depth": 2, "num_heads": 2, "num_classes": 0}
-            model.trunk = TimmVisionTransformer(**{**shape, **options})
+            model.trunk = kind(**{**shape, **options})
+            if model.trunk.num_features != 64:
+                model.head.proj = nn.Linear(model.trunk.num_features, 16, bias=False)
             for name, parameter in model.trunk.named_parameters():
                 if name.endswith(("cls_token", "reg_token")):  # almost zero at birth, so a lost one would not show
                     nn.init.normal_(parameter)

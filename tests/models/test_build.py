@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -118,9 +119,19 @@ def test_activations_are_recomputed_in_both_towers_when_asked(custom: bool, know
         ({**TIMM, "timm_model_name": "test_resnet", "timm_pool": "avg"}, "ResNet"),
     ],
 )
-def test_towers_without_patches_are_refused(vision: dict[str, Any], kind: str, known: Any) -> None:
-    with pytest.raises(ModelError, match=rf"The image tower {kind} cannot hide patches: only ViTs can.*Take a ViT"):
-        build_model(known("tiny-other", vision=vision), seed=0, loss_has_bias=False)
+def test_towers_without_patches_are_shown_whole_images_and_know_why(
+    vision: dict[str, Any], kind: str, known: Any
+) -> None:
+    built = build_model(known("tiny-other", vision=vision), seed=0, loss_has_bias=False)
+    tower, visual = built.image_tower, built.model.visual.eval()
+    refusal = rf"The image tower {kind} cannot hide patches: only ViTs can.*Take a ViT"
+    assert re.match(refusal, tower.refusal)
+    images = torch.randn(2, 3, *tower.image_size)
+    assert torch.equal(tower(images).features, visual(images))
+    assert (tower(images).kept, tower.width, built.patches) == (1.0, 16, 1)
+    for asked in (lambda: tower.embed(images), lambda: tower(images, lambda *_: []), lambda: tower.attend(images)):
+        with pytest.raises(ModelError, match=refusal):
+            asked()
 
 
 def test_coca_is_refused(known: Any) -> None:

@@ -41,6 +41,8 @@ class ImageTower(nn.Module):
 
     patch_size: tuple[int, int]
     image_size: tuple[int, int]
+    refusal: str | None = None
+    """Why this tower cannot hide patches; None where it can."""
     tower: nn.Module
 
     def __init__(self, tower: nn.Module) -> None:
@@ -55,6 +57,12 @@ class ImageTower(nn.Module):
     @abstractmethod
     def pool(self, prefix: Float[Tensor, "B P D"], patches: Float[Tensor, "B K D"]) -> Float[Tensor, "B W"]:
         """All blocks over the given patches, up to the state that is projected."""
+
+    def pool_kept(
+        self, prefix: Float[Tensor, "B P D"], patches: Float[Tensor, "B K D"], keep: Int[Tensor, "B K"]
+    ) -> Float[Tensor, "B W"]:
+        """As `pool`, of the patches `keep` alone; towers whose blocks read positions need to know which these are."""
+        return self.pool(prefix, patches)
 
     @abstractmethod
     def project(self, pooled: Float[Tensor, "B W"]) -> Float[Tensor, "B E"]:
@@ -94,7 +102,7 @@ class ImageTower(nn.Module):
             pooled = self.pool(prefix, patches)
             return Encoded(self.project(pooled), 1.0, pooled)
         groups = choose(self.crop(images), patches.detach(), self.grid(images))
-        parts = [self.pool(prefix[rows], take_patches(patches, rows, keep)) for rows, keep in groups]
+        parts = [self.pool_kept(prefix[rows], take_patches(patches, rows, keep), keep) for rows, keep in groups]
         pooled = in_batch_order(parts, [rows for rows, _ in groups])
         seen = sum(keep.shape[0] * keep.shape[1] for _, keep in groups)
         return Encoded(self.project(pooled), seen / (patches.shape[0] * patches.shape[1]), pooled)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from open_clip.timm_model import TimmModel
 from timm.models import checkpoint_seq
-from timm.models.vision_transformer import Attention, VisionTransformer
+from timm.models.vision_transformer import Attention
 from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
@@ -18,20 +18,26 @@ from pgsclip.models.towers.patch_embedding import multiply_patches
 
 
 class TimmTower(ImageTower):
-    """Any prefix (class token, register tokens, none as in SigLIP) and any pooling that the trunk has."""
+    """Any prefix (class token, register tokens, none as in SigLIP) and any pooling that the trunk has.
 
-    tower: TimmModel | VisionTransformer
+    A stem of convolutions (MobileCLIP-B, ViTamin) sees the whole image, and its positions are chosen among.
+    """
 
-    def __init__(self, tower: TimmModel | VisionTransformer) -> None:
+    tower: Any
+
+    def __init__(self, tower: nn.Module) -> None:
         super().__init__(tower)
         embed = self._trunk.patch_embed
-        multiply_patches(embed.proj)
-        self.patch_size = tuple(embed.patch_size)
-        self.image_size = tuple(embed.img_size or tower.image_size)
+        self.image_size = tuple(embed.img_size or self.tower.image_size)
+        if hasattr(embed, "backbone"):
+            self.patch_size = _stride(self.image_size, embed.grid_size)
+        else:
+            self.patch_size = tuple(embed.patch_size)
+            multiply_patches(embed.proj)
 
     @property
-    def _trunk(self) -> VisionTransformer:
-        return self.tower.trunk if isinstance(self.tower, TimmModel) else self.tower
+    def _trunk(self) -> Any:
+        return getattr(self.tower, "trunk", self.tower)
 
     def embed(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B L D"]]:
         trunk = self._trunk
@@ -87,6 +93,21 @@ class TimmTower(ImageTower):
         trunk = self._trunk
         found = (trunk.pos_embed, trunk.cls_token, trunk.reg_token)
         return [parameter for parameter in found if parameter is not None]
+
+
+def _stride(image_size: tuple[int, int], grid: tuple[int, int]) -> tuple[int, int]:
+    """Pixels of an image for each position of the grid that a stem makes of it.
+
+    Raises:
+        ModelError: there is no whole number of them.
+    """
+    if any(side % positions for side, positions in zip(image_size, grid, strict=True)):
+        raise ModelError(
+            f"The stem of this image tower makes {grid[0]} x {grid[1]} positions of {image_size[0]} x {image_size[1]} "
+            f"pixels, which is no regular grid of patches, so that none can be hidden. Take an image size that they "
+            f"divide, or a ViT with a patch embedding, such as ViT-B-16."
+        )
+    return image_size[0] // grid[0], image_size[1] // grid[1]
 
 
 def _row(attention: Any, hidden: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ class Plan:
             f"data     {self.description}",
             f"samples  {self.samples:,} in {self.steps:,} steps = {self.samples / self.epoch_samples:.2f} epochs "
             f"of {self.epoch_samples:,}",
-            f"patches  {shown} of {self.patches} per image",
+            f"patches  {shown} of {self.patches} per image" if self.patches > 1 else "patches  none: whole images",
             f"compute  {self.compute if isinstance(self.compute, str) else self.compute.line(self.samples)}",
             f"memory   {self.parameters / 1e6:.1f} M parameters; weights, gradients and Adam {self.state_gib:.2f} GiB "
             f"per process, activations come on top",

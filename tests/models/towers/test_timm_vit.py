@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import pytest
+import timm
 import torch
 from torch import Tensor
 
+from pgsclip.errors import ModelError
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.timm_vit import TimmTower
 
@@ -75,3 +78,32 @@ def test_every_parameter_of_the_trunk_itself_is_declared_as_borrowed(trunk: Any,
     model = make_timm(**trunk)
     declared = {id(parameter) for parameter in adapt(model).borrowed_parameters()}
     assert declared == {id(parameter) for parameter in model.trunk.parameters(recurse=False)}
+
+
+STEMS: dict[str, dict[str, Any]] = {
+    "MobileCLIP-B": {"kind": partial(timm.create_model, "vit_base_mci_224"), "embed_dim": 768, "global_pool": "token"},
+    "ViTamin-S": {"kind": partial(timm.create_model, "vitamin_small_224"), "embed_dim": 384, "global_pool": "avg"},
+}
+
+
+@pytest.mark.parametrize("stem", STEMS.values(), ids=STEMS.keys())
+def test_patches_are_chosen_among_the_positions_behind_a_stem(
+    stem: Any, make_timm: Any, pixels: Tensor, gradients: Any, keep_these: Any
+) -> None:
+    """In training mode too, where the batch norms of MobileCLIP's stem look at all images and all of their places."""
+    keep = torch.stack([torch.randperm(9, generator=torch.Generator().manual_seed(n))[:4] for n in range(3)])
+    ours, theirs = (make_timm(**stem, patch_size=1).train() for _ in range(2))
+    tower = adapt(ours)
+    assert (tower.patch_size, tower.image_size) == ((16, 16), (48, 48))
+    torch.testing.assert_close(tower(pixels).features, theirs(pixels), atol=1e-10, rtol=1e-9)
+    theirs.trunk.patch_drop = keep_these(keep, prefix=theirs.trunk.num_prefix_tokens)
+    features, expected = tower(pixels, lambda *_: [(torch.arange(3), keep)]).features, theirs(pixels)
+    torch.testing.assert_close(features, expected, atol=1e-10, rtol=1e-9)
+    torch.testing.assert_close(gradients(ours, features), gradients(theirs, expected), atol=1e-10, rtol=1e-9)
+    torch.testing.assert_close(dict(ours.named_buffers()), dict(theirs.named_buffers()), atol=1e-10, rtol=1e-9)
+
+
+def test_a_stem_whose_positions_do_not_divide_the_image_is_refused(make_timm: Any) -> None:
+    """41 pixels in steps of 16 are two positions and a half, of which the stem makes two."""
+    with pytest.raises(ModelError, match=r"makes 2 x 2 positions of 41 x 41 .* no regular grid"):
+        adapt(make_timm(**STEMS["MobileCLIP-B"], patch_size=1, img_size=41))

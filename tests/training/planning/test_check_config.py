@@ -12,7 +12,8 @@ SMALL = ("model.name=pgsclip-smoke",)
 @pytest.mark.parametrize(
     ("settings", "kind", "words"),
     [
-        (("model.name=RN50",), ModelError, "cannot hide patches"),
+        (("model.name=RN50", "masker.name=random", "masker.ratio=0.5"), ModelError, "Or train .* --masker none"),
+        (("model.name=RN50", "phases=[{steps: 1, masker: {name: pgs, ratio: 0.5}}]"), ModelError, "cannot hide"),
         ((*SMALL, "masker.name=random", "masker.ratio=0.3:0.5"), MaskerError, "random"),
         ((*SMALL, "text.masker=truncat", "text.max_tokens=8"), PluginError, "truncat"),
         ((*SMALL, "loss.auxiliary=[nothing]"), PluginError, "nothing"),
