@@ -13,6 +13,7 @@ import open_clip
 from rich.console import Console
 from torch import nn
 
+from pgsclip.config.defaults import EVAL_BATCH_SIZE
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ConfigError, ModelError
 from pgsclip.evaluation.demo import write_demo_sets
@@ -76,7 +77,7 @@ def evaluate(
     eval_root: str | Path = "data",
     out: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
-    batch_size: int = 64,
+    batch_size: int = EVAL_BATCH_SIZE,
     workers: int | None = None,
     device: str = "auto",
     precision: str = "fp32",

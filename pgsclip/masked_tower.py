@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pgsclip.config.defaults import MAX_PASSES, RATIO
 from pgsclip.errors import MaskerError
 from pgsclip.grid import Grid
 from pgsclip.masking.contract import MaskerWithModel, MaskInputs
@@ -87,8 +88,8 @@ def masked(
     tower: nn.Module,
     name: str,
     *,
-    ratio: float | tuple[float, float] | str = 0.5,
-    groups: int = 4,
+    ratio: float | tuple[float, float] | str = RATIO,
+    groups: int = MAX_PASSES,
     seed: int = 0,
     params: Mapping[str, Any] | None = None,
 ) -> MaskedTower:

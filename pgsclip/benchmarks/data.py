@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from pgsclip.benchmarks.timing import seconds_in_turns
+from pgsclip.config.defaults import CROP_SCALE
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Fault
 from pgsclip.data.benchmark_scenes import benchmark_scenes
@@ -45,7 +46,7 @@ class DecodeCost:
 
 
 def bench_data(
-    spec: str, *, image_size: int, count: int, repeats: int, scale: tuple[float, float] = (0.9, 1.0)
+    spec: str, *, image_size: int, count: int, repeats: int, scale: tuple[float, float] = CROP_SCALE
 ) -> list[DecodeCost]:
     """Time both on the first `count` images of `spec`, or on drawn JPEGs of 500 pixels for `generated`.
 

@@ -9,6 +9,7 @@ import typer
 
 from pgsclip.cli.bench_masks import bench_masks
 from pgsclip.cli.figures import write_figures
+from pgsclip.config.defaults import EVAL_BATCH_SIZE, LOGITS_PER_CHUNK
 
 bench = typer.Typer(help="What things cost on this machine, side by side in one run.", no_args_is_help=True)
 
@@ -133,7 +134,7 @@ def maskers(
 def loss(
     batch: Annotated[list[int] | None, typer.Option(min=2, help="Repeatable; 4096 to 32768 when not given.")] = None,
     width: Annotated[int, typer.Option(min=1, help="Of the features.")] = 512,
-    block: Annotated[int, typer.Option(min=1, help="Logits computed at once.")] = 2**24,
+    block: Annotated[int, typer.Option(min=1, help="Logits computed at once.")] = LOGITS_PER_CHUNK,
     repeats: Annotated[int, typer.Option(min=1, help="Processes for each figure; the median counts.")] = 3,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
 ) -> None:
@@ -195,7 +196,7 @@ def evaluation(
     ] = "generated",
     eval_root: Annotated[Path, typer.Option(help="Where the set lies, as wds_NAME or NAME.")] = Path("data"),
     images: Annotated[int, typer.Option(min=1, help="How many are generated.")] = 1000,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images encoded at once.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images encoded at once.")] = EVAL_BATCH_SIZE,
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; the two take turns in each.")] = 3,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
 ) -> None:

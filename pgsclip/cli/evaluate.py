@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from pgsclip.cli.figures import write_figures
+from pgsclip.config.defaults import EVAL_BATCH_SIZE
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +76,7 @@ def _command(family: str) -> Callable[..., None]:
         suite: Suite = "paper",
         datasets: Datasets = None,
         eval_root: EvalRoot = Path("data"),
-        batch_size: BatchSize = 64,
+        batch_size: BatchSize = EVAL_BATCH_SIZE,
         workers: Workers = None,
         device: Device = "auto",
         precision: Precision = "auto",

@@ -6,16 +6,15 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import PurePath
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
-from pgsclip.config.recipes import Recipe, dotted, load_recipe, overlay
-from pgsclip.config.renamed import new_name
+from pgsclip.config.mistakes import explain_mistake
+from pgsclip.config.recipes import Recipe, load_recipe, overlay
 from pgsclip.config.schema import RunConfig
-from pgsclip.errors import ConfigError, did_you_mean
+from pgsclip.errors import ConfigError
 
 Setting = str | tuple[str, Any]
 """`section.key=value` as typed, with a value in YAML; or, in Python, the dotted key and the value itself."""
@@ -59,7 +58,7 @@ def check(tree: dict[str, Any], origins: dict[str, str] | None = None) -> RunCon
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
-        mistakes = [_sentence(detail, origins or {}) for detail in error.errors(include_url=False)]
+        mistakes = [explain_mistake(detail, origins or {}) for detail in error.errors(include_url=False)]
     count = "One setting is" if len(mistakes) == 1 else f"{len(mistakes)} settings are"
     raise ConfigError("\n".join([f"{count} not valid:", *(f"  {mistake}" for mistake in mistakes)]))
 
@@ -114,48 +113,3 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
     for part in reversed(key.split(".")):
         value = {part: value}
     return dict(value)
-
-
-def _sentence(detail: ErrorDetails, origins: dict[str, str]) -> str:
-    place = tuple(str(part) for part in detail["loc"] if not _is_union_branch(part))
-    key = ".".join(place)
-    around = (o for o in origins if f"{key}.".startswith(f"{o}.") or o.startswith(f"{key}."))
-    origin = next((origins[o] for o in (key, *around) if o in origins), None)
-    where = f"{origin}: {key}" if origin else key
-    if detail["type"] == "extra_forbidden":
-        renamed = new_name(key)
-        if renamed is not None:
-            return f"{where} is called {renamed} now."
-        keys = _keys_beside(place)
-        everywhere = [name for name in dotted(_defaults()) if name.rpartition(".")[2] == place[-1]]
-        hint = did_you_mean(place[-1], keys) or (f" Did you mean {everywhere[0]!r}?" if everywhere else "")
-        return f"{where} is unknown.{hint} Allowed here: {', '.join(keys)}."
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "tuple_type":
-        message = "Input should be a list, such as [a, b]"
-    given = "" if detail["type"] == "value_error" else f" (given: {detail['input']!r})"
-    return f"{where}: {message}{given}{'' if message.endswith('?') and not given else '.'}"
-
-
-def _is_union_branch(part: int | str) -> bool:
-    """pydantic adds the branch of a union, such as `constrained-int` or `literal['auto']`, to the place."""
-    return isinstance(part, str) and (
-        part in {"int", "word", "float", "str"} or part.startswith(("constrained-", "literal["))
-    )
-
-
-def _keys_beside(place: tuple[str, ...]) -> list[str]:
-    model: type[BaseModel] = RunConfig
-    for part in place[:-1]:
-        if part.isdigit():  # a place in a list of sections
-            continue
-        annotation = model.model_fields[part].annotation
-        annotation = next(iter(get_args(annotation)), annotation)  # tuple[Section, ...] → Section
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break
-        model = annotation
-    return list(model.model_fields)
-
-
-def _defaults() -> dict[str, Any]:
-    return RunConfig().model_dump()

@@ -1,113 +1,69 @@
-"""The whole description of a run as one typed tree. Every default of the project lives here and nowhere else."""
+"""Every setting of a run as one typed tree, section by section, with its default and its help."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from pgsclip.config.defaults import CROP_SCALE, EVAL_BATCH_SIZE, LOGITS_PER_CHUNK, MAX_PASSES, RATIO
+from pgsclip.config.fields import (
+    Above0,
+    Count,
+    CountOrAuto,
+    Decay,
+    NotEmpty,
+    Plugins,
+    Positive,
+    PositiveOrAuto,
+    Section,
+    Share,
+    Shares,
+)
 from pgsclip.config.ratio import Ratio
 from pgsclip.errors import ConfigError
 
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
-Above0 = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Spec = Annotated[str, Field(min_length=1)]
-
-
-def _in_order(given: tuple[float, float]) -> tuple[float, float]:
-    if not 0 < given[0] <= given[1]:
-        raise ValueError(f"{list(given)} is not a range of shares: give the smallest, above 0, and then the largest")
-    return given
-
-
-def _no_other_word(given: Any) -> Any:
-    if given != "auto":
-        raise ValueError(f"{given!r} is neither a whole number nor 'auto'")
-    return given
-
-
-def _kind(given: Any) -> str:
-    return "word" if isinstance(given, str) and not given.lstrip("+-").isdigit() else "int"
-
-
-_Auto = Annotated[Literal["auto"], BeforeValidator(_no_other_word), Tag("word")]
-PositiveOrAuto = Annotated[_Auto | Annotated[Positive, Tag("int")], Discriminator(_kind)]
-CountOrAuto = Annotated[_Auto | Annotated[int, Field(ge=0), Tag("int")], Discriminator(_kind)]
-"""A number, or a word in whose place one is measured before a run begins (`pgsclip.training.planning.autotune`)."""
-
-
-class Section(BaseModel):
-    """Frozen, no unknown keys; the docstring under a field is its help text."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class PluginConfig(Section):
-    """One of several plugins of a kind; its bare name will do where it needs no parameters."""
-
-    name: Spec
-    """A registered name or `package.module:Class`."""
-    params: dict[str, Any] = Field(default_factory=dict)
-    """Parameters of the plugin itself; checked when it is built."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, given: Any) -> Any:
-        return {"name": given} if isinstance(given, str) else given
-
-
-def _each_once(given: tuple[PluginConfig, ...]) -> tuple[PluginConfig, ...]:
-    twice = sorted({one.name for one in given if sum(one.name == other.name for other in given) > 1})
-    if twice:
-        raise ValueError(f"{', '.join(twice)} is given twice; give each once")
-    return given
-
-
-Plugins = Annotated[tuple[PluginConfig, ...], AfterValidator(_each_once)]
-
 
 class DataConfig(Section):
-    """Which pairs are seen, how many at once, and how damage is handled."""
+    """Training pairs: where they are, how many at once, and what happens when some are damaged."""
 
-    spec: Spec = "generated"
-    """`generated`, shards (`dir/{00000..01242}.tar`, a glob, `a::b`), a .csv/.tsv, or a folder of images."""
+    spec: NotEmpty = "generated"
+    """`generated`, shards (`dir/{00000..01242}.tar`, a glob, `a::b`), a CSV or TSV file, or a folder of images."""
     samples: Positive | None = None
-    """Pairs in one epoch; counted once when not given."""
+    """Pairs in one epoch; counted when not given."""
     batch_size: PositiveOrAuto = 256
-    """Pairs per optimiser step over all processes together; `auto` finds the most that fit into the memory."""
+    """Pairs per optimiser step, over all processes; `auto` finds the most that fit into memory."""
     workers: CountOrAuto | None = None
-    """Loader processes per training process; null takes up to four, one for each core, never more than there are
-    shards; `auto` measures how many the steps need."""
+    """Loader workers per training process. null: one per core, at most four and never more than shards; `auto`: as many
+    as keep up with the steps; 0: the training process loads."""
     shuffle: Positive = 5000
-    """Shards are shuffled as a whole, samples within a buffer of this many."""
-    crop_scale: Annotated[tuple[Share, Share], AfterValidator(_in_order)] = (0.9, 1.0)
+    """Pairs in the shuffle buffer. Whole shards are shuffled as well."""
+    crop_scale: Shares = CROP_SCALE
     """Smallest and largest share of the image area that a random crop covers."""
     caption_part_probability: Share = 0.0
     """Probability, for each caption and epoch, that only one sentence or keyword of it is read; 0 reads all whole."""
     views: Positive = 1
-    """Random crops of each image; each is masked and compared with the caption by itself, and losses are averaged."""
+    """Random crops per image. Each is masked by itself and compared with the caption; their losses are averaged."""
     max_bad_share: Share = 0.02
     """Share of the pairs read so far, 0 to 1, that may be unusable; the run stops when there are more."""
     stall_seconds: Annotated[float, Field(gt=0, le=1e7)] = 600.0
-    """A batch that takes longer than this ends the run with the name of the shard that was being read."""
+    """Seconds that a batch may take. After that the run ends and names the shard that was being read."""
     image_key: str | None = None
-    """Column of a table that holds the image path; found by its name when not given."""
+    """Column of a table that holds the image paths; found by its name when not given."""
     caption_key: str | None = None
-    """Column of a table that holds the caption; found by its name when not given."""
+    """Column of a table that holds the captions; found by its name when not given."""
 
     @property
     def pairs_per_step(self) -> int:
         """`batch_size` as a number.
 
         Raises:
-            ConfigError: it is `auto` still, which is settled when a run begins.
+            ConfigError: it is still `auto`, which is resolved when a run begins.
         """
         if not isinstance(self.batch_size, int):
             raise ConfigError(
-                "data.batch_size=auto is a number only after a measurement: `pgsclip train` makes it as it starts, and "
-                "so does --dry-run without --no-measure; give a number here."
+                "data.batch_size=auto is measured when a run starts, and has no number here. Give a number, or leave "
+                "--no-measure out."
             )
         return self.batch_size
 
@@ -116,53 +72,57 @@ class ModelConfig(Section):
     """Any open_clip model whose image tower is a ViT."""
 
     name: str = "ViT-B-16"
-    """An open_clip model name, one of ours (`pgsclip-smoke`, `pgsclip-clipart`), or `local-dir:FOLDER` of an exported
-    model, which then is where the weights start from."""
+    """Name of an open_clip model, `pgsclip-smoke` or `pgsclip-clipart`; or `local-dir:FOLDER`, an exported model with
+    its weights."""
     pretrained: str | None = None
-    """What to start from: an open_clip pretrained tag, a file (.safetensors, .pt), a run, or the folder of an exported
-    model."""
+    """Weights to start from: an open_clip tag, a file (.safetensors, .pt), a run, or a folder of an exported model."""
     image_size: Positive | None = None
     """Side of the square input in pixels; the model's own when not given."""
     checkpoint_activations: bool = False
-    """Compute activations again in the backward pass: less memory, about a third more time."""
+    """Compute activations a second time in the backward pass: less memory, about a third more time."""
 
 
 class MaskerConfig(Section):
-    """Which patches the image encoder is shown."""
+    """Which patches the image encoder sees."""
 
     name: str = "none"
-    """A registered masker (`pgsclip maskers` lists them) or `package.module:Class`."""
-    ratio: Ratio = Ratio(0.5, 0.5)
-    """Share of patches removed; `0.3:0.5` lets the masker choose for each image. `none` removes nothing."""
-    max_passes: Positive = 4
+    """Registered masker (`pgsclip maskers` lists them), or `package.module:Class`."""
+    ratio: Ratio = Ratio(RATIO, RATIO)
+    """Share of patches removed, from 0 to below 1. A range such as `0.3:0.5` lets the masker choose for each image."""
+    max_passes: Positive = MAX_PASSES
     """With a range, a batch is sorted by patch count and encoded in at most this many passes, cut where they pad
     least."""
     params: dict[str, Any] = Field(default_factory=dict)
-    """Parameters of the masker itself; checked when it is built."""
+    """Parameters of the masker, checked when it is built."""
+
+    @property
+    def hides_nothing(self) -> bool:
+        """Whether every patch is shown, whatever ratio was asked for."""
+        return self.name == "none"
 
     @model_validator(mode="before")
     @classmethod
-    def _none_hides_nothing(cls, given: Any) -> Any:
+    def _none_has_ratio_0(cls, given: Any) -> Any:
         if isinstance(given, dict) and given.get("name", "none") == "none":
-            Ratio.parse(given.get("ratio", 0))  # a ratio that is none is a mistake here too
+            Ratio.parse(given.get("ratio", 0))  # what is no ratio is a mistake here too
             return {**given, "ratio": 0}
         return given
 
 
 class TextConfig(Section):
-    """How captions run through the text encoder."""
+    """Which tokens of a caption the text encoder reads, and in how many passes."""
 
     max_passes: Positive = 3
     """Captions are sorted by length and encoded in at most this many passes, each padded to its longest only. Exact."""
     masker: str = "none"
-    """A registered text masker (none, truncate, frequency) or `package.module:Class`; training only."""
+    """Registered text masker (none, truncate, frequency), or `package.module:Class`; used in training only."""
     max_tokens: Annotated[int, Field(ge=3)] | None = None
     """Tokens that a text masker leaves of a caption at most, start and end of text included; at least 3."""
     params: dict[str, Any] = Field(default_factory=dict)
-    """Parameters of the text masker itself; checked when it is built."""
+    """Parameters of the text masker, checked when it is built."""
 
     @model_validator(mode="after")
-    def _masker_and_tokens_together(self) -> TextConfig:
+    def _masker_and_max_tokens_together(self) -> TextConfig:
         if (self.masker == "none") != (self.max_tokens is None):
             raise ValueError(
                 "text.masker and text.max_tokens must be set together, such as text.masker=frequency text.max_tokens=16"
@@ -174,12 +134,12 @@ class LossConfig(Section):
     """The training objective."""
 
     name: str = "clip"
-    """A registered loss: `clip` or `siglip`."""
+    """Registered loss: `clip` or `siglip`."""
     auxiliary: Plugins = ()
     """Losses that are added, each a name or `{name: …, params: {…}}`; `pgsclip plugins` lists them."""
     max_scale: Above0 = 100.0
-    """Upper bound of exp(logit_scale), the inverse temperature."""
-    logits_per_chunk: Positive = 2**24
+    """Upper bound of exp(logit_scale), the inverse of the temperature."""
+    logits_per_chunk: Positive = LOGITS_PER_CHUNK
     """Logits held in memory at once; the logits of a larger batch are computed in chunks of rows, exactly."""
 
 
@@ -189,10 +149,13 @@ class OptimConfig(Section):
     lr: Above0 = 1e-3
     """Peak learning rate."""
     betas: tuple[Decay, Decay] = (0.9, 0.98)
+    """Decay rates of AdamW's two moments."""
     eps: Above0 = 1e-6
+    """Number that AdamW adds to the denominator."""
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.2
-    """Applied to weight matrices only; never to gains, biases or the temperature."""
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    """Decay of weight matrices; gains, biases and logit_scale never decay."""
+    warmup_steps: Count = 0
+    """Steps in which the learning rate rises from 0 to its peak."""
     clip_grad_norm: Above0 | None = None
     """Largest gradient norm; not clipped when null."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
@@ -208,60 +171,67 @@ class OptimConfig(Section):
 class PhaseConfig(Section):
     """A stretch of training after the main one, such as FLIP's unmasked tuning (arXiv 2212.00794, section 3).
 
-    Weights, Adam's memory and the place in the data carry over; warm-up and cosine start anew.
+    Weights, Adam's moments and the place in the data carry over; warm-up and cosine start anew.
     """
 
     steps: Positive | None = None
+    """Length in optimiser steps."""
     epochs: Above0 | None = None
     """Length in passes over the data; `steps` wins when both are given."""
     lr: Above0 | None = None
     """Peak learning rate; that of `optim.lr` when not given."""
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: Count = 0
+    """Steps in which the learning rate rises from 0 to its peak."""
     masker: MaskerConfig = MaskerConfig()
-    """Every patch is shown when not given."""
+    """Masker of the phase; every patch is shown when not given."""
     image_size: Positive | None = None
     """Side of the input in pixels; as before when not given. Position embeddings are resized."""
 
 
 class EngineConfig(Section):
-    """What executes a step."""
+    """Device, precision and the library that executes a step."""
 
     name: Literal["auto", "torch", "deepspeed"] = "auto"
     """`auto` takes DeepSpeed on a GPU or with several processes, torch otherwise."""
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 1
-    """DeepSpeed only: what is split over processes: 1 optimiser state, 2 also gradients, 3 also weights."""
+    """State that DeepSpeed splits over processes: 0 none, 1 optimiser state, 2 also gradients, 3 also weights."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """`auto` is bf16 on GPUs that have it, fp32 elsewhere. Weights stay fp32; bf16 and fp16 are autocast."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """`auto` takes CUDA, then MPS, then the CPU."""
     timeout_minutes: Above0 = 10.0
-    """How long a process waits for its peers before it stops with a sentence."""
+    """Minutes that a process waits for the others before the run ends."""
     compile: bool = False
-    """torch.compile the blocks of both towers; not with ZeRO stage 3, which gathers their weights within them."""
+    """Compile the blocks of both towers with torch.compile. Not with ZeRO-3: it gathers weights inside the blocks."""
 
     @model_validator(mode="after")
-    def _whole_blocks_alone_are_compiled(self) -> EngineConfig:
+    def _refuse_compile_with_zero_3(self) -> EngineConfig:
         if self.compile and self.zero_stage == 3:
-            raise ValueError("compile and zero_stage=3 do not go together: give compile=false, or a stage of 0 to 2")
+            raise ValueError(
+                "compile=true does not work with zero_stage=3; set compile=false, or zero_stage to 0, 1 or 2"
+            )
         return self
 
 
 class CheckpointConfig(Section):
-    """When the run is saved. It is always saved at its end."""
+    """When a run is saved. It is always saved at its end."""
 
     every_steps: Positive | None = None
+    """Steps between two checkpoints; null: by time alone."""
     every_minutes: Above0 | None = 30.0
+    """Minutes between two checkpoints; null: by steps alone."""
     keep: Positive = 3
-    """How many checkpoints stay; older ones are deleted."""
+    """Checkpoints that stay; older ones are deleted."""
 
 
 class LogConfig(Section):
     """What is written to metrics.jsonl and the terminal."""
 
     every_steps: Positive = 10
+    """Steps between two rows."""
     loggers: Plugins = ()
-    """Where rows go beside metrics.jsonl and the terminal, each a name or `{name: …, params: {…}}`."""
-    mask_images: tuple[Spec, ...] = ()
+    """Loggers that get every row too, each a name or `{name: …, params: {…}}`; `pgsclip plugins` lists them."""
+    mask_images: tuple[NotEmpty, ...] = ()
     """Image files whose masks are drawn at every checkpoint, into `masks/` of the run."""
 
 
@@ -269,21 +239,26 @@ class ProbeConfig(Section):
     """The linear probe, with the settings of arXiv 2503.17080."""
 
     lr: Above0 = 0.1
+    """Learning rate of AdamW."""
     epochs: Positive = 10
+    """Passes over the training features."""
     batch_size: Positive = 512
-    seed: Annotated[int, Field(ge=0)] = 0
+    """Features per step."""
+    seed: Count = 0
+    """Seed of the order of the features and of the first weights."""
 
 
 class EvaluateConfig(Section):
-    """Evaluation on held-out pairs during and at the end of training."""
+    """Evaluation on held-out pairs, and on sets of a suite, during a run and at its end."""
 
     every_steps: Positive | None = None
-    """Evaluate also during the run; always at its end."""
-    data: Spec | None = "auto"
+    """Steps between two evaluations; null: only at the end."""
+    data: NotEmpty | None = "auto"
     """Held-out pairs, given as `data.spec` is; `auto`: `val-*.tar` beside the training shards; null: none."""
-    batch_size: Positive = 256
+    batch_size: Positive = EVAL_BATCH_SIZE
+    """Images encoded at once on one process."""
     suite: str | None = None
-    """Also the sets of `paper`, or of a file with the name of one set a line; those that are missing are left out."""
+    """Sets to evaluate on as well: `paper`, or a file that names one set a line. Sets that are missing are left out."""
     eval_root: str = "data"
     """Folder of the suite's sets, as for `pgsclip eval --eval-root`."""
 
@@ -296,11 +271,11 @@ class RunConfig(Section):
     """One training run."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """All chance of a run (weights, data order, crops, masks) comes from this number."""
+    """Seed of every random choice of the run: weights, data order, crops, masks."""
     out: Annotated[str | None, BeforeValidator(_as_text)] = None
     """Run folder; `runs/<recipe>-<masker>-<ratio>` when not given."""
     recipe: str | None = None
-    """Name of the recipe that this run started from, for the record."""
+    """Name of the recipe that the run started from; written by `pgsclip train`."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     masker: MaskerConfig = MaskerConfig()
@@ -308,7 +283,7 @@ class RunConfig(Section):
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
     phases: tuple[PhaseConfig, ...] = ()
-    """What follows the training that `optim` describes, one after the other."""
+    """Phases that follow the training of `optim`, one after the other."""
     engine: EngineConfig = EngineConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     log: LogConfig = LogConfig()

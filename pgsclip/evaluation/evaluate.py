@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pgsclip.config.defaults import EVAL_BATCH_SIZE
 from pgsclip.config.schema import ProbeConfig
 from pgsclip.distributed import broadcast_object, get_rank, get_world_size
 from pgsclip.errors import PgsclipError
@@ -52,7 +53,7 @@ class EvalOptions:
     root: Path
     out: Path | None = None
     """Where results lie; without it nothing is written or read."""
-    batch_size: int = 256
+    batch_size: int = EVAL_BATCH_SIZE
     workers: int | None = None
     precision: str = "fp32"
     probe: ProbeConfig = field(default_factory=ProbeConfig)

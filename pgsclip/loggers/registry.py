@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pgsclip import plugins
+from pgsclip.config.fields import PluginConfig
 from pgsclip.config.params import PluginParams, checked_params
-from pgsclip.config.schema import PluginConfig
 from pgsclip.errors import PluginError
 from pgsclip.loggers.contract import Row, RunInfo, RunLogger
 

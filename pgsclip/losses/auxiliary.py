@@ -15,8 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from pgsclip import plugins
+from pgsclip.config.fields import PluginConfig
 from pgsclip.config.params import PluginParams, checked_params
-from pgsclip.config.schema import PluginConfig
 from pgsclip.errors import PluginError
 from pgsclip.seeding import derive
 

@@ -9,7 +9,8 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from pgsclip import plugins
-from pgsclip.config.schema import EngineConfig, OptimConfig, PluginConfig, RunConfig
+from pgsclip.config.fields import PluginConfig
+from pgsclip.config.schema import EngineConfig, OptimConfig, RunConfig
 from pgsclip.data.crops import TrainCrop
 from pgsclip.data.loading import Stream, open_stream
 from pgsclip.data.source import PairSource

@@ -157,14 +157,14 @@ MISTAKES = {
     "batch word": (["--batch-size", "all"], r"--batch-size: data\.batch_size: 'all' is neither a whole number nor"),
     "auto that is not measured": (
         ["--dry-run", "--no-measure", "--batch-size", "auto"],
-        r"data\.batch_size=auto is a number only after a measurement",
+        r"data\.batch_size=auto is measured when a run starts.*Give a number",
     ),
     "no measure": (["--no-measure"], r"--no-measure says what --dry-run is to leave out; give both, or neither"),
     "batch": (["--batch-size", "0"], r"--batch-size: data\.batch_size: Input should be greater than 0"),
     "seed": (["--seed", str(2**70)], r"--seed: seed: Input should be less than"),
     "learning rate": (["optim.lr=.inf"], r"optim\.lr: Input should be a finite number"),
     "betas": (["optim.betas=[0.9, 1]"], r"optim\.betas\.1: Input should be less than 1 \(given: 1\)"),
-    "crop": (["data.crop_scale=[0.9, 0.1]"], r"\[0\.9, 0\.1\] is not a range of shares: give the smallest, above 0"),
+    "crop": (["data.crop_scale=[0.9, 0.1]"], r"\[0\.9, 0\.1\] is not a range of shares; give the smaller"),
     "device": (
         ["engine.device=gpu"],
         r"engine\.device: Input should be 'auto', 'cpu', 'cuda' or 'mps' \(given: 'gpu'\)",

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from pgsclip.config.fields import PluginConfig
 from pgsclip.config.params import PluginParams
-from pgsclip.config.schema import PluginConfig
 from pgsclip.errors import PluginError
 from pgsclip.loggers.contract import Row, RunInfo
 from pgsclip.loggers.registry import Loggers, check_loggers

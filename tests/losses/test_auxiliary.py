@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from pgsclip import plugins
+from pgsclip.config.fields import PluginConfig
 from pgsclip.config.params import PluginParams
-from pgsclip.config.schema import PluginConfig
 from pgsclip.errors import PluginError
 from pgsclip.losses import auxiliary
 from pgsclip.losses.auxiliary import Sizes, build_auxiliary
