@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -29,7 +28,7 @@ from pgsclip.evaluation.layouts import AbsentSetError, EvalSet, MissingSetError,
 from pgsclip.evaluation.linear_probe import train_probe
 from pgsclip.evaluation.loaded_model import LoadedModel
 from pgsclip.evaluation.metrics import Scores
-from pgsclip.results.result import Result, file_name, load_result, save_result
+from pgsclip.results.result import Result, file_name, load_result, pack_outcomes, save_result
 from pgsclip.results.suites import Job
 
 OnMessage = Callable[[str], None]
@@ -109,7 +108,7 @@ def evaluate(
             step=model.step,
             evaluated_at=datetime.now(UTC).isoformat(),
             command=options.command,
-            outcomes={name: pack(bits) for name, bits in scores.outcomes.items()},
+            outcomes={name: pack_outcomes(bits.tolist()) for name, bits in scores.outcomes.items()},
             questions={name: len(bits) for name, bits in scores.outcomes.items()},
         )
         report.results.append(result)
@@ -213,11 +212,6 @@ def line(result: Result) -> str:
         if not name.endswith("mean_per_class_recall")
     ]
     return f"{result.family} {result.dataset}: {', '.join(shown)}; {result.samples:,} images, {result.seconds:.1f} s"
-
-
-def pack(bits: Tensor) -> str:
-    """Pack one bit per answer, base64."""
-    return base64.b64encode(np.packbits(bits.numpy().astype(bool)).tobytes()).decode("ascii")
 
 
 def _labels(found: EvalSet, encoded: EncodedSet, classes: int | None = None) -> Tensor:

@@ -16,13 +16,14 @@ from pgsclip.config.ratio import Ratio
 from pgsclip.errors import MaskerError
 from pgsclip.grid import Grid
 from pgsclip.mask_quality.examples import Example
-from pgsclip.mask_quality.measure import Estimate, Figures, estimate, figures, known
+from pgsclip.mask_quality.mask_metrics import MaskMetrics, find_ground_truth, measure_masks
 from pgsclip.masking.contract import MaskInputs
 from pgsclip.masking.masker_api import MaskerHandle
 from pgsclip.masking.maskers.none import KeepAll
 from pgsclip.masking.pixels import patchify
 from pgsclip.masking.selection import exact, refuse_range, select
 from pgsclip.seeding import derive
+from pgsclip.statistics import Interval, bootstrap_mean
 
 _BATCH = 50
 
@@ -33,16 +34,16 @@ class Row:
 
     masker: str
     ratio: str
-    recall: Estimate
-    removed: Estimate
-    edges: Estimate
-    overlap: Estimate
-    kept: Estimate
+    recall: Interval
+    removed: Interval
+    edges: Interval
+    overlap: Interval
+    kept: Interval
     kept_spread: float
     """Standard deviation of the kept share over images."""
     milliseconds: float
     """Median over batches, per image, of scoring and selecting."""
-    recall_by_group: dict[str, Estimate]
+    recall_by_group: dict[str, Interval]
 
 
 def bench_masks(
@@ -55,7 +56,7 @@ def bench_masks(
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
-    """Figures of each masker at each ratio, in the order given. `none` keeps everything, so it comes once.
+    """MaskMetrics of each masker at each ratio, in the order given. `none` keeps everything, so it comes once.
 
     Args:
         examples: all of one size, a multiple of `patch_size`.
@@ -73,16 +74,16 @@ def bench_masks(
     grid = Grid(height // patch_size, width // patch_size, patch_size)
     pairs = [(handle, ratio) for handle in maskers for ratio in _ratios_of(handle, ratios)]
     batches = [examples[start : start + _BATCH] for start in range(0, len(examples), _BATCH)]
-    collected: list[list[Figures]] = [[] for _ in pairs]
+    collected: list[list[MaskMetrics]] = [[] for _ in pairs]
     times: list[list[float]] = [[] for _ in pairs]
     for number, batch in enumerate(batches):
         images = torch.stack([example.pixels for example in batch])
-        truth = known(images, torch.stack([example.mask for example in batch]), grid)
+        truth = find_ground_truth(images, torch.stack([example.mask for example in batch]), grid)
         for place, (handle, ratio) in enumerate(pairs):
             first = number * _BATCH
             progress(f"pictures {first} to {first + len(batch)} of {len(examples)}: {handle.name} {ratio}")
             found, took = _views(handle, ratio, images, grid, views, derive("bench masks", seed, number))
-            collected[place].append(figures(found, truth))
+            collected[place].append(measure_masks(found, truth))
             times[place].append(took / len(batch))
     groups = [example.group for example in examples]
     return [
@@ -92,7 +93,7 @@ def bench_masks(
 
 
 def as_json(rows: list[Row]) -> list[dict[str, Any]]:
-    """For `--json`: estimates as {mean, low, high}; a figure that does not exist is null."""
+    """Return the rows for `--json`: intervals as {mean, low, high}; a figure that does not exist is null."""
     return [
         {
             "masker": row.masker,
@@ -135,15 +136,17 @@ def _views(
     return found, min(times)
 
 
-def _row(name: str, ratio: Ratio, parts: list[Figures], took: float, groups: list[str]) -> Row:
-    whole = Figures(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+def _row(name: str, ratio: Ratio, parts: list[MaskMetrics], took: float, groups: list[str]) -> Row:
+    whole = MaskMetrics(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
     by_group = {
-        group: estimate(whole.recall[np.array([one == group for one in groups])]) for group in dict.fromkeys(groups)
+        group: bootstrap_mean(whole.recall[np.array([one == group for one in groups])])
+        for group in dict.fromkeys(groups)
     }
-    means = {column: estimate(values) for column, values in whole._asdict().items()}
+    means = {column: bootstrap_mean(values) for column, values in whole._asdict().items()}
     spread = float(whole.kept.std())
     return Row(name, str(ratio), **means, kept_spread=spread, milliseconds=took, recall_by_group=by_group)
 
 
-def _plain(found: Estimate) -> dict[str, float | None]:
-    return {name: None if np.isnan(value) else value for name, value in found._asdict().items()}
+def _plain(found: Interval) -> dict[str, float | None]:
+    named = {"mean": found.value, "low": found.low, "high": found.high}
+    return {name: None if np.isnan(value) else value for name, value in named.items()}

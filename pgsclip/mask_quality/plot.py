@@ -31,7 +31,7 @@ def plot(rows: list[Row]) -> Image.Image:
         place = maskers.index(row.masker)
         x = _LEFT + width * (ratios.index(row.ratio) + (place + 1) / (len(maskers) + 1))
         colour = _COLOURS[place % len(_COLOURS)]
-        low, high, mean = (_height(value) for value in (row.recall.low, row.recall.high, row.recall.mean))
+        low, high, mean = (_height(value) for value in (row.recall.low, row.recall.high, row.recall.value))
         pen.line((x, low, x, high), colour, 2)
         for end in (low, high):
             pen.line((x - 5, end, x + 5, end), colour, 2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from pgsclip.mask_quality.comparison import Row
-from pgsclip.mask_quality.measure import Estimate
+from pgsclip.statistics import Interval
 
 _HEAD = ("masker", "ratio", "object recall", "background removed", "edge energy kept", "seed overlap", "kept", "ms")
 
@@ -13,7 +15,7 @@ def lines(rows: list[Row]) -> list[str]:
     table = [list(_HEAD)]
     for row in rows:
         means = [_text(found) for found in (row.recall, row.removed, row.edges, row.overlap)]
-        kept = f"{row.kept.mean:.3f} sd {row.kept_spread:.3f}"
+        kept = f"{row.kept.value:.3f} sd {row.kept_spread:.3f}"
         table.append([row.masker, row.ratio, *means, kept, f"{row.milliseconds:.1f}"])
     return _aligned(table)
 
@@ -28,8 +30,8 @@ def lines_by_group(rows: list[Row]) -> list[str]:
     return _aligned(table)
 
 
-def _text(found: Estimate) -> str:
-    return "-" if found.mean != found.mean else f"{found.mean:.3f} ± {(found.high - found.low) / 2:.3f}"
+def _text(found: Interval) -> str:
+    return "-" if math.isnan(found.value) else f"{found.value:.3f} ± {found.half_width:.3f}"
 
 
 def _aligned(table: list[list[str]]) -> list[str]:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
-from pgsclip.report.bootstrap import paired, unpack
+import numpy as np
+
 from pgsclip.report.charts import Series, curves
 from pgsclip.report.page import colour_of, document, evaluation_keys, evaluation_points
 from pgsclip.report.runs import ReportEntry, Row
-from pgsclip.results.result import Result
+from pgsclip.results.result import Result, unpack_outcomes
 from pgsclip.results.suites import MAIN_METRIC
+from pgsclip.statistics import bootstrap_difference
 
 Cost = Callable[[float], float]
 """Share of patches kept → FLOPs of one training sample, forward and backward."""
@@ -109,7 +111,8 @@ def _paired(first: Result | None, other: Result | None, metric: str) -> tuple[fl
     if metric not in first.outcomes or first.questions.get(metric) != other.questions.get(metric):
         return None
     count = first.questions[metric]
-    found = paired(unpack(other.outcomes[metric], count), unpack(first.outcomes[metric], count))
+    ours, theirs = (np.array(unpack_outcomes(one.outcomes[metric], count)) for one in (other, first))
+    found = bootstrap_difference(ours, theirs)
     return 100 * found.value, 100 * found.low, 100 * found.high
 
 

@@ -16,14 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import stdtrit
 
 from pgsclip.errors import RunError
-from pgsclip.report.bootstrap import Interval
 from pgsclip.report.compare import Cost, Line, curve_cards, final_lines, with_cost
 from pgsclip.report.page import document
 from pgsclip.report.runs import ReportEntry
 from pgsclip.results.suites import MAIN_METRIC
+from pgsclip.statistics import student_mean
 
 NOTE = (
     "A set's number is the mean of its metrics: accuracy, or recall at 1, 5 and 10 both ways. Means over seeds, ± half "
@@ -79,15 +78,6 @@ def groups_of(subjects: Sequence[ReportEntry]) -> list[Group]:
             f"Give runs of another config too, or leave --over-seeds out."
         )
     return [Group(_common([subjects[index].name for index in runs.values()]), runs) for runs in found.values()]
-
-
-def over_seeds(values: Float[np.ndarray, " S"]) -> Interval:
-    """Mean and Student's 95 % interval; its ends are NaN for a single value."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return Interval(mean, math.nan, math.nan)
-    half = float(stdtrit(len(values) - 1, 0.975) * np.std(values, ddof=1) / math.sqrt(len(values)))
-    return Interval(mean, mean - half, mean + half)
 
 
 def seed_tables(subjects: Sequence[ReportEntry], groups: Sequence[Group], costs: Sequence[Cost]) -> list[Grid]:
@@ -159,8 +149,8 @@ def _text(values: Float[np.ndarray, " S"], form: str) -> str:
     known = values[~np.isnan(values)]
     if len(known) == 0:
         return "–"
-    found = over_seeds(known)
-    spread = "" if math.isnan(found.high) else f" ± {found.high - found.value:.1f}"
+    found = student_mean(known)
+    spread = "" if math.isnan(found.high) else f" ± {found.half_width:.1f}"
     return form.format(found.value) + spread
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pgsclip.report.bootstrap import Interval, interval, mean_interval, unpack
+import numpy as np
+from jaxtyping import Bool
+
 from pgsclip.report.paper import Paper
-from pgsclip.results.result import Result
+from pgsclip.results.result import Result, unpack_outcomes
 from pgsclip.results.suites import AVERAGES, FAMILIES, MAIN_METRIC, PAPER
+from pgsclip.statistics import Interval, bootstrap_mean_of_shares, bootstrap_share
 
 TITLES = {
     "zeroshot": "Zero-shot classification, top-1 accuracy",
@@ -160,13 +163,9 @@ def _own(model: Model, family: str, column: Column) -> Cell:
     parts = [found[name] for name in members if name in found]
     if len(parts) < len(members):
         return Cell()
-    answers = [
-        unpack(part.outcomes[column.metric], part.questions[column.metric])
-        for part in parts
-        if column.metric in part.outcomes
-    ]
+    answers = [_answers(part, column.metric) for part in parts if column.metric in part.outcomes]
     if len(answers) == len(parts):
-        return _percent(mean_interval(answers))
+        return _percent(bootstrap_mean_of_shares(answers))
     values = [_measured(part, column.metric).value or 0.0 for part in parts]
     return Cell(sum(values) / len(values))
 
@@ -178,7 +177,11 @@ def _measured(result: Result, metric: str) -> Cell:
         return Cell()
     if metric not in result.outcomes:
         return Cell(100 * result.metrics[metric])
-    return _percent(interval(unpack(result.outcomes[metric], result.questions[metric])))
+    return _percent(bootstrap_share(_answers(result, metric)))
+
+
+def _answers(result: Result, metric: str) -> Bool[np.ndarray, " Q"]:
+    return np.array(unpack_outcomes(result.outcomes[metric], result.questions[metric]))
 
 
 def _difference(own: Cell, printed: Cell) -> Cell:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,19 @@ def result_key(weights: str, dataset: str, family: str, settings: dict[str, Any]
 def file_name(weights: str, dataset: str, family: str, settings: dict[str, Any]) -> str:
     """`zeroshot-cifar10-0123456789abcdef.json`."""
     return f"{family}-{dataset.replace('/', '-')}-{result_key(weights, dataset, family, settings)}.json"
+
+
+def pack_outcomes(right: Iterable[bool]) -> str:
+    """Pack one bit per question, the first one highest, as base64."""
+    bits = "".join("1" if one else "0" for one in right)
+    count = -(-len(bits) // 8)
+    return base64.b64encode(int(bits.ljust(8 * count, "0") or "0", 2).to_bytes(count, "big")).decode("ascii")
+
+
+def unpack_outcomes(packed: str, count: int) -> list[bool]:
+    """Return for each question whether its answer was right; `count` says how many there are."""
+    content = base64.b64decode(packed)
+    return [bool(content[index // 8] >> (7 - index % 8) & 1) for index in range(count)]
 
 
 def save_result(result: Result, folder: Path) -> Path:

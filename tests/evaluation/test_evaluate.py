@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-
-import numpy as np
-import torch
-
-from pgsclip.evaluation.evaluate import EvalReport, line, nothing_done, pack
+from pgsclip.evaluation.evaluate import EvalReport, line, nothing_done
 from pgsclip.results.result import Result
 
 
@@ -20,12 +15,6 @@ def result() -> Result:
 
 def test_a_line_says_what_came_out_beside_chance() -> None:
     assert line(result()) == "zeroshot pets: acc1 25.0% (chance 2.7%); 3,669 images, 2.0 s"
-
-
-def test_answers_are_packed_bit_by_bit() -> None:
-    bits = torch.tensor([True, False, False, True, True, False, True, False, True])
-    found = np.unpackbits(np.frombuffer(base64.b64decode(pack(bits)), np.uint8))[:9]
-    assert found.tolist() == bits.long().tolist()
 
 
 def test_an_evaluation_without_any_set_is_an_error_that_names_three() -> None:

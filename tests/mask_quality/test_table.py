@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from pgsclip.mask_quality.comparison import Row
-from pgsclip.mask_quality.measure import Estimate
 from pgsclip.mask_quality.table import lines, lines_by_group
+from pgsclip.statistics import Interval
 
 
 def _row(name: str, ratio: str, recall: float, groups: tuple[str, ...] = ("a", "b")) -> Row:
-    found = Estimate(recall, recall - 0.02, recall + 0.04)
-    nothing = Estimate(float("nan"), float("nan"), float("nan"))
-    half = Estimate(0.5, 0.5, 0.5)
+    found = Interval(recall, recall - 0.02, recall + 0.04)
+    nothing = Interval(float("nan"), float("nan"), float("nan"))
+    half = Interval(0.5, 0.5, 0.5)
     return Row(name, ratio, found, nothing, half, half, half, 0.125, 3.21, dict.fromkeys(groups, found))
 
 

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from scipy import stats
 
 from pgsclip.errors import RunError
-from pgsclip.report.over_seeds import Grid, groups_of, over_seeds, seed_tables, seeds_markdown, seeds_page
+from pgsclip.report.over_seeds import Grid, groups_of, seed_tables, seeds_markdown, seeds_page
 from pgsclip.report.runs import ReportEntry, read_entries
 
 Run = Callable[..., Path]
@@ -24,16 +22,6 @@ def subjects(run: Run) -> list[ReportEntry]:
         for masker, rights in RIGHT.items()
         for seed, right in enumerate(rights)
     ]
-
-
-def test_the_interval_is_students() -> None:
-    values = np.array([3.0, 5.0, 4.5, 7.0])
-    expected = stats.t.interval(0.95, 3, loc=values.mean(), scale=stats.sem(values))
-    assert over_seeds(values) == pytest.approx((values.mean(), *expected))
-    alone = over_seeds(values[:1])
-    assert alone.value == 3
-    assert math.isnan(alone.low)
-    assert math.isnan(alone.high)
 
 
 def test_runs_that_differ_only_in_their_seed_are_one_group(subjects: list[ReportEntry]) -> None:

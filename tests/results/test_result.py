@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pgsclip.errors import RunError
 from pgsclip.results.averages import averages, main_value
-from pgsclip.results.result import GALLERY, Result, load_result, load_results, result_key, save_result
+from pgsclip.results.result import (
+    GALLERY,
+    Result,
+    load_result,
+    load_results,
+    pack_outcomes,
+    result_key,
+    save_result,
+    unpack_outcomes,
+)
 from pgsclip.results.suites import PAPER
 
 
@@ -59,3 +70,11 @@ def test_averages_are_formed_when_all_their_sets_are_there() -> None:
 
 def test_a_set_of_several_labels_is_told_by_its_precision() -> None:
     assert main_value(make(metrics={"mean_average_precision": 0.7})) == 0.7
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 31, 1000])
+def test_outcomes_are_packed_as_numpy_packs_bits(count: int) -> None:
+    bits = np.random.default_rng(count).random(count) < 0.5
+    packed = pack_outcomes(bits.tolist())
+    assert packed == base64.b64encode(np.packbits(bits).tobytes()).decode()
+    assert unpack_outcomes(packed, count) == bits.tolist()

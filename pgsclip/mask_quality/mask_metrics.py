@@ -1,4 +1,4 @@
-"""What a mask is worth without training: figures of single images, and their mean with an interval."""
+"""Mask metrics that need no training: what a mask keeps of the object, the edges and the background of an image."""
 
 from __future__ import annotations
 
@@ -13,19 +13,9 @@ from pgsclip.grid import Grid
 from pgsclip.masking.edges import sobel_magnitude
 from pgsclip.masking.pixels import luminance, patch_means
 
-_RESAMPLES = 2000
 
-
-class Estimate(NamedTuple):
-    """A mean over images with its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-class Known(NamedTuple):
-    """What is known about a batch before any patch is hidden."""
+class GroundTruth(NamedTuple):
+    """Objects and edges of a batch, before any patch is hidden."""
 
     objects: Bool[Tensor, "B L"]
     """Patches of the object; at least one per image."""
@@ -33,7 +23,7 @@ class Known(NamedTuple):
     """Share of an image's edge energy in each patch; sums to 1, or to 0 for a flat image."""
 
 
-class Figures(NamedTuple):
+class MaskMetrics(NamedTuple):
     """One number per image, averaged over the views of it."""
 
     recall: Float[np.ndarray, " B"]
@@ -48,17 +38,17 @@ class Figures(NamedTuple):
     """Share of all patches that are kept."""
 
 
-def known(images: Float[Tensor, "B 3 H W"], masks: Bool[Tensor, "B H W"], grid: Grid) -> Known:
-    """A patch belongs to the object when at least half of it does; where none does, the most covered ones."""
+def find_ground_truth(images: Float[Tensor, "B 3 H W"], masks: Bool[Tensor, "B H W"], grid: Grid) -> GroundTruth:
+    """Find object and edges by patch: the object's are those it covers by half or more, else the most covered ones."""
     cover = patch_means(masks.float(), grid)
     objects = cover >= 0.5
     objects |= ~objects.any(dim=1, keepdim=True) & (cover == cover.amax(dim=1, keepdim=True))
     energy = patch_means(sobel_magnitude(luminance(images)) ** 2, grid)
-    return Known(objects, energy / energy.sum(dim=1, keepdim=True).clamp(min=1e-12))
+    return GroundTruth(objects, energy / energy.sum(dim=1, keepdim=True).clamp(min=1e-12))
 
 
-def figures(views: list[Bool[Tensor, "B L"]], truth: Known) -> Figures:
-    """Figures of each image over its views (at least two, or `overlap` says nothing).
+def measure_masks(views: list[Bool[Tensor, "B L"]], truth: GroundTruth) -> MaskMetrics:
+    """Measure each image over its views; `overlap` needs at least two, and is NaN for one.
 
     An image that is object everywhere has no background to remove: its `removed` is NaN, and left out of means.
     """
@@ -76,14 +66,4 @@ def figures(views: list[Bool[Tensor, "B L"]], truth: Known) -> Figures:
         overlap,
         (kept / stacked.shape[2]).mean(dim=0),
     )
-    return Figures(*(row.numpy() for row in rows))
-
-
-def estimate(values: Float[np.ndarray, " B"]) -> Estimate:
-    """Mean over images and its 95 % percentile bootstrap interval; the same values give the same interval."""
-    values = values[~np.isnan(values)]
-    if len(values) == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"))
-    draws = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
-    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
-    return Estimate(float(values.mean()), float(low), float(high))
+    return MaskMetrics(*(row.numpy() for row in rows))
