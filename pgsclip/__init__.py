@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from pgsclip.version import __version__
+
 if TYPE_CHECKING:
     from pgsclip.api import evaluate, train
     from pgsclip.masked_tower import masked
     from pgsclip.masking.masker_api import masker
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "evaluate", "masked", "masker", "train"]
 
 _HOMES = {

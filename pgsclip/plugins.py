@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import Distribution, EntryPoint, distribution, distributions, version
+from importlib.metadata import Distribution, EntryPoint, distribution, distributions
 from typing import Any
 
 from pgsclip.errors import PgsclipError, PluginError, did_you_mean
+from pgsclip.version import __version__
 
 MASKERS = "pgsclip.maskers"
 TEXT_MASKERS = "pgsclip.text_maskers"
@@ -58,10 +59,9 @@ class Plugin:
     def _refuse_other_version(self, what: str, need: str) -> None:
         from packaging.requirements import Requirement  # looked at for the chosen plugin only
 
-        ours = version(OWN)
-        if not Requirement(need).specifier.contains(ours, prereleases=True):
+        if not Requirement(need).specifier.contains(__version__, prereleases=True):
             raise PluginError(
-                f"{what} is made for {need} and this is pgsclip {ours}. "
+                f"{what} is made for {need} and this is pgsclip {__version__}. "
                 f"Install a version of {self.distribution} that fits, or another pgsclip."
             )
 
@@ -153,8 +153,9 @@ def _everything(group: str) -> list[Plugin]:
     found = []
     for name in names:
         first = distribution(name)  # a copy further down sys.path is not what gets imported
+        release = __version__ if name == OWN else first.version
         for point in first.entry_points.select(group=group):
-            found.append(Plugin(group, point.name, point.value, name, first.version, _needs(first)))
+            found.append(Plugin(group, point.name, point.value, name, release, _needs(first)))
     return found
 
 

@@ -67,8 +67,3 @@ def test_everything_declared_is_imported() -> None:
 def test_every_dependency_has_a_floor_and_a_ceiling(line: str) -> None:
     assert re.search(r"[>=]=", line)
     assert "==" in line or "<" in line or named([line]) <= UNBOUNDED
-
-
-def test_the_version_has_one_source() -> None:
-    assert "version" not in PROJECT
-    assert "version" in PROJECT["dynamic"]

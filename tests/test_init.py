@@ -1,18 +1,11 @@
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
-from importlib.metadata import version
 
 import pytest
 
 import pgsclip
-
-
-def test_version_is_that_of_the_distribution() -> None:
-    assert pgsclip.__version__ == version("pgsclip")
-    assert re.fullmatch(r"\d+\.\d+\.\d+.*", pgsclip.__version__)
 
 
 def test_import_waits_for_torch_only_when_a_masker_is_asked_for() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from pgsclip import plugins
 from pgsclip.errors import PluginError
+from pgsclip.version import __version__
 
 
 def install(folder: Path, distribution: str, points: str, needs: str = "") -> None:
@@ -82,9 +83,20 @@ def test_a_plugin_for_another_version_says_so_before_it_is_imported(site: Path, 
     extra = 'Requires-Dist: pgsclip[test]>=99; extra == "test"\nRequires-Dist: pgsclip-other>=5\n'
     install(site, "late", "mine = module_that_explodes:Mine", f"Requires-Dist: {needs}\n{extra}")
     install(site, "fine", "good = pathlib:Path", f"Requires-Dist: pgsclip>=0.1\n{extra}")
-    with pytest.raises(PluginError, match=r"'mine' from late 1.2 is made for pgsclip.* and this is pgsclip 0.1.0"):
+    with pytest.raises(
+        PluginError, match=rf"'mine' from late 1.2 is made for pgsclip.* and this is pgsclip {__version__}"
+    ):
         plugins.load(plugins.MASKERS, "mine")
     assert plugins.load(plugins.MASKERS, "good") is Path
+
+
+def test_the_version_is_that_of_the_code_and_not_of_an_older_install(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(site, "ahead", "mine = pathlib:Path", "Requires-Dist: pgsclip>=77.1\n")
+    monkeypatch.setattr(plugins, "__version__", "77.2")  # an editable install keeps the metadata of its first day
+    assert plugins.load(plugins.MASKERS, "mine") is Path
+    assert plugins.available(plugins.MASKERS)["pgs"][0].version == "77.2"
 
 
 @pytest.mark.parametrize("given", ["", "other-one", "other-one, nobody"])

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from pgsclip import __version__
 from pgsclip.cli.arguments import refuse_swallowed_options, replace_old_options, spell_out_resume
 from pgsclip.cli.bench import bench
 from pgsclip.cli.config import config
@@ -26,6 +25,7 @@ from pgsclip.cli.train import train
 from pgsclip.cli.viz_mask import viz_mask
 from pgsclip.cli.watch import watch
 from pgsclip.errors import PgsclipError, UnfinishedError
+from pgsclip.version import __version__
 
 _INTERRUPTED = 130
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from pgsclip.models.opening import Opened
 from pgsclip.models.source import HUB, LOCAL
 from pgsclip.results.result import Result, load_results
 from pgsclip.results.suites import FAMILIES, MAIN_METRIC
+from pgsclip.version import __version__
 
 _TAGS = ("clip", "pgsclip", "zero-shot-image-classification", "image-text-retrieval")
 
@@ -39,7 +39,7 @@ def write_card(opened: Opened, given: str, form: Format, parity: Parity, folder:
         "## How to load it\n",
         f"```python\n{_usage(form, place)}\n```\n",
         f"`pgsclip eval all {place} --eval-root DIR` evaluates it.\n" if _is_ours_to_read(form, place) else "",
-        f"Exported by pgsclip {version('pgsclip')}; compared with the original on generated pictures and captions: "
+        f"Exported by pgsclip {__version__}; compared with the original on generated pictures and captions: "
         f"{parity.sentence()}.\n",
     ]
     (folder / "README.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from PIL import Image
@@ -13,13 +12,14 @@ from pgsclip.export.parity import Embeddings, embed
 from pgsclip.models.opening import Opened, open_model
 from pgsclip.models.source import CONFIG, find_source
 from pgsclip.models.weights import save_state_dict
+from pgsclip.version import __version__
 
 
 def write(opened: Opened, folder: Path) -> None:
     """open_clip's names and shapes, its `model_cfg` and `preprocess_cfg`."""
     save_state_dict(opened.model.state_dict(), folder / "model.safetensors")
     described = {"model_cfg": opened.model_cfg, "preprocess_cfg": dict(opened.preprocess_cfg)}
-    write_json(folder / CONFIG, {"library_name": "pgsclip", "pgsclip_version": version("pgsclip"), **described})
+    write_json(folder / CONFIG, {"library_name": "pgsclip", "pgsclip_version": __version__, **described})
     keep = getattr(opened.tokenizer, "save_pretrained", None)
     if keep is not None:
         keep(str(folder))

@@ -9,6 +9,7 @@ import yaml
 
 from pgsclip.config.recipes import recipe_names, recipe_text
 from pgsclip.config.resolve import check, resolve
+from pgsclip.version import __version__
 
 
 def install(folder: Path, distribution: str, point: str) -> None:
@@ -23,7 +24,7 @@ def test_maskers_says_what_each_does_and_how_to_set_it(cli: Callable[..., Any]) 
     assert said.code == 0
     blocks = {block.split()[0]: block for block in said.out.replace("\n    ", "\t").splitlines()}
     assert {"none", "random", "centered", "cluster", "pgs"} <= set(blocks)
-    assert "(pgsclip 0.1.0)" in blocks["random"]
+    assert f"(pgsclip {__version__})" in blocks["random"]
     assert "--ratio R or LO:HI" in blocks["pgs"]
     assert "LO:HI" not in blocks["random"]
     assert "--set masker.params.seed_share=0.05  " in blocks["pgs"]

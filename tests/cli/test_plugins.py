@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from pgsclip.version import __version__
+
 Cli = Callable[..., Any]
 
 
@@ -25,7 +27,11 @@ def test_every_kind_is_listed_with_its_distribution(cli: Cli, tmp_path: Path, mo
     lines = said.out.splitlines()
     assert said.code == 0
     assert [line for line in lines if not line.startswith(" ")][:4] == ["maskers", "text maskers", "losses", "loggers"]
-    for words in ("  board  boards 1.2  module_that", "  pgs       pgsclip 0.1.0", "truncate   pgsclip 0.1.0"):
+    for words in (
+        "  board  boards 1.2  module_that",
+        f"  pgs       pgsclip {__version__}",
+        f"truncate   pgsclip {__version__}",
+    ):
         assert any(line.startswith(words) or words in line for line in lines), words
     assert sum("claimed twice" in line for line in lines) == 2
     assert "named in PGSCLIP_PLUGINS but not installed: nobody" in lines

@@ -21,8 +21,9 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.errors import RunError
 from pgsclip.files import write_atomically
 from pgsclip.models.run_weights import CHECKPOINTS
+from pgsclip.version import __version__
 
-_PACKAGES = ("pgsclip", "torch", "torchvision", "open_clip_torch", "timm", "webdataset", "deepspeed", "numpy")
+_PACKAGES = ("torch", "torchvision", "open_clip_torch", "timm", "webdataset", "deepspeed", "numpy")
 
 
 class RunFolder:
@@ -131,7 +132,7 @@ def default_path(config: RunConfig, *, resume: bool) -> Path:
 
 
 def _environment() -> dict[str, object]:
-    versions = {}
+    versions = {"pgsclip": __version__}
     for name in _PACKAGES:
         try:
             versions[name] = version(name)

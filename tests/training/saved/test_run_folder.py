@@ -10,6 +10,7 @@ import yaml
 from pgsclip.config.resolve import check, resolve
 from pgsclip.errors import RunError
 from pgsclip.training.saved.run_folder import RunFolder, default_path, write_atomically
+from pgsclip.version import __version__
 
 
 def test_a_new_folder_describes_its_run(tmp_path: Path) -> None:
@@ -18,6 +19,7 @@ def test_a_new_folder_describes_its_run(tmp_path: Path) -> None:
     assert check(yaml.safe_load((tmp_path / "a/run/config.yaml").read_text())) == config
     environment = json.loads((tmp_path / "a/run/environment.json").read_text())
     assert environment["packages"]["torch"] != "not installed"
+    assert environment["packages"]["pgsclip"] == __version__
     assert environment["command"].startswith("pgsclip")
 
 
