@@ -58,7 +58,7 @@ def train(
             run to stop, and it saved itself.
     """
     if isinstance(config, RunConfig):
-        config = config.model_dump(mode="json")
+        config = config.model_dump(mode="json", exclude_unset=True)
     elif isinstance(config, Path):
         config = str(config)
     elif config is None and "data.spec" in (settings or {}):

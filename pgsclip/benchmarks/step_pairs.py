@@ -45,7 +45,7 @@ def loaded_pairs(built: BuiltModel, data: str, batch_size: int, device: torch.de
     """
     config = RunConfig(data=DataConfig(spec=data, batch_size=batch_size))
     stream = open_training_data(config, built, open_source(data, config.data), World())
-    normalise = Normalise(built.mean, built.std).to(device)
+    normalise = Normalise(built.preprocess["mean"], built.preprocess["std"]).to(device)
     for batch in stream.batches(batch_size=batch_size, rank=0, world=1):
         images, texts = (tensor.to(device, non_blocking=True) for tensor in (batch.images, batch.texts))
         yield Pairs(normalise(images), texts, batch.lengths)

@@ -12,6 +12,7 @@ from pgsclip.cli.completion import masker_names, recipe_files
 
 if TYPE_CHECKING:  # both would bring torch into --help
     from pgsclip.config.schema import RunConfig
+    from pgsclip.training.request import Request
     from pgsclip.training.run import Outcome
 
 _EPILOG = """
@@ -110,7 +111,7 @@ def train(
             settings = ["optim.steps=null", *(settings or [])]
         request = configure(recipe, options, settings or [], resume=parse_resume(resume))
         if dry_run:
-            _print_plan(request.config, measure=not no_measure)
+            _print_plan(request, measure=not no_measure)
             return
         from pgsclip.training.run import train as train_run
 
@@ -121,7 +122,7 @@ def train(
         typer.echo(_closing(request.config, outcome))
 
 
-def _print_plan(config: RunConfig, *, measure: bool) -> None:
+def _print_plan(request: Request, *, measure: bool) -> None:
     from rich.console import Console
 
     from pgsclip.config.resolve import to_yaml
@@ -130,10 +131,11 @@ def _print_plan(config: RunConfig, *, measure: bool) -> None:
     from pgsclip.training.planning.plan import make_plan, measured
 
     world = read_world()
-    findings: tuple[str, ...] = ()
+    config, findings = request.config, request.findings
     with Console(stderr=True).status("counting") as status:
         if measure:
-            config, findings = settle(config, world, status.update)
+            config, more = settle(config, world, status.update)
+            findings += more
         plan = make_plan(config, world)
         if measure:
             status.update("measuring a few steps")

@@ -146,7 +146,7 @@ def _pictures(
         typer.echo(embedder.finding, err=True)
     for column in columns:
         embedder.start(column.masker)
-    return [embedder(open_picture(path, embedder.image_size, embedder.patch_size, square=True)) for path in paths]
+    return [embedder.open(path) for path in paths]
 
 
 def columns_of(maskers: list[str] | None, ratios: list[str] | None) -> list[Column]:

@@ -40,6 +40,27 @@ CountOrAuto = Annotated[_Auto | Annotated[Count, Tag("int")], Discriminator(_wor
 """A number, or `auto`: the number is then measured before the run begins (`pgsclip.training.planning.autotune`)."""
 
 
+def _side_or_sides(given: Any) -> str:
+    return "pair" if isinstance(given, list | tuple) else "int"
+
+
+ImageSize = Annotated[
+    Annotated[Positive, Tag("int")] | Annotated[tuple[Positive, Positive], Tag("pair")], Discriminator(_side_or_sides)
+]
+"""Side of a square in pixels, or height and width."""
+Channels = tuple[float, float, float]
+"""Numbers of red, green and blue."""
+
+
+def _above_zero(given: Channels) -> Channels:
+    if min(given) <= 0:
+        raise ValueError(f"{list(given)} holds a deviation that is not above 0")
+    return given
+
+
+Deviations = Annotated[Channels, AfterValidator(_above_zero)]
+
+
 class Section(BaseModel):
     """Part of a config: frozen, without unknown keys. The docstring under a field is its help text."""
 

@@ -44,7 +44,7 @@ def explain_mistake(detail: ErrorDetails, origins: Mapping[str, str]) -> str:
 def _is_union_branch(part: int | str) -> bool:
     """Whether pydantic added this part, the branch of a union such as `constrained-int` or `literal['auto']`."""
     return isinstance(part, str) and (
-        part in {"int", "word", "float", "str"} or part.startswith(("constrained-", "literal["))
+        part in {"int", "word", "float", "str", "pair"} or part.startswith(("constrained-", "literal["))
     )
 
 

@@ -9,9 +9,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from pgsclip.config.defaults import CROP_SCALE, EVAL_BATCH_SIZE, LOGITS_PER_CHUNK, MAX_PASSES, RATIO
 from pgsclip.config.fields import (
     Above0,
+    Channels,
     Count,
     CountOrAuto,
     Decay,
+    Deviations,
+    ImageSize,
     NotEmpty,
     Plugins,
     Positive,
@@ -68,6 +71,23 @@ class DataConfig(Section):
         return self.batch_size
 
 
+class PreprocessConfig(Section):
+    """How an image is made fit for the model. What is null comes from the weights that the run starts from, and is
+    OpenAI's where they say nothing; `config.yaml` holds what was found."""
+
+    mean: Channels | None = None
+    """Of red, green and blue, in [0, 1]; taken off."""
+    std: Deviations | None = None
+    """Deviation of red, green and blue; divided by."""
+    resize_mode: Literal["shortest", "longest", "squash"] | None = None
+    """Whole images: `shortest` fills the input and crops the rest, `longest` fits within it and pads, `squash` changes
+    the aspect ratio. Training crops fill the input."""
+    interpolation: Literal["bicubic", "bilinear"] | None = None
+    """Filter that images and training crops are resized with."""
+    fill_color: Annotated[int, Field(ge=0, le=255)] | None = None
+    """Grey level that `longest` pads with."""
+
+
 class ModelConfig(Section):
     """Any open_clip model whose image tower is a ViT."""
 
@@ -76,8 +96,10 @@ class ModelConfig(Section):
     its weights."""
     pretrained: str | None = None
     """Weights to start from: an open_clip tag, a file (.safetensors, .pt), a run, or a folder of an exported model."""
-    image_size: Positive | None = None
-    """Side of the square input in pixels; the model's own when not given."""
+    image_size: ImageSize | None = None
+    """Side of the square input in pixels, or `[height, width]`; that of the weights to start from, or the model's own,
+    when not given. Position embeddings are resized."""
+    preprocess: PreprocessConfig = PreprocessConfig()
     checkpoint_activations: bool = False
     """Compute activations a second time in the backward pass: less memory, about a third more time."""
 
@@ -184,8 +206,8 @@ class PhaseConfig(Section):
     """Steps in which the learning rate rises from 0 to its peak."""
     masker: MaskerConfig = MaskerConfig()
     """Masker of the phase; every patch is shown when not given."""
-    image_size: Positive | None = None
-    """Side of the input in pixels; as before when not given. Position embeddings are resized."""
+    image_size: ImageSize | None = None
+    """Side of the input in pixels, or `[height, width]`; as before when not given. Position embeddings are resized."""
 
 
 class EngineConfig(Section):

@@ -1,9 +1,9 @@
 """From an opened image file to the pixels that are trained on: a random crop, resized with antialiasing.
 
 The crop is torchvision's RandomResizedCrop (Szegedy et al., "Going Deeper with Convolutions", section 6), the
-resampling Pillow's antialiased bicubic to one level of 255, by torch's kernel for uint8, which takes a third of the
-time. Where a crop is at least twice as large as wanted, a JPEG is decoded at a half, a quarter or an eighth of its
-size, and the crop moves to whole pixels of that.
+resampling Pillow's, antialiased, to one level of 255, by torch's kernel for uint8, which takes a third of the time.
+Where a crop is at least twice as large as wanted, a JPEG is decoded at a half, a quarter or an eighth of its size, and
+the crop moves to whole pixels of that.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ class TrainCrop:
     """Height and width in pixels."""
     scale: tuple[float, float]
     """Smallest and largest share of the image's area."""
+    interpolation: str = "bicubic"
+    """Or `bilinear`; both antialiased."""
 
     def __call__(self, picture: Image.Image, chance: random.Random) -> UInt8[Tensor, "3 H W"]:
         """Decode and crop; which crop is decided by `chance` alone. Raises what Pillow raises."""
@@ -58,7 +60,8 @@ class TrainCrop:
         if image is None:
             factor = self._shrunk(picture, box)
             image, box = to_rgb(picture), box.divided(factor)
-        return F.interpolate(_cut(np.asarray(image), box), self.size, mode="bicubic", antialias=True)[0].contiguous()
+        pixels = _cut(np.asarray(image), box)
+        return F.interpolate(pixels, self.size, mode=self.interpolation, antialias=True)[0].contiguous()
 
     def _shrunk(self, picture: Image.Image, box: Box) -> int:
         """Have a JPEG decoded no larger than the crop needs; by how much, a power of two."""

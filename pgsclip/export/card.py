@@ -13,8 +13,10 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.evaluation.loaded_model import weights_hash
 from pgsclip.export.formats import Format
 from pgsclip.export.parity import Parity
+from pgsclip.models.description import LOCAL
 from pgsclip.models.opening import Opened
-from pgsclip.models.source import HUB, LOCAL
+from pgsclip.models.preprocessing import describe
+from pgsclip.models.source import HUB
 from pgsclip.results.result import Result, load_results
 from pgsclip.results.suites import FAMILIES, MAIN_METRIC
 from pgsclip.version import __version__
@@ -56,14 +58,16 @@ def _is_ours_to_read(form: Format, place: str) -> bool:
 
 
 def _origin(opened: Opened, given: str) -> list[str]:
-    return [f"A CLIP model ({opened.source.architecture}), exported from `{given}`.\n"]
+    images = describe(opened.preprocess_cfg)
+    return [f"A CLIP model ({opened.source.architecture}), exported from `{given}`. Images: {images}.\n"]
 
 
 def _training(opened: Opened, run: Path) -> list[str]:
     config = check(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")) or {})
     environment = _environment(run)
     rows = {
-        "architecture": f"{config.model.name}, {_size(opened)} px",
+        "architecture": config.model.name,
+        "images": describe(opened.preprocess_cfg),
         "weights to start from": config.model.pretrained or "none",
         "data": config.data.spec,
         "recipe": config.recipe or "none",
@@ -102,11 +106,6 @@ def _steps(opened: Opened, config: RunConfig) -> str:
     folder = opened.source.file.parent.name if opened.source.file else ""
     done = folder.removeprefix("step-").lstrip("0")
     return f"{int(done):,}" if done.isdigit() else str(config.optim.steps or f"{config.optim.epochs} epochs")
-
-
-def _size(opened: Opened) -> Any:
-    size = opened.preprocess_cfg["size"]
-    return size if isinstance(size, int) else " x ".join(map(str, size))
 
 
 def _results(opened: Opened, run: Path | None) -> list[str]:

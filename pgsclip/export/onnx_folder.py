@@ -23,8 +23,8 @@ from pgsclip.errors import ModelError
 from pgsclip.export.clip_tokenizer import write_tokenizer
 from pgsclip.export.formats import write_json
 from pgsclip.export.parity import Embeddings, unit
+from pgsclip.models.description import CONFIG
 from pgsclip.models.opening import Opened
-from pgsclip.models.source import CONFIG
 from pgsclip.models.transformers_config import to_preprocessor
 
 _OPSET = 18

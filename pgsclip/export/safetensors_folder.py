@@ -9,8 +9,9 @@ from PIL import Image
 
 from pgsclip.export.formats import write_json
 from pgsclip.export.parity import Embeddings, embed
+from pgsclip.models.description import CONFIG
 from pgsclip.models.opening import Opened, open_model
-from pgsclip.models.source import CONFIG, find_source
+from pgsclip.models.source import find_source
 from pgsclip.models.weights import save_state_dict
 from pgsclip.version import __version__
 

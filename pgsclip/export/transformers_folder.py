@@ -16,8 +16,8 @@ from PIL import Image
 from pgsclip.export.clip_tokenizer import write_tokenizer
 from pgsclip.export.formats import write_json
 from pgsclip.export.parity import Embeddings, unit
+from pgsclip.models.description import CONFIG
 from pgsclip.models.opening import Opened
-from pgsclip.models.source import CONFIG
 from pgsclip.models.transformers_config import to_config, to_preprocessor
 from pgsclip.models.transformers_weights import to_transformers
 from pgsclip.models.weights import save_state_dict

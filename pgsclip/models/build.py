@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import open_clip
@@ -14,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from pgsclip.config.schema import ModelConfig
-from pgsclip.errors import ModelError, did_you_mean
-from pgsclip.models.own_configs import register_own_models
-from pgsclip.models.run_weights import describe_named
-from pgsclip.models.source import LOCAL, find_source, open_clip_name
+from pgsclip.errors import ModelError
+from pgsclip.models.description import open_clip_name
+from pgsclip.models.preprocessing import Preprocess, attach, eval_transform
+from pgsclip.models.start import complete_model, find_start
 from pgsclip.models.towers.adapt import adapt_or_whole
 from pgsclip.models.towers.image_tower import ImageTower
 from pgsclip.models.towers.text_tower import TextTower
-from pgsclip.models.weights import load_weights
+from pgsclip.models.weights import Loaded, load_weights
 
 Transform = Callable[[Any], Tensor]
 Tokenizer = Callable[[Sequence[str]], Tensor]
@@ -39,8 +38,10 @@ class BuiltModel:
     tokenizer: Tokenizer
     context_length: int
     vocab_size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    preprocess: Preprocess
+    """open_clip's description of how an image is made fit, complete."""
+    loaded: Loaded | None = None
+    """What became of the weights that it starts from; None where it has none."""
     finding: str | None = None
     """A sentence that the user should read about the weights that it starts from."""
 
@@ -51,39 +52,33 @@ class BuiltModel:
         return (height // rows) * (width // columns)
 
     def preprocess_eval(self) -> Transform:
-        """PIL image → resized, centre crop, normalised (3, H, W)."""
-        size = self.image_tower.image_size
-        transform: Transform = open_clip.image_transform(size, is_train=False, mean=self.mean, std=self.std)
-        return transform
+        """PIL image → resized and normalised (3, H, W), as the model is evaluated."""
+        return eval_transform(self.preprocess)
 
 
-def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> BuiltModel:
+def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool, begin: bool = True) -> BuiltModel:
     """Create the model; the same seed gives the same weights, and no global generator moves.
 
     Args:
         loss_has_bias: the loss wants `logit_bias`; scale and bias then start as SigLIP's (arXiv 2303.15343, section 3).
+        begin: load the weights that the config starts from; false where others take their place at once.
 
     Raises:
         ModelError: unknown name, or weights that do not fit.
     """
-    register_own_models()
-    if config.name not in open_clip.list_models() and not config.name.startswith(LOCAL):
-        raise ModelError(
-            f"Unknown model {config.name!r}.{did_you_mean(config.name, open_clip.list_models())} "
-            f"Any open_clip model with a ViT works; `python -c 'import open_clip; print(open_clip.list_models())'` "
-            f"lists them; or local-dir:FOLDER of an exported model."
-        )
+    config = complete_model(config).config
+    start = find_start(config) if begin else None
     options: dict[str, Any] = {"nonscalar_logit_scale": True}  # DeepSpeed refuses parameters without a dimension
     if loss_has_bias:
         options |= {"init_logit_scale": math.log(10), "init_logit_bias": -10.0}
-    weights, finding = _weights_file(config)
     with open_clip_name(config.name) as name:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs' generators for good
-            model = _create(config, name, None if weights else config.pretrained, options)
+            model = _create(config, name, None if start is None else start.tag, options)
         tokenizer = load_tokenizer(name)
-    if weights:
-        load_weights(model, weights)
+    loaded = None
+    if start is not None:
+        loaded = load_weights(model, start.file) if start.file else Loaded(len(model.state_dict()))
     if isinstance(model, open_clip.CoCa):
         raise ModelError(
             f"{config.name!r} is a CoCa model, whose caption decoder a contrastive loss does not train. "
@@ -91,7 +86,6 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
         )
     if config.checkpoint_activations:
         model.set_grad_checkpointing(True)
-    preprocess = open_clip.get_model_preprocess_cfg(model)
     return BuiltModel(
         name=config.name,
         model=model,
@@ -101,36 +95,13 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool) -> Built
         # What it gives, and not what the tower could take: Hugging Face's towers tell 512, 514, or nothing.
         context_length=int(getattr(tokenizer, "context_length", None) or model.context_length),
         vocab_size=int(model.vocab_size),
-        mean=tuple(preprocess["mean"]),
-        std=tuple(preprocess["std"]),
-        finding=finding,
+        preprocess=attach(model, config.preprocess),
+        loaded=loaded,
+        finding=None if start is None else start.finding,
     )
 
 
-def _weights_file(config: ModelConfig) -> tuple[Path | None, str | None]:
-    """The weights file to start from, and what to know about it; no file for pretrained tags and fresh weights."""
-    given = config.pretrained or (config.name if config.name.startswith(LOCAL) else None)
-    if given is None:
-        return None, None
-    path = Path(given.removeprefix(LOCAL))
-    if path.is_file() or (path.suffix in {".safetensors", ".pt", ".bin", ".pth"} and not path.is_dir()):
-        return path, describe_named(path)
-    known = given in open_clip.list_pretrained_tags_by_model(config.name)
-    if not known and (given.startswith(LOCAL) or (path.is_dir() and any(path.iterdir()))):
-        source = find_source(given)
-        return source.file, source.finding
-    return None, None
-
-
 def _create(config: ModelConfig, name: str, pretrained: str | None, options: dict[str, Any]) -> Any:
-    if pretrained is not None:
-        known = open_clip.list_pretrained_tags_by_model(config.name)
-        if pretrained not in known:
-            raise ModelError(
-                f"There are no pretrained weights {pretrained!r} for {config.name}.{did_you_mean(pretrained, known)} "
-                f"Tags: {', '.join(known) or 'none'}; or give the path of a .safetensors or .pt file, a run "
-                f"or an exported model."
-            )
     level = logging.root.level
     try:
         logging.root.setLevel(logging.ERROR)  # open_clip reports every model that it builds

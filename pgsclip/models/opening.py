@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
 from pgsclip.models.build import Tokenizer, load_tokenizer
+from pgsclip.models.description import open_clip_name
 from pgsclip.models.own_configs import register_own_models
-from pgsclip.models.source import ModelRef, open_clip_name
+from pgsclip.models.preprocessing import attach
+from pgsclip.models.source import ModelRef
 from pgsclip.models.weights import load_weights
 
 
@@ -60,15 +62,11 @@ def open_untrained(architecture: str) -> Opened:
 
 def _opened(source: ModelRef, model: nn.Module, name: str) -> Opened:
     config: dict[str, Any] = open_clip.get_model_config(name)
-    preprocess = {
-        key: tuple(value) if isinstance(value, list) else value  # what was read from a file, as what was not
-        for key, value in open_clip.get_model_preprocess_cfg(model).items()
-    }
     if source.image_size is not None:
         config["vision_cfg"]["image_size"] = source.image_size
     if getattr(model, "logit_bias", None) is not None:
         config["init_logit_bias"] = -10.0
-    return Opened(source, model.eval(), load_tokenizer(name), config, preprocess)
+    return Opened(source, model.eval(), load_tokenizer(name), config, attach(model, source.preprocess))
 
 
 def _loaded(source: ModelRef, name: str, download: bool) -> nn.Module:

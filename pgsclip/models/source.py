@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import open_clip
 import yaml
 
 from pgsclip.config.resolve import check
-from pgsclip.config.schema import ModelConfig
+from pgsclip.config.schema import ModelConfig, PreprocessConfig
 from pgsclip.errors import ModelError, did_you_mean
+from pgsclip.models.description import CONFIG, LOCAL, OPEN_CLIP_CONFIG, WEIGHTS_SUFFIXES, read_description
 from pgsclip.models.own_configs import register_own_models
+from pgsclip.models.preprocessing import overlaid, read_preprocess
 from pgsclip.models.run_weights import WEIGHTS, describe_named, find_run_weights, step_of
-from pgsclip.models.transformers_config import from_config, from_preprocessor
 from pgsclip.models.weights import INDEX
 
-LOCAL = "local-dir:"
-"""How open_clip calls a model that a folder describes."""
 HUB = "hf-hub:"
 """How open_clip calls a model of the hub."""
-OPEN_CLIP_CONFIG = "open_clip_config.json"
-CONFIG = "config.json"
-"""Of transformers, and of our own plain form."""
 _WEIGHTS = (
     WEIGHTS,
     "open_clip_pytorch_model.bin",
@@ -37,7 +28,6 @@ _WEIGHTS = (
 )
 _BIN_INDEX = "pytorch_model.bin.index.json"
 """Of pickles in several files, as transformers wrote them before safetensors."""
-_FILES = (".safetensors", ".pt", ".pth", ".bin")
 _FORMS = (
     "Give a run folder, a checkpoint folder, MODEL:TAG or MODEL:FILE with an open_clip model name such as "
     "ViT-B-16:clip-pgs-0.3.pt, or the folder of an exported model, of open_clip or of transformers"
@@ -52,9 +42,11 @@ class ModelRef:
     """An open_clip model name, or `local-dir:FOLDER` of a folder that describes its model."""
     file: Path | None = None
     tag: str | None = None
-    image_size: int | None = None
+    image_size: int | tuple[int, int] | None = None
     run: Path | None = None
     """The run folder that it comes from."""
+    preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
+    """How the place of the weights says that images are made fit; null where it does not say."""
     given: str = ""
     """As the user named it."""
     finding: str | None = None
@@ -93,7 +85,7 @@ def _find(given: str) -> ModelRef:
     if not colon:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
         raise ModelError(f"{name} alone has no weights. Give {name}:FILE, or {name}:TAG with a tag of {tags}.")
-    if Path(rest).suffix in _FILES or rest.endswith(INDEX) or Path(rest).is_file():
+    if Path(rest).suffix in WEIGHTS_SUFFIXES or rest.endswith(INDEX) or Path(rest).is_file():
         return ModelRef(name, file=Path(rest), finding=describe_named(Path(rest)))
     tags_known = open_clip.list_pretrained_tags_by_model(name)
     if rest not in tags_known:
@@ -101,60 +93,26 @@ def _find(given: str) -> ModelRef:
             f"There is no file {rest!r}, and no pretrained weights of that tag for {name}."
             f"{did_you_mean(rest, tags_known)} Tags: {', '.join(tags_known) or 'none'}."
         )
-    return ModelRef(name, tag=rest)
+    return tagged(name, rest)
 
 
-@contextmanager
-def open_clip_name(architecture: str) -> Iterator[str]:
-    """The name under which open_clip builds an architecture, for as long as the context lasts.
+def tagged(name: str, tag: str) -> ModelRef:
+    """Pretrained weights of open_clip, with the architecture that computes what they were trained to compute.
 
-    open_clip reads one kind of description; folders of another kind lend it one.
-
-    Raises:
-        ModelError: the folder of a `local-dir:` does not describe a model.
+    Weights that were trained with QuickGELU belong to `NAME-quickgelu`; open_clip itself only warns.
     """
-    folder = Path(architecture.removeprefix(LOCAL))
-    if not architecture.startswith(LOCAL) or (folder / OPEN_CLIP_CONFIG).is_file():
-        yield architecture
-        return
-    description = _description(folder)
-    if description is None:
-        raise ModelError(f"{folder} describes no model (no {OPEN_CLIP_CONFIG}, no {CONFIG} of a CLIP). {_FORMS}.")
-    with TemporaryDirectory() as temporary:
-        (Path(temporary) / OPEN_CLIP_CONFIG).write_text(json.dumps(description), encoding="utf-8")
-        for file in folder.iterdir():  # a tokenizer of its own lies beside the model
-            if file.name != CONFIG and file.suffix not in _FILES:
-                (Path(temporary) / file.name).symlink_to(file.resolve())
-        yield f"{LOCAL}{temporary}"
+    known = open_clip.get_pretrained_cfg(name, tag)
+    quick = f"{name}-quickgelu"
+    if known.get("quick_gelu") and not open_clip.get_model_config(name).get("quick_gelu") and quick in list_names():
+        name = quick
+    return ModelRef(name, tag=tag, preprocess=read_preprocess(known, f"The tag {tag}"))
 
 
-def _description(folder: Path) -> dict[str, Any] | None:
-    """`model_cfg` and `preprocess_cfg` as open_clip writes them; None where the folder says nothing of a CLIP."""
-    config = _json(folder / CONFIG)
-    if "model_cfg" in config:
-        return config
-    if config.get("model_type") != "clip":
-        return None
-    processor = _json(folder / "preprocessor_config.json") or _json(folder / "processor_config.json")
-    processor = processor.get("image_processor", processor)
-    return {"model_cfg": from_config(config), "preprocess_cfg": from_preprocessor(processor)}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """The object that a file holds; empty where there is no file.
-
-    Raises:
-        ModelError: the file holds something else.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}.") from None
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} holds no JSON object, and so describes no model.")
-    return content
+def list_names() -> list[str]:
+    """Names of all architectures, ours among them."""
+    register_own_models()
+    names: list[str] = open_clip.list_models()
+    return names
 
 
 def _folder(path: Path) -> ModelRef:
@@ -163,11 +121,11 @@ def _folder(path: Path) -> ModelRef:
     weights = next((path / name for name in _WEIGHTS if (path / name).is_file()), None)
     if weights is None and (path / _BIN_INDEX).is_file():
         raise _several_pickles(path)
-    described = (path / OPEN_CLIP_CONFIG).is_file() or _description(path) is not None
+    described = read_description(path) is not None
     if described and weights is None:
         raise ModelError(f"{path} describes a model, but has none of {', '.join(_WEIGHTS)} beside it.")
     if described:
-        return ModelRef(f"{LOCAL}{path}", file=weights)
+        return _of_folder(path, weights)
     run = next((parent for parent in list(path.resolve().parents)[:2] if (parent / "config.yaml").is_file()), None)
     if run is not None and weights is not None:
         return _run(run, weights)
@@ -175,6 +133,12 @@ def _folder(path: Path) -> ModelRef:
         f"{path} is neither a run folder (no config.yaml) nor a model folder (no {OPEN_CLIP_CONFIG}, no {CONFIG} of a "
         f"CLIP). {_FORMS}."
     )
+
+
+def _of_folder(folder: Path, weights: Path | None) -> ModelRef:
+    description = read_description(folder) or {}
+    preprocess = read_preprocess(description.get("preprocess_cfg") or {}, str(folder))
+    return ModelRef(f"{LOCAL}{folder}", file=weights, preprocess=preprocess)
 
 
 def _several_pickles(folder: Path) -> ModelError:
@@ -186,16 +150,28 @@ def _several_pickles(folder: Path) -> ModelError:
 
 
 def _file(path: Path) -> ModelRef:
-    if path.name == _BIN_INDEX:
-        raise _several_pickles(path.parent)
-    if path.suffix not in _FILES and not path.name.endswith(INDEX):
-        raise ModelError(f"{path} is not a weights file: {', '.join(_FILES)} are. {_FORMS}.")
-    if (path.parent / OPEN_CLIP_CONFIG).is_file() or _description(path.parent) is not None:
-        return ModelRef(f"{LOCAL}{path.parent}", file=path)
-    for parent in list(path.resolve().parents)[:3]:
+    if path.suffix not in WEIGHTS_SUFFIXES and not path.name.endswith((INDEX, _BIN_INDEX)):
+        raise ModelError(f"{path} is not a weights file: {', '.join(WEIGHTS_SUFFIXES)} are. {_FORMS}.")
+    found = find_beside(path)
+    if found is None:
+        raise ModelError(f"{path} does not say which model it belongs to. Give MODEL:{path}, such as ViT-B-16:{path}.")
+    return found
+
+
+def find_beside(weights: Path) -> ModelRef | None:
+    """The model of a weights file by what lies beside it: the description of a model, or the run it is part of.
+
+    Raises:
+        ModelError: what lies there cannot be read, or the file is an index of pickles.
+    """
+    if weights.name == _BIN_INDEX:
+        raise _several_pickles(weights.parent)
+    if read_description(weights.parent) is not None:
+        return _of_folder(weights.parent, weights)
+    for parent in list(weights.resolve().parents)[:3]:
         if (parent / "config.yaml").is_file():
-            return _run(parent, path)
-    raise ModelError(f"{path} does not say which model it belongs to. Give MODEL:{path}, such as ViT-B-16:{path}.")
+            return _run(parent, weights)
+    return None
 
 
 def _run(run: Path, weights: Path | None) -> ModelRef:
@@ -204,4 +180,14 @@ def _run(run: Path, weights: Path | None) -> ModelRef:
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ModelError(f"The config of the run {run} cannot be read: {' '.join(str(error).split())}.") from None
     weights, finding = find_run_weights(run) if weights is None else (weights, describe_named(weights))
-    return ModelRef(config.name, file=weights, image_size=config.image_size, run=run, finding=finding)
+    preprocess = overlaid(config.preprocess, _before_it_was_kept(config))
+    size = config.image_size
+    return ModelRef(config.name, file=weights, image_size=size, run=run, preprocess=preprocess, finding=finding)
+
+
+def _before_it_was_kept(config: ModelConfig) -> PreprocessConfig | None:
+    """The preprocessing of a run whose `config.yaml` does not hold it yet: that of its tag or of its folder."""
+    if config.pretrained in open_clip.list_pretrained_tags_by_model(config.name):
+        return tagged(config.name, str(config.pretrained)).preprocess
+    folder = Path(config.name.removeprefix(LOCAL))
+    return _of_folder(folder, None).preprocess if config.name.startswith(LOCAL) and folder.is_dir() else None

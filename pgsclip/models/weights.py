@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,7 +24,29 @@ _PREFIXES = ("module.", "_orig_mod.")
 _ADVICE = "Set model.name to the architecture that they were trained with."
 
 
-def load_weights(model: nn.Module, path: Path, advice: str = _ADVICE) -> None:
+@dataclass(frozen=True)
+class Loaded:
+    """What became of a model's tensors when weights were loaded."""
+
+    tensors: int
+    """Of the model, all together."""
+    resized: tuple[str, ...] = ()
+    """Names of position embeddings that came from another image size or context length."""
+    begun: tuple[str, ...] = ()
+    """Names of tensors that the weights do not have."""
+    dropped: tuple[str, ...] = ()
+    """Names of tensors that the model has no place for."""
+
+    def sentence(self) -> str:
+        """What fits, what was changed, what begins anew and what is left out, without the full stop."""
+        parts = [f"{self.tensors - len(self.begun)} of {self.tensors} tensors fit"]
+        for what, names in (("resized", self.resized), ("begun anew", self.begun), ("left out", self.dropped)):
+            if names:
+                parts.append(f"{what}: {', '.join(names)}")
+        return "; ".join(parts)
+
+
+def load_weights(model: nn.Module, path: Path, advice: str = _ADVICE) -> Loaded:
     """Load a .safetensors file (or the index of several) or a .pt of open_clip into a model of the same architecture.
 
     The names of DDP and torch.compile are stripped, those of transformers.CLIPModel become open_clip's, and position
@@ -43,9 +66,11 @@ def load_weights(model: nn.Module, path: Path, advice: str = _ADVICE) -> None:
     for name in ("logit_scale", "logit_bias"):
         if name in state and name in own:
             state[name] = state[name].reshape(own[name].shape)
+    before = {name: tensor.shape for name, tensor in state.items()}
     for resize in (resize_pos_embed, resize_text_pos_embed):
         with contextlib.suppress(AssertionError, AttributeError, RuntimeError):  # of another architecture: named below
             resize(state, model)
+    resized = tuple(sorted(name for name, tensor in state.items() if tensor.shape != before[name]))
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     wrong = [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
     if missing or extra or wrong:
@@ -56,6 +81,7 @@ def load_weights(model: nn.Module, path: Path, advice: str = _ADVICE) -> None:
         ]
         raise ModelError(f"The weights in {path} do not fit this model: {', '.join(parts)}. {advice}")
     model.load_state_dict(state)
+    return Loaded(len(own), resized)
 
 
 def save_state_dict(state: dict[str, Tensor], path: Path) -> None:

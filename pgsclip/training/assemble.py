@@ -60,11 +60,14 @@ def check_device(wanted: str, world: World) -> None:
         )
 
 
-def build_task(config: RunConfig, world: World, *, count_words: bool = True) -> tuple[BuiltModel, Task]:
+def build_task(
+    config: RunConfig, world: World, *, count_words: bool = True, begin: bool = True
+) -> tuple[BuiltModel, Task]:
     """Model, maskers and loss of a config, joined into the module that an engine wraps.
 
     Args:
         count_words: false spares a text masker's pass over the captions, for tasks that never train.
+        begin: load the weights that the run starts from; false where those of a checkpoint come at once.
     """
     loss_class = plugins.load(plugins.LOSSES, config.loss.name)
     if hasattr(loss_class, "fewest_views"):
@@ -81,7 +84,7 @@ def build_task(config: RunConfig, world: World, *, count_words: bool = True) -> 
     masker = build_masker(config.masker.name, config.masker.params)
     if config.masker.ratio.is_range and not masker.chooses_ratio:
         refuse_range(config.masker.name, config.masker.ratio)
-    built = build_model(config.model, seed=config.seed, loss_has_bias=loss_class.needs_bias)
+    built = build_model(config.model, seed=config.seed, loss_has_bias=loss_class.needs_bias, begin=begin)
     refusal = built.image_tower.refusal
     if refusal and (config.masker.ratio.high > 0 or needs_model(masker)):
         raise ModelError(f"{refusal} Or train this one on whole images: --masker none.")
@@ -150,7 +153,7 @@ def open_training_data(config: RunConfig, built: BuiltModel, source: PairSource,
     return open_stream(
         source,
         config=config.data,
-        transform=TrainCrop(built.image_tower.image_size, config.data.crop_scale),
+        transform=TrainCrop(built.image_tower.image_size, config.data.crop_scale, built.preprocess["interpolation"]),
         tokenizer=built.tokenizer,
         seed=config.seed,
         world=world.size,

@@ -11,7 +11,10 @@ from rich.live import Live
 from rich.text import Text
 
 from pgsclip.config.phases import Phase
+from pgsclip.config.schema import ModelConfig
 from pgsclip.data.loading import Stream
+from pgsclip.models.build import BuiltModel
+from pgsclip.models.preprocessing import describe
 from pgsclip.report.live_line import render
 from pgsclip.training.request import Request
 from pgsclip.training.saved.checkpoint import Progress, Stored
@@ -80,3 +83,10 @@ def introduction(
         f"{config.recipe or 'run'}: {place}{config.model.name} on {stream.description}; {shown}; {steps} of "
         f"{config.data.pairs_per_step} pairs; {engine} on {device.type}; run folder {request.path}"
     )
+
+
+def starting_weights(config: ModelConfig, built: BuiltModel) -> str:
+    """Which weights were loaded, what became of them, and how images are made fit for them, in one line."""
+    assert built.loaded is not None
+    weights = config.pretrained or config.name
+    return f"Starts from {weights}: {built.loaded.sentence()}. Images: {describe(built.preprocess)}."

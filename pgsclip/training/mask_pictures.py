@@ -9,7 +9,7 @@ from pgsclip.masking.masker_api import MaskerHandle
 from pgsclip.masking.registry import build_masker
 from pgsclip.viz.embeddings import open_embedder
 from pgsclip.viz.explain import Column, row_of_panels
-from pgsclip.viz.pictures import open_picture
+from pgsclip.viz.pictures import read_image
 from pgsclip.viz.save import save_picture
 from pgsclip.viz.sheet import compose, enlarged
 
@@ -21,7 +21,7 @@ def check_mask_images(config: RunConfig) -> None:
         ImageError: one cannot.
     """
     for name in config.log.mask_images:
-        open_picture(Path(name), 32, 16)
+        read_image(Path(name))
 
 
 def draw_masks(config: RunConfig, checkpoint: Path, out: Path, progress: float) -> None:
@@ -35,7 +35,8 @@ def draw_masks(config: RunConfig, checkpoint: Path, out: Path, progress: float) 
     embedder.start(masker)
     rows = []
     for name in config.log.mask_images:
-        picture = embedder(open_picture(Path(name), embedder.image_size, embedder.patch_size, square=True))
-        rows.append(row_of_panels(picture, columns, seed=config.seed, explain=False, progress=progress))
+        rows.append(
+            row_of_panels(embedder.open(Path(name)), columns, seed=config.seed, explain=False, progress=progress)
+        )
     out.parent.mkdir(exist_ok=True)
     save_picture(compose(enlarged(rows)), out)

@@ -11,6 +11,7 @@ from pgsclip.config.recipes import dotted, load_recipe
 from pgsclip.config.resolve import Setting, resolve
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ConfigError, RunError
+from pgsclip.models.start import complete_model
 from pgsclip.training.saved.run_folder import default_path
 
 SMOKE = "smoke"
@@ -26,6 +27,8 @@ class Request(NamedTuple):
     """Whether there is a run to go on with."""
     may_start: bool = True
     """Whether to start from the beginning where that run has no checkpoint yet."""
+    findings: tuple[str, ...] = ()
+    """Sentences about what was found for settings that the command left open."""
     changed: tuple[str, ...] = ()
     """Settings that are not as the run had them so far: `loss.name (clip, now siglip)`."""
 
@@ -73,21 +76,28 @@ def configure(
         recipe = SMOKE
     if options.get("optim.steps") is not None and resume is not Resume.ALWAYS:
         settings = ["phases=[]", *settings]
-    config = resolve(recipe, options, settings)
+    config, findings = _with_model(resolve(recipe, options, settings))
     path = Path(config.out) if config.out else default_path(config, resume=resume is not Resume.NEVER)
     stored = path / "config.yaml"
     if resume is Resume.NEVER or (resume is Resume.AUTO and not stored.is_file()):
-        return Request(config, path, resume=False)
+        return Request(config, path, resume=False, findings=findings)
     if not stored.is_file():
         raise RunError(
             f"There is no run to resume in {path} (no config.yaml). "
             f"Give the folder of the run with --out, or start without --resume."
         )
     name = load_recipe(str(stored)).settings.get("recipe")
-    before = resolve(str(stored), {})
-    config = _still_settled(resolve(str(stored), options, settings), before).model_copy(update={"recipe": name})
+    before, _ = _with_model(resolve(str(stored), {}))
+    config, _ = _with_model(resolve(str(stored), options, settings))
+    config = _still_settled(config, before).model_copy(update={"recipe": name})
     changed = _differences(_still_settled(before, before), config)
     return Request(config, path, resume=True, may_start=resume is Resume.AUTO, changed=changed)
+
+
+def _with_model(config: RunConfig) -> tuple[RunConfig, tuple[str, ...]]:
+    """The config with what the weights to start from bring, and what there is to say about it."""
+    model, findings = complete_model(config.model)
+    return config.model_copy(update={"model": model}), findings
 
 
 def _still_settled(config: RunConfig, before: RunConfig) -> RunConfig:

@@ -37,7 +37,7 @@ from pgsclip.training.assemble import (
     pairs_per_batch,
 )
 from pgsclip.training.diagnosis import Diagnosis
-from pgsclip.training.display import Display, change_since, introduction
+from pgsclip.training.display import Display, change_since, introduction, starting_weights
 from pgsclip.training.engines.base import Engine, autocast_dtype, pick_engine
 from pgsclip.training.loop import Loop
 from pgsclip.training.mask_pictures import check_mask_images
@@ -101,7 +101,7 @@ def train(request: Request, console: Console, stop: StopRequest | None = None) -
                 f"{phases[-1].end}; give more --steps or --epochs, or leave both out."
             )
         with Display(phases[-1].end, console=console, silent=not world.leads) as display:
-            for sentence in (*findings, finding, change_since(request, stored)):
+            for sentence in (*request.findings, *findings, finding, change_since(request, stored)):
                 if sentence:
                     display.say(sentence)
             run = _Run(request, world, device, source, folder, claim, checkpoints, phases, display, stop, makers)
@@ -157,7 +157,7 @@ class _Run:
     def train(self, phase: Phase, stored: Stored | None) -> list[str]:
         """One phase, from its start or from a checkpoint within it; what the last evaluation found."""
         config, world = phase.config, self.world
-        built, task = build_task(config, world)
+        built, task = build_task(config, world, begin=stored is None)
         stream = open_training_data(config, built, self.source, world)
         evaluation = Evaluation(open_held_out(config, built))
         if stored is None and built.finding:
@@ -179,6 +179,8 @@ class _Run:
         self.display.say(introduction(self.request, self.phases, phase, stream, f"{name} engine", self.device, start))
         if arithmetic.finding:
             self._say_once(arithmetic.finding)
+        if built.loaded is not None:
+            self.display.say(starting_weights(config.model, built))
         evaluation.encoder = Encoder(engine.features, built.tokenizer, self.device)
         self._loop(phase, engine, stream, start, evaluation, arithmetic).run()
         del engine, task, built  # before the next phase builds its own

@@ -122,7 +122,7 @@ class Task(nn.Module):
         # Hidden from nn.Module: a masker's own model is neither trained nor spread over processes.
         object.__setattr__(self, "masker", masker)
         self._scorer = Scorer(config.masker.name, masker)
-        self.normalise = Normalise(built.mean, built.std)
+        self.normalise = Normalise(built.preprocess["mean"], built.preprocess["std"])
         self.loss = loss
         self.auxiliary = nn.ModuleList([term for _, term in auxiliary])
         self._terms: tuple[tuple[str, Any], ...] = tuple(auxiliary)

@@ -10,17 +10,19 @@ from typing import NamedTuple
 import torch
 import yaml
 from torch import Tensor
+from torchvision.transforms.functional import to_tensor
 
 from pgsclip.config.resolve import check
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError
+from pgsclip.grid import Grid
 from pgsclip.masking.masker_api import MaskerHandle
-from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
 from pgsclip.models.build import BuiltModel, build_model
 from pgsclip.models.plugin_states import read_states
+from pgsclip.models.preprocessing import fit_transform
 from pgsclip.models.run_weights import CHECKPOINTS, WEIGHTS, describe_named, find_run_weights
 from pgsclip.plugins import MASKERS
-from pgsclip.viz.pictures import Picture
+from pgsclip.viz.pictures import Picture, read_image
 
 
 class Embedder(NamedTuple):
@@ -32,20 +34,25 @@ class Embedder(NamedTuple):
     finding: str | None = None
     """A sentence that the user should read: damaged checkpoints that were passed over, or named."""
 
-    @property
-    def image_size(self) -> int:
-        return self.built.image_tower.image_size[0]
+    def open(self, path: Path) -> Picture:
+        """An image file as the model is shown it whole, with its embeddings of the patches.
 
-    @property
-    def patch_size(self) -> int:
-        return self.built.image_tower.patch_size[0]
+        Raises:
+            ImageError: the file is missing, or no image.
+        """
+        image = fit_transform(self.built.preprocess)(read_image(path))
+        side = self.built.image_tower.patch_size[0]
+        grid = Grid(image.height // side, image.width // side, side)
+        image = image.crop((0, 0, grid.columns * side, grid.rows * side))  # the patch convolution sees no more
+        mean, std = (torch.tensor(self.built.preprocess[name]).reshape(3, 1, 1) for name in ("mean", "std"))
+        pixels = (to_tensor(image) - mean) / std
+        return self(Picture(path.name, image, pixels.unsqueeze(0), grid))
 
     @torch.no_grad()
     def __call__(self, picture: Picture) -> Picture:
         """The picture with the model's embeddings of its patches."""
-        pixels = self._as_the_model_takes_it(picture.pixels)
-        _, patches = self.built.image_tower.embed(pixels)
-        return picture._replace(pixels=pixels, embeddings=patches.float())
+        _, patches = self.built.image_tower.embed(picture.pixels)
+        return picture._replace(embeddings=patches.float())
 
     def start(self, handle: MaskerHandle) -> None:
         """Give a masker that looks with a model of its own the one of the checkpoint: its own, or a copy of the tower.
@@ -54,16 +61,6 @@ class Embedder(NamedTuple):
             MaskerError: its state in the checkpoint does not fit.
         """
         handle.start(self.built.image_tower, self.states.get(handle.name.split()[0]))
-
-    def _as_the_model_takes_it(self, pixels: Tensor) -> Tensor:
-        own, clip = (
-            tuple(torch.tensor(value).reshape(1, 3, 1, 1) for value in pair)
-            for pair in ((self.built.mean, self.built.std), (CLIP_MEAN, CLIP_STD))
-        )
-        if (self.built.mean, self.built.std) == (CLIP_MEAN, CLIP_STD):
-            return pixels
-        normal: Tensor = (pixels * clip[1] + clip[0] - own[0]) / own[1]
-        return normal
 
 
 def open_embedder(path: Path, model: str | ModelConfig | None) -> Embedder:
@@ -86,9 +83,9 @@ def open_embedder(path: Path, model: str | ModelConfig | None) -> Embedder:
     built = build_model(
         config.model_copy(update={"pretrained": str(weights)}), seed=0, loss_has_bias=_has_bias(weights)
     )
-    height, width = built.image_tower.image_size
-    if height != width or len(set(built.image_tower.patch_size)) != 1:
-        raise ModelError(f"{config.name!r} takes {height} x {width} pixels; pictures are drawn for square models only.")
+    height, width = built.image_tower.patch_size
+    if height != width:
+        raise ModelError(f"{config.name!r} has patches of {height} x {width}; pictures are drawn for square ones only.")
     built.model.eval()
     return Embedder(built, read_states(weights.parent).get(MASKERS, {}), finding)
 

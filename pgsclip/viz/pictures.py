@@ -28,31 +28,38 @@ class Picture(NamedTuple):
     """Of a trained model; None lets raw pixels stand in."""
 
 
-def open_picture(path: Path, size: int, patch: int, *, square: bool = False) -> Picture:
-    """Read an image, bring its shorter side to `size` and crop the middle to whole patches.
-
-    It stays as wide as it is, or becomes square as a model takes it.
+def open_picture(path: Path, size: int, patch: int) -> Picture:
+    """Read an image, bring its shorter side to `size` and crop the middle to whole patches; it stays as wide as it is.
 
     Raises:
         ImageError: missing, no image, or smaller than one patch.
     """
+    image = read_image(path)
+    if size < patch:
+        raise ImageError(f"An image side of {size} pixels holds no patch of {patch}; raise --image-size.")
+    scale = size / min(image.size)
+    image = image.resize([max(size, round(side * scale)) for side in image.size], Image.Resampling.BICUBIC)
+    columns, rows = (side // patch for side in image.size)
+    left, top = (image.width - columns * patch) // 2, (image.height - rows * patch) // 2
+    image = image.crop((left, top, left + columns * patch, top + rows * patch))
+    return Picture(path.name, image, normalised(image), Grid(rows, columns, patch))
+
+
+def read_image(path: Path) -> Image.Image:
+    """An image file, upright and RGB.
+
+    Raises:
+        ImageError: missing, or no image.
+    """
     try:
         with Image.open(path) as file:
-            image = to_rgb(file)
+            return to_rgb(file)
     except FileNotFoundError:
         raise ImageError(f"There is no image {path}.") from None
     except IsADirectoryError:
         raise ImageError(f"{path} is a folder; name its images, for example {path}/*.jpg.") from None
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
         raise ImageError(f"{path} is not an image that can be read: {error}. JPEG, PNG and WebP are.") from None
-    if size < patch:
-        raise ImageError(f"An image side of {size} pixels holds no patch of {patch}; raise --image-size.")
-    scale = size / min(image.size)
-    image = image.resize([max(size, round(side * scale)) for side in image.size], Image.Resampling.BICUBIC)
-    columns, rows = (size // patch if square else side // patch for side in image.size)
-    left, top = (image.width - columns * patch) // 2, (image.height - rows * patch) // 2
-    image = image.crop((left, top, left + columns * patch, top + rows * patch))
-    return Picture(path.name, image, normalised(image), Grid(rows, columns, patch))
 
 
 def normalised(image: Image.Image) -> Float[Tensor, "1 3 H W"]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pgsclip.errors import ModelError
-from pgsclip.models.source import find_source, open_clip_name
+from pgsclip.models.description import open_clip_name
+from pgsclip.models.source import find_source
 
 
 def test_folders_without_weights_are_sentences(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_a_folder_that_describes_no_model_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"neither a run folder .* nor a model folder .*no config\.json of a CLIP"):
         find_source(str(tmp_path))
     with (
-        pytest.raises(ModelError, match=r"describes no model .*no config\.json of a CLIP"),
+        pytest.raises(ModelError, match=r"describes no model: .*no config\.json of a CLIP"),
         open_clip_name(f"local-dir:{tmp_path}"),
     ):
         pass

@@ -66,8 +66,7 @@ def make_task(
         tokenizer=lambda texts: torch.zeros(len(texts), 12),
         context_length=12,
         vocab_size=64,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
+        preprocess={"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},
     )
     masker = build_masker(masker) if isinstance(masker, str) else masker
     return Task(built, masker, loss or ClipLoss(rank=0, world_size=1, block=2**24), config, text_masker, auxiliary)

@@ -16,7 +16,6 @@ from pgsclip.models.build import BuiltModel, build_model
 from pgsclip.models.checksums import write_checksums
 from pgsclip.models.weights import save_state_dict
 from pgsclip.viz.embeddings import open_embedder
-from pgsclip.viz.pictures import open_picture
 
 NAME = "pgsclip-drawn"
 MODEL = {
@@ -51,9 +50,10 @@ def test_embeddings_are_those_of_the_last_checkpoint(built: BuiltModel, run: Pat
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     embedder = open_embedder(run, None)
-    assert (embedder.image_size, embedder.patch_size) == (32, 8)
-    picture = embedder(open_picture(tmp_path / "a.png", 32, 8, square=True))
+    picture = embedder.open(tmp_path / "a.png")
     assert picture.image.size == (32, 32)
+    assert picture.grid == (4, 4, 8)
+    torch.testing.assert_close(picture.pixels[0], built.preprocess_eval()(Image.fromarray(pixels)))
     _, expected = built.image_tower.embed(picture.pixels)
     assert picture.embeddings is not None
     torch.testing.assert_close(picture.embeddings, expected.detach())
@@ -68,7 +68,7 @@ def test_a_weights_file_alone_wants_its_architecture_named(run: Path, tmp_path: 
         ModelError, match=r"does not say which architecture it holds\. Give --model NAME, or --checkpoint"
     ):
         open_embedder(alone, None)
-    assert open_embedder(alone, NAME).patch_size == 8
+    assert open_embedder(alone, NAME).built.image_tower.patch_size == (8, 8)
     with pytest.raises(ModelError, match="do not fit this model"):
         open_embedder(alone, "pgsclip-smoke")
 
@@ -84,4 +84,4 @@ def test_folders_without_weights_and_torn_configs_are_sentences(run: Path, tmp_p
 def test_a_model_with_siglips_bias_opens_too(tmp_path: Path, built: BuiltModel) -> None:
     biased = build_model(ModelConfig(name=NAME), seed=5, loss_has_bias=True)
     save_state_dict(biased.model.state_dict(), tmp_path / "w.safetensors")
-    assert open_embedder(tmp_path / "w.safetensors", NAME).image_size == 32
+    assert open_embedder(tmp_path / "w.safetensors", NAME).built.image_tower.image_size == (32, 32)

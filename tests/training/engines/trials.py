@@ -84,7 +84,7 @@ def make_model(kind: str, seed: int = 0, loss: str = "clip") -> Any:
 def make_task(trial: Trial, world: World, config: RunConfig, seed: int = 0) -> Task:
     model = make_model(trial.model, seed, trial.loss)
     size = {"tokenizer": lambda texts: torch.zeros(len(texts), 12), "context_length": 12, "vocab_size": 64}
-    colour = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+    colour = {"preprocess": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}}
     built = BuiltModel("tiny", model, adapt(model.visual), TextTower(model), **size, **colour)
     kind = SigLipLoss if trial.model == "timm" or trial.loss == "siglip" else ClipLoss
     loss = kind(rank=world.rank, world_size=world.size, block=2**24)
