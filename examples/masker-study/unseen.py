@@ -10,6 +10,7 @@ from PIL import Image
 
 from pgsclip.data.eval_images import digest, is_image, read_eval_images, tar_members
 from pgsclip.data.spec import local_files
+from pgsclip.files import atomic_path
 
 SIDE = 64
 """Longest side of the images that are written, in pixels: reading larger ones would cost more than training."""
@@ -36,15 +37,13 @@ def _copy(shard: Path, copy: Path, known: set[bytes]) -> int:
     """How many pairs were left out."""
     members = list(tar_members(shard))
     seen = {_key(name) for name, content in members if is_image(name) and digest(content) in known}
-    written = copy.with_suffix(".tmp")
-    with tarfile.open(written, "w") as tar:
+    with atomic_path(copy) as written, tarfile.open(written, "w") as tar:
         for name, content in members:
             if _key(name) not in seen:
                 smaller = _smaller(content) if is_image(name) else content
                 entry = tarfile.TarInfo(name)
                 entry.size = len(smaller)
                 tar.addfile(entry, io.BytesIO(smaller))
-    written.replace(copy)
     return len(seen)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pgsclip.data.batch import Batch, Fault
 from pgsclip.errors import DataError
+from pgsclip.files import write_atomically
 
 ENOUGH = 200
 """Samples read before a share of bad ones means something."""
@@ -77,7 +78,7 @@ class FaultLedger:
         content = self.state()
         for counts in ("by_cause", "by_shard"):
             content[counts] = dict(sorted(content[counts].items(), key=lambda item: -item[1]))
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_atomically(path, json.dumps(content, indent=2) + "\n")
 
 
 def _place(fault: Fault) -> str:

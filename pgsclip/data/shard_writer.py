@@ -16,6 +16,7 @@ from pgsclip.data.batch import Fault
 from pgsclip.data.decoding import decoded
 from pgsclip.data.source import Raw
 from pgsclip.data.to_rgb import to_rgb, upright_size
+from pgsclip.files import atomic_path
 
 _KEPT_AS_THEY_ARE = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 
@@ -49,9 +50,8 @@ class NumberedPairs(Protocol):
 
 def write_shard(pairs: NumberedPairs, path: Path, numbers: list[int], how: ShardOptions) -> dict[str, Any]:
     """Write one tar, whole or not at all, and none when no pair can be used; how many pairs, and why not the others."""
-    temporary = path.with_name(f".{path.name}.tmp")
     report: dict[str, Any] = {"pairs": 0, "refused": Counter[str](), "examples": {}}
-    with tarfile.open(temporary, "w") as tar:
+    with atomic_path(path) as temporary, tarfile.open(temporary, "w") as tar:
         for number in numbers:
             item = pairs.pair(number)
             image = item if isinstance(item, Fault) else decoded(item, lambda opener: _encoded(opener, how))
@@ -66,10 +66,8 @@ def write_shard(pairs: NumberedPairs, path: Path, numbers: list[int], how: Shard
                 entry.size = len(data)
                 tar.addfile(entry, io.BytesIO(data))
             report["pairs"] += 1
-    if report["pairs"]:
-        temporary.replace(path)
-    else:
-        temporary.unlink()
+        if not report["pairs"]:
+            temporary.unlink()
     return report
 
 

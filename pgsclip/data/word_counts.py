@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from torch import Tensor
 from pgsclip.data.generated import GeneratedSource
 from pgsclip.data.source import PairSource, Raw
 from pgsclip.data.spec import local_files
+from pgsclip.files import write_atomically
 
 _CHUNK = 2048
 _OF_GENERATED = 5000
@@ -87,9 +88,5 @@ def _read(file: Path, vocabulary: int) -> Tensor | None:
 
 def _write(file: Path, counts: Tensor) -> None:
     found = {str(token): int(counts[token]) for token in counts.nonzero().squeeze(1).tolist()}
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(found), encoding="utf-8")
-        temporary.replace(file)
-    except OSError:  # a shared data folder is often read-only; the next run counts again
-        temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # a shared data folder is often read-only; the next run counts again
+        write_atomically(file, json.dumps(found))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pgsclip.errors import RunError
 from pgsclip.export.card import write_card
 from pgsclip.export.formats import find_format
 from pgsclip.export.parity import Parity, compare, embed, probes_for
+from pgsclip.files import atomic_folder
 from pgsclip.models.opening import open_model
 from pgsclip.models.source import find_source
 
@@ -72,21 +72,14 @@ def _refuse(folder: Path) -> None:
 
 @contextmanager
 def _appearing(folder: Path) -> Iterator[Path]:
-    """A folder under a temporary name that gets its own when all went well, and is gone when it did not."""
-    temporary = folder.absolute().with_name(f".{folder.absolute().name}.tmp")
+    """Give a writer the folder under a temporary name; it is there when all went well, and not at all otherwise."""
     try:
-        shutil.rmtree(temporary, ignore_errors=True)  # of an export that was killed
-        temporary.mkdir(parents=True)
-        yield temporary
-        if folder.is_dir():
-            folder.rmdir()
-        temporary.rename(folder)
+        with atomic_folder(folder.absolute()) as temporary:
+            yield temporary
     except OSError as error:
         raise RunError(
             f"The exported model cannot be written to {folder}: {error.strerror or error}. Give another --out."
         ) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager

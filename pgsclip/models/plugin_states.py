@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from pgsclip.errors import RunError
 from pgsclip.models.checksums import verify_file
+from pgsclip.models.weights import write_tensors
 
 FILE = "plugins.safetensors"
 States = dict[str, dict[str, dict[str, Tensor]]]
@@ -26,7 +27,7 @@ def write_states(folder: Path, states: Mapping[str, Mapping[str, Mapping[str, Te
         for key, tensor in state.items()
     }
     if flat:
-        save_file(flat, folder / FILE)
+        write_tensors(flat, folder / FILE)
 
 
 def read_states(folder: Path) -> States:

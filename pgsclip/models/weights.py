@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
+from pgsclip.files import atomic_path
 from pgsclip.models.checksums import verify_file
 from pgsclip.models.transformers_weights import from_transformers, is_transformers
 
@@ -93,11 +93,17 @@ def save_state_dict(state: dict[str, Tensor], path: Path) -> None:
         name: (tensor.reshape(()) if name in {"logit_scale", "logit_bias"} else tensor).contiguous().clone()
         for name, tensor in state.items()
     }
-    temporary = path.with_name(f".{path.name}.tmp")
-    save_file(plain, temporary, metadata={"format": "pt"})
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_tensors(plain, path)
+
+
+def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write tensors as safetensors, complete or not at all.
+
+    Raises:
+        OSError, SafetensorError: they cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"format": "pt"})
 
 
 def _read(path: Path) -> dict[str, Tensor]:

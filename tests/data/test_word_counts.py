@@ -96,7 +96,7 @@ def test_where_nothing_can_be_written_it_counts_all_the_same(table: Path, monkey
     def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr("pgsclip.files.os.open", refuse)
     assert _count(table, Tokens()).sum() == 8
     assert not list(table.parent.glob(".pgsclip*"))
 

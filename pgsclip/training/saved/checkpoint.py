@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from pgsclip.data.batch import Position
@@ -37,7 +37,7 @@ from pgsclip.models.run_weights import (
     list_set_aside,
     step_of,
 )
-from pgsclip.models.weights import save_state_dict
+from pgsclip.models.weights import save_state_dict, write_tensors
 from pgsclip.training.engines.base import MOMENTS, Engine, OptimizerState
 
 _MOMENTS = "optimizer.safetensors"
@@ -187,7 +187,7 @@ class CheckpointFolder:
             save_state_dict(weights, folder / WEIGHTS)
             write_states(folder, states)
             moments = {f"{key}/{name}": one for key in MOMENTS for name, one in optimizer.moments.get(key, {}).items()}
-            save_file({name: one.contiguous() for name, one in moments.items()}, folder / _MOMENTS)
+            write_tensors({name: one.contiguous() for name, one in moments.items()}, folder / _MOMENTS)
             state = {"world": self._world.size, "adam_steps": optimizer.steps, "scaler": optimizer.scaler}
             _write_json(folder / _STATE, state)
 

@@ -19,7 +19,7 @@ import torch
 from pgsclip.config.resolve import to_yaml
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import RunError
-from pgsclip.files import write_atomically
+from pgsclip.files import is_temporary, write_atomically
 from pgsclip.models.run_weights import CHECKPOINTS
 from pgsclip.version import __version__
 
@@ -65,8 +65,8 @@ class RunFolder:
         """Whether nothing is here, or no more than a run leaves that was killed before its config was written."""
         if not self.path.is_dir():
             return False
-        names = {entry.name for entry in self.path.iterdir()}
-        return not names or (names <= {self.checkpoints.name, ".config.yaml.tmp"} and not any(self.path.glob("*/*")))
+        names = {entry.name for entry in self.path.iterdir() if not is_temporary(entry)}
+        return names <= {self.checkpoints.name} and not any(self.path.glob("*/*"))
 
     def describe(self, config: RunConfig) -> None:
         """Write the resolved config and the environment of this start."""

@@ -92,11 +92,11 @@ def test_the_newest_stay_and_the_last_is_the_newest(tmp_path: Path) -> None:
 def test_a_full_disk_is_a_sentence_and_leaves_the_older_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = folder_of(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save_file", _full)
+        patch.setattr(checkpoint, "write_tensors", _full)
         with pytest.raises(RunError, match=r"cannot be written to .*: No space left on device. There is none bef"):
             folder.save(OneNumber(2), Progress(2))
     good = folder.save(OneNumber(1), Progress(1))
-    monkeypatch.setattr(checkpoint, "save_file", _full)
+    monkeypatch.setattr(checkpoint, "write_tensors", _full)
     with pytest.raises(RunError, match=r"The one before, .*step-00000001, is whole; make room there, and go on with"):
         folder.save(OneNumber(2), Progress(2))
     assert names(folder.path) == ["step-00000001"]
