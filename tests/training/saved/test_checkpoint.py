@@ -312,7 +312,7 @@ def test_a_kill_at_any_moment_of_a_save_leaves_a_whole_checkpoint_and_the_next_s
             for owner, name in (
                 *(
                     (checkpoint, one)
-                    for one in ("save_file", "save_state_dict", "write_checksums", "_flush", "_write_json")
+                    for one in ("write_tensors", "save_state_dict", "write_checksums", "_flush", "_write_json")
                 ),
                 *((Path, one) for one in ("rename", "mkdir")),
                 (checkpoint.shutil, "rmtree"),
