@@ -25,7 +25,7 @@ def test_a_new_folder_describes_its_run(tmp_path: Path) -> None:
 
 def test_a_start_that_was_killed_at_once_does_not_block_the_next(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
-    (tmp_path / ".config.yaml.tmp").write_text("half")
+    (tmp_path / f".config.yaml.{'0' * 16}.tmp").write_text("half")
     RunFolder(tmp_path).create(resolve("smoke", {}))
     assert (tmp_path / "config.yaml").is_file()
     other = tmp_path / "other"
