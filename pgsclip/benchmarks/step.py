@@ -5,7 +5,6 @@ Variants take turns within one process; figures are medians and ratios of median
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -26,6 +25,7 @@ from pgsclip.errors import ModelError
 from pgsclip.models.build import BuiltModel, build_model
 from pgsclip.models.device_speed import matrix_rate, wait_for
 from pgsclip.models.flops import FORWARD_AND_BACKWARD, count_flops
+from pgsclip.models.quiet_logs import quiet_logs
 from pgsclip.models.towers.compiled import compile_blocks
 from pgsclip.seeding import step_generator
 from pgsclip.training.assemble import build_task
@@ -162,12 +162,8 @@ def _variants(
 def _open_clip_step(
     name: str, dropout: float, device: torch.device, dtype: torch.dtype | None, compiled: bool
 ) -> _Step:
-    level = logging.root.level
-    logging.root.setLevel(logging.ERROR)  # open_clip reports every model that it builds
-    try:
+    with quiet_logs():
         model = open_clip.create_model(name, force_patch_dropout=dropout).to(device).train()
-    finally:
-        logging.root.setLevel(level)
     if compiled:
         towers = [module for module in model.modules() if isinstance(module, Transformer)]
         compile_blocks([block for tower in towers for block in tower.resblocks], device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pgsclip.export.formats import find_format
 from pgsclip.export.parity import Parity, compare, embed, probes_for
 from pgsclip.files import atomic_folder
 from pgsclip.models.opening import open_model
+from pgsclip.models.quiet_logs import quiet_logs
 from pgsclip.models.source import find_source
 
 
@@ -57,7 +57,8 @@ def export(
     folder = out or (source.run or Path()) / "export" / form.name
     _refuse(folder)
     opened = open_model(source, download=download)
-    with _appearing(folder) as temporary, _quiet():
+    with _appearing(folder) as temporary, quiet_logs(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the libraries deprecate their own parts, which nobody here can change
         write(opened, temporary)
         images, texts = probes_for(opened)
         parity = compare(embed(opened, images, texts), read_back(temporary, images, texts), form.name)
@@ -80,16 +81,3 @@ def _appearing(folder: Path) -> Iterator[Path]:
         raise RunError(
             f"The exported model cannot be written to {folder}: {error.strerror or error}. Give another --out."
         ) from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The libraries tell of every model that they build, and of their own deprecations."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)

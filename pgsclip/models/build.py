@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError
 from pgsclip.models.description import open_clip_name
 from pgsclip.models.preprocessing import Preprocess, attach, eval_transform
+from pgsclip.models.quiet_logs import quiet_logs
 from pgsclip.models.start import complete_model, find_start
 from pgsclip.models.towers.adapt import adapt_or_whole
 from pgsclip.models.towers.image_tower import ImageTower
@@ -102,21 +102,18 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool, begin: b
 
 
 def _create(config: ModelConfig, name: str, pretrained: str | None, options: dict[str, Any]) -> Any:
-    level = logging.root.level
     try:
-        logging.root.setLevel(logging.ERROR)  # open_clip reports every model that it builds
-        return open_clip.create_model(
-            name,
-            pretrained=pretrained,
-            load_weights=pretrained is not None,
-            force_image_size=config.image_size,
-            force_patch_dropout=0.0,
-            **options,
-        )
+        with quiet_logs():
+            return open_clip.create_model(
+                name,
+                pretrained=pretrained,
+                load_weights=pretrained is not None,
+                force_image_size=config.image_size,
+                force_patch_dropout=0.0,
+                **options,
+            )
     except (RuntimeError, ValueError, AssertionError) as error:
         raise ModelError(f"open_clip cannot build {config.name!r} as configured: {error}") from None
-    finally:
-        logging.root.setLevel(level)
 
 
 def load_tokenizer(name: str) -> Tokenizer:

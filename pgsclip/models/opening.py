@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pgsclip.models.build import Tokenizer, load_tokenizer
 from pgsclip.models.description import open_clip_name
 from pgsclip.models.own_configs import register_own_models
 from pgsclip.models.preprocessing import attach
+from pgsclip.models.quiet_logs import quiet_logs
 from pgsclip.models.source import ModelRef
 from pgsclip.models.weights import load_weights
 
@@ -88,12 +88,11 @@ def _loaded(source: ModelRef, name: str, download: bool) -> nn.Module:
 
 
 def _create(source: ModelRef, name: str, **options: Any) -> Any:
-    level = logging.root.level
     try:
-        logging.root.setLevel(logging.ERROR)  # open_clip reports every model that it builds
-        return open_clip.create_model(
-            name, force_image_size=source.image_size, load_weights="pretrained" in options, **options
-        )
+        with quiet_logs():
+            return open_clip.create_model(
+                name, force_image_size=source.image_size, load_weights="pretrained" in options, **options
+            )
     except Exception as error:  # the hub's client, the reader and the model all have errors of their own
         reason = str(error).strip().split("\n")[0]
         if "pretrained" in options:
@@ -102,8 +101,6 @@ def _create(source: ModelRef, name: str, **options: Any) -> Any:
                 f"Without --download nothing is fetched, and with it only where there is a network."
             ) from None
         raise ModelError(f"open_clip cannot build {source.architecture!r}: {reason}") from None
-    finally:
-        logging.root.setLevel(level)
 
 
 def _refuse_nonfinite(model: nn.Module, given: str) -> None:

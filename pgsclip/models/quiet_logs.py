@@ -1,0 +1,21 @@
+"""Silence for libraries that report every model that they build."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Keep what open_clip and others log below an error off the screen, for as long as the context lasts.
+
+    open_clip warns through the root logger, whose level belongs to the program that uses us: it is left as it is.
+    """
+    level = logging.root.manager.disable
+    logging.disable(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.disable(level)
