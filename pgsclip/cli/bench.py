@@ -46,6 +46,7 @@ def step(
 
     from pgsclip.benchmarks.step import as_json, bench_step
     from pgsclip.config.ratio import Ratio
+    from pgsclip.config.schema import MaskerConfig
     from pgsclip.distributed import World
     from pgsclip.errors import ConfigError
     from pgsclip.training.assemble import open_device
@@ -54,7 +55,7 @@ def step(
         share = Ratio.parse(ratio)
     except ValueError as error:
         raise ConfigError(f"--ratio: {error}.") from None
-    chosen = [(name, Ratio(0, 0) if name == "none" else share) for name in masker or ["none", "random", "pgs"]]
+    chosen = [(name, MaskerConfig(name=name, ratio=share).ratio) for name in masker or ["none", "random", "pgs"]]
     console = Console()
     with console.status("building the variants") as status:
         costs = bench_step(

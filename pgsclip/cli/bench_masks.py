@@ -104,12 +104,12 @@ def working_maskers(ratios: list[Ratio]) -> list[MaskerHandle]:
 
     found = []
     for name in plugins.available(plugins.MASKERS):
-        if name == "none":
-            continue
         try:
             handle = masker(name)
         except PgsclipError as error:
             typer.echo(f"left out: {error}", err=True)
+            continue
+        if handle.hides_nothing:
             continue
         if handle.lacks:
             typer.echo(f"left out: {handle.lacks}", err=True)

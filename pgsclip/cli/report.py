@@ -142,7 +142,7 @@ def _mask_sheet(subjects: list[ReportEntry]) -> list[list[Panel]]:
     from pgsclip.viz.explain import Column, row_of_panels
     from pgsclip.viz.samples import sample_pictures
 
-    configs = [one.config for one in subjects if one.config is not None and one.config.masker.name != "none"]
+    configs = [one.config for one in subjects if one.config is not None and not one.config.masker.hides_nothing]
     if not configs:
         return []
     try:

@@ -115,7 +115,7 @@ def train(
             return
         from pgsclip.training.run import train as train_run
 
-        if request.config.masker.name == "none" and ratio not in (None, "0"):
+        if request.config.masker.hides_nothing and ratio not in (None, "0"):
             typer.echo(f"The masker none shows every patch; --ratio {ratio} has no effect.", err=True)
         outcome = train_run(request, Console(), stop)
     if outcome.led_by_us:

@@ -170,9 +170,7 @@ def columns_of(maskers: list[str] | None, ratios: list[str] | None) -> list[Colu
             )
         pairs = list(zip_longest(names, shares, fillvalue=shares[0]))
     try:
-        return [
-            Column(parsed_masker(name), Ratio(0.0, 0.0) if name == "none" else Ratio.parse(share))
-            for name, share in pairs
-        ]
+        asked = [(parsed_masker(name), Ratio.parse(share)) for name, share in pairs]
     except ValueError as error:
         raise ConfigError(f"--ratio: {error}.") from None
+    return [Column(handle, handle.share(ratio)) for handle, ratio in asked]

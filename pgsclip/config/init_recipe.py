@@ -26,11 +26,14 @@ def first_recipe(
     settings: dict[str, Any] = {
         "data": {"spec": data, "batch_size": batch_size},
         "model": {"name": model},
-        "masker": {"name": masker} if masker == "none" else {"name": masker, "ratio": _number(ratio)},
+        "masker": {"name": masker, "ratio": _number(ratio)},
         "optim": {"steps": steps, "warmup_steps": min(_LONGEST_WARMUP, round(_WARMUP_SHARE * steps))},
     }
     config = check(settings)
-    share = "every patch is shown" if masker == "none" else f"masker {masker} hides {ratio}"
+    share = f"masker {masker} hides {ratio}"
+    if config.masker.hides_nothing:
+        del settings["masker"]["ratio"]
+        share = "every patch is shown"
     header = f"# {model} on {data}; {share}.\n# Command: pgsclip train --recipe {file}\n"
     return header + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), config
 

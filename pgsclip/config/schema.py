@@ -143,9 +143,14 @@ class TextConfig(Section):
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the text masker, checked when it is built."""
 
+    @property
+    def hides_nothing(self) -> bool:
+        """Whether captions are read whole."""
+        return self.masker == "none"
+
     @model_validator(mode="after")
     def _masker_and_max_tokens_together(self) -> TextConfig:
-        if (self.masker == "none") != (self.max_tokens is None):
+        if self.hides_nothing != (self.max_tokens is None):
             raise ValueError(
                 "text.masker and text.max_tokens must be set together, such as text.masker=frequency text.max_tokens=16"
             )

@@ -72,7 +72,7 @@ def _training(opened: Opened, run: Path) -> list[str]:
         "data": config.data.spec,
         "recipe": config.recipe or "none",
         "masker": _masker(config),
-        "captions": config.text.masker if config.text.masker != "none" else "whole",
+        "captions": "whole" if config.text.hides_nothing else config.text.masker,
         "loss": config.loss.name,
         "steps": _steps(opened, config),
         "batch size": config.data.batch_size,
@@ -95,7 +95,7 @@ def _training(opened: Opened, run: Path) -> list[str]:
 
 
 def _masker(config: RunConfig) -> str:
-    if config.masker.name == "none":
+    if config.masker.hides_nothing:
         return "none, every patch was seen"
     params = f", {json.dumps(config.masker.params)}" if config.masker.params else ""
     return f"{config.masker.name}, {config.masker.ratio} of the patches hidden{params}"

@@ -19,9 +19,8 @@ from pgsclip.mask_quality.examples import Example
 from pgsclip.mask_quality.mask_metrics import MaskMetrics, find_ground_truth, measure_masks
 from pgsclip.masking.contract import MaskInputs
 from pgsclip.masking.masker_api import MaskerHandle
-from pgsclip.masking.maskers.none import KeepAll
 from pgsclip.masking.pixels import patchify
-from pgsclip.masking.selection import exact, refuse_range, select
+from pgsclip.masking.selection import exact, select
 from pgsclip.seeding import derive
 from pgsclip.statistics import Interval, bootstrap_mean
 
@@ -108,12 +107,8 @@ def as_json(rows: list[Row]) -> list[dict[str, Any]]:
 
 
 def _ratios_of(handle: MaskerHandle, ratios: list[Ratio]) -> list[Ratio]:
-    if isinstance(handle.masker, KeepAll):
-        return [Ratio(0.0, 0.0)]
-    for ratio in ratios:
-        if ratio.is_range and not handle.masker.chooses_ratio:
-            refuse_range(handle.name, ratio)
-    return ratios
+    """The ratios to measure a masker at; for one that hides nothing they are all 0, and one measurement will do."""
+    return list(dict.fromkeys(handle.share(ratio) for ratio in ratios))
 
 
 @torch.no_grad()

@@ -52,6 +52,11 @@ class MaskerHandle:
             f"Give a checkpoint (viz-mask --checkpoint RUN), or a tower to `start`."
         )
 
+    @property
+    def hides_nothing(self) -> bool:
+        """Whether every patch is shown, whatever ratio is asked for."""
+        return isinstance(self.masker, KeepAll)
+
     def scores(self, inputs: MaskInputs) -> MaskScores:
         """Score the patches of a batch.
 
@@ -72,9 +77,11 @@ class MaskerHandle:
             share = Ratio.parse(ratio)
         except ValueError as error:
             raise MaskerError(f"ratio: {error}.") from None
+        if self.hides_nothing:
+            return Ratio(0.0, 0.0)
         if share.is_range and not self.masker.chooses_ratio:
             refuse_range(self.name, share)
-        return Ratio(0.0, 0.0) if isinstance(self.masker, KeepAll) else share
+        return share
 
     @overload
     def keep(

@@ -123,7 +123,7 @@ def build_engine(
 
 def _text_masker(config: RunConfig, built: BuiltModel, world: World, count_words: bool = True) -> TextMasker | None:
     """The masker of captions; the leading process counts words first, the others find its file."""
-    if config.text.masker == "none":
+    if config.text.hides_nothing:
         return None
     if not built.text_tower.can_cut:
         raise ConfigError(

@@ -38,7 +38,9 @@ def test_another_masker_replaces_the_whole_section(tmp_path: Path) -> None:
 
 
 def test_none_hides_nothing_whatever_the_ratio() -> None:
-    assert resolve(None, {"masker.name": "none", "masker.ratio": "0.5"}).masker.ratio == Ratio(0, 0)
+    masker = resolve(None, {"masker.name": "none", "masker.ratio": "0.5"}).masker
+    assert (masker.ratio, masker.hides_nothing) == (Ratio(0, 0), True)
+    assert not resolve(None, {"masker.name": "random"}).masker.hides_nothing
     with pytest.raises(ConfigError, match=r"outside \[0, 1\)"):
         resolve(None, {"masker.name": "none", "masker.ratio": "7"})
 

@@ -102,7 +102,7 @@ def test_any_floating_point_images(name: str, dtype: torch.dtype) -> None:
     assert pgsclip.masker(name).keep(_images().to(dtype)).shape == (3, 12)
 
 
-@pytest.mark.parametrize("ratio", [0.0, 0.5])
+@pytest.mark.parametrize("ratio", [0.0, 0.5, (0.3, 0.6), "0.2:0.4"])
 def test_none_hides_nothing_whatever_the_ratio(ratio: Any) -> None:
     assert pgsclip.masker("none").keep(_images(), 16, ratio).tolist() == [list(range(24))] * 3
 

@@ -120,7 +120,7 @@ class RunFolder:
 def default_path(config: RunConfig, *, resume: bool) -> Path:
     """`runs/<recipe>-<masker>-<ratio>`; numbered when taken, the newest one on resume."""
     masker = config.masker
-    what = masker.name if masker.name == "none" else f"{masker.name}-{masker.ratio}"
+    what = masker.name if masker.hides_nothing else f"{masker.name}-{masker.ratio}"
     name = f"{config.recipe or 'run'}-{what}".replace(":", "-").replace("/", "-")
     base = Path("runs") / name
     taken = base
