@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -13,7 +14,8 @@ import typer
 from pgsclip.cli.app import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "plugins").glob("*/README.md"))]
+PLACES = ("*.md", "docs/**/*.md", "plugins/*/README.md", "examples/**/README.md")
+PAGES = [page for place in PLACES for page in sorted(ROOT.glob(place))]
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 COMMAND = re.compile(r"\bpgsclip (?:[a-z][a-z-]*)[^`\n|]*")
 
@@ -22,6 +24,12 @@ COMMAND = re.compile(r"\bpgsclip (?:[a-z][a-z-]*)[^`\n|]*")
 def test_links_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+@pytest.mark.parametrize("name", re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE))
+def test_names_on_the_page_of_functions_exist(name: str) -> None:
+    """The build of the site says so too, after a minute."""
+    assert pkgutil.resolve_name(name)
 
 
 def test_commands_of_the_readme_are_known() -> None:

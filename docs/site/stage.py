@@ -36,8 +36,8 @@ def place(source: Path) -> Path:
     """Where a file of the repository (relative to its root) lies among the pages."""
     if source == HOME:
         return Path("index.md")
-    if source == Path("CHANGELOG.md"):
-        return Path("changelog.md")
+    if source.parent == Path() and source.suffix == ".md":
+        return Path(source.name.lower())
     if source.parts[0] == "docs":
         return source.relative_to("docs")
     if source.name == "README.md":
@@ -54,7 +54,8 @@ def stage(out: Path, root: Path = ROOT) -> list[Path]:
     shutil.rmtree(out, ignore_errors=True)
     waiting = [path.relative_to(root) for path in sorted((root / "docs").rglob("*.md"))]
     waiting += [path.relative_to(root) for path in sorted((root / "plugins").glob("*/README.md"))]
-    waiting += [Path("examples/README.md"), Path("CHANGELOG.md")]
+    waiting += [path.relative_to(root) for path in sorted(root.glob("*.md")) if path.name != HOME.name]
+    waiting += [Path("examples/README.md")]
     done: list[Path] = []
     wrong: list[str] = []
     while waiting:
