@@ -19,7 +19,7 @@ from torch import Tensor
 import pgsclip
 from pgsclip import api
 from pgsclip.errors import ModelError
-from pgsclip.evaluation.loaded_model import open_subject
+from pgsclip.evaluation.loaded_model import load_model
 from pgsclip.export.export import export
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.opening import open_model
@@ -95,7 +95,7 @@ def test_every_door_makes_an_image_fit_as_the_tag_says(tag: dict[str, Any], phot
     _, _, theirs = open_clip.create_model_and_transforms(f"local-dir:{exported}")
     torch.testing.assert_close(theirs(Image.open(photo)), wanted, atol=0, rtol=0)
     for given in (f"{NAME}:own", str(run), str(run / "checkpoints" / "step-00000001"), str(exported)):
-        torch.testing.assert_close(open_subject(given, torch.device("cpu")).transform(Image.open(photo)), wanted)
+        torch.testing.assert_close(load_model(given, torch.device("cpu")).transform(Image.open(photo)), wanted)
     picture = open_embedder(run, None).open(photo)
     torch.testing.assert_close(picture.pixels[0], wanted)
     shown = torch.from_numpy(np.asarray(picture.image).copy()).permute(2, 0, 1) / 255
@@ -205,7 +205,7 @@ def test_a_model_in_memory_is_evaluated_as_it_was_built(
     tag: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(api, "run_jobs", lambda subject, *_: seen.append(subject) or api.Report())
+    monkeypatch.setattr(api, "run_jobs", lambda subject, *_: seen.append(subject) or api.EvalReport())
     go(tmp_path / "run", "model.pretrained=own")
     pgsclip.evaluate(open_clip.create_model(NAME, pretrained="own"), "demo", device="cpu")
     pgsclip.evaluate(str(tmp_path / "run"), "demo", device="cpu")
