@@ -162,7 +162,7 @@ def test_an_evaluation_and_its_report_are_of_the_one_before(harmed: tuple[Path, 
 def test_an_evaluation_in_python_is_of_the_one_before(harmed: tuple[Path, str]) -> None:
     run, wrong = harmed
     told: list[str] = []
-    ours = pgsclip.evaluate(run, "demo", families=["zeroshot"], say=told.append)
+    ours = pgsclip.evaluate(run, "demo", families=["zeroshot"], on_message=told.append)
     assert wrong in told[0]
     theirs = pgsclip.evaluate(run / "checkpoints" / "step-00000002", "demo", families=["zeroshot"])
     assert ours.results[0].weights == theirs.results[0].weights
