@@ -45,7 +45,7 @@ def bench_masks(
 
     from pgsclip.mask_quality.comparison import as_json
     from pgsclip.mask_quality.comparison import bench_masks as measure
-    from pgsclip.mask_quality.plot import plot
+    from pgsclip.mask_quality.plot import plot_recall
     from pgsclip.mask_quality.table import lines, lines_by_group
     from pgsclip.masking.masker_api import parsed_masker
     from pgsclip.viz.save import save_picture
@@ -64,7 +64,7 @@ def bench_masks(
         about = {"images": images, "count": len(examples), "views": views, "seed": seed}
         write_figures(json_file, {**about, "rows": as_json(rows)})
     if plot_file:
-        save_picture(plot(rows), plot_file, "--plot", "plot")
+        save_picture(plot_recall(rows), plot_file, "--plot", "plot")
 
 
 def _examples(images: str, count: int, side: int) -> list[Example]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgsclip.report.charts import Series, curves
+from pgsclip.charts import Series, draw_lines
 from pgsclip.report.page import colour_of, document, evaluation_keys, evaluation_points
 from pgsclip.report.runs import ReportEntry, Row
 from pgsclip.results.result import Result, unpack_outcomes
@@ -75,14 +75,14 @@ def curve_cards(subjects: Sequence[ReportEntry], costs: Sequence[Cost]) -> str:
             Series(one.name, [(float(row[x]), row["loss"]) for row in rows], colour_of(i))
             for i, (one, rows) in enumerate(zip(subjects, training, strict=True))
         ]
-        parts.append(curves(series, label, "loss"))
+        parts.append(draw_lines(series, label, "loss"))
     for key in evaluation_keys(subjects):
         for x, label in axes:
             series = [
                 Series(one.name, evaluation_points(_placed(one, rows, x), key, x), colour_of(i))
                 for i, (one, rows) in enumerate(zip(subjects, training, strict=True))
             ]
-            parts.append(curves(series, label, f"{key}, %"))
+            parts.append(draw_lines(series, label, f"{key}, %"))
     cards = "".join(f'<div class="card">{part}</div>' for part in parts if part)
     return f'<div class="grid">{cards}</div>'
 

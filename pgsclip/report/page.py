@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from pgsclip.report.charts import COLOURS, Series, bars, curves, radar
+from pgsclip.charts import COLOURS, Series, draw_bars, draw_lines, draw_radar
 from pgsclip.report.paper import Paper
 from pgsclip.report.runs import ReportEntry
 from pgsclip.report.runs import Row as LogRow
@@ -134,7 +134,7 @@ def _figures(tables: Sequence[Table], subjects: Sequence[ReportEntry], paper: Pa
             wanted = column.average or column.dataset == "imagenet1k" or column.metric.endswith("recall@1")
             if wanted and len(known) > 1:
                 what = {"average": "average"}.get(column.label, column.label)
-                parts.append(bars(known, f"{table.family}: {what}"))
+                parts.append(draw_bars(known, f"{table.family}: {what}"))
         plain = [i for i, column in enumerate(table.columns) if not column.average]
         if table.family == "retrieval":
             plain = [i for i in plain if table.columns[i].metric.endswith("@1")]
@@ -142,10 +142,10 @@ def _figures(tables: Sequence[Table], subjects: Sequence[ReportEntry], paper: Pa
         seen = [i for i in plain if any(row.cells[i].value is not None for row in full)]
         outlines = [(row.name, [row.cells[i].value for i in seen], colours[row.name]) for row in full]
         parts.append(
-            radar([table.columns[i].label.replace("mscoco_captions", "coco") for i in seen], outlines, table.title)
+            draw_radar([table.columns[i].label.replace("mscoco_captions", "coco") for i in seen], outlines, table.title)
         )
     time = [(name, value, colours[name]) for name, value in paper.relative_training_time.values.items()]
-    parts.append(bars(time, "training time, relative to CLIP (paper)", "×"))
+    parts.append(draw_bars(time, "training time, relative to CLIP (paper)", "×"))
     return _grid("Figures", parts)
 
 
@@ -165,13 +165,13 @@ def _training(subjects: Sequence[ReportEntry]) -> str:
         ]
 
     parts = [
-        curves(line("loss"), "step", "loss"),
-        curves(line("samples_per_s"), "step", "samples per second"),
-        curves(line("kept", 100.0), "step", "patches kept, %"),
+        draw_lines(line("loss"), "step", "loss"),
+        draw_lines(line("samples_per_s"), "step", "samples per second"),
+        draw_lines(line("kept", 100.0), "step", "patches kept, %"),
     ]
     for key in evaluation_keys([one for _, one in runs]):
         series = [Series(o.name, evaluation_points(o.evaluations, key, "step"), colour_of(i)) for i, o in runs]
-        parts.append(curves(series, "step", f"{key}, %"))
+        parts.append(draw_lines(series, "step", f"{key}, %"))
     return _grid("Training", parts)
 
 
