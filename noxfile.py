@@ -57,6 +57,12 @@ def imports(session: nox.Session) -> None:
 
 
 @nox.session
+def house(session: nox.Session) -> None:
+    """Rooms, long functions, repeated lines, names that occur twice; `nox -s house -- --vs REV` compares."""
+    session.run(sys.executable, "tools/house", *session.posargs, external=True)
+
+
+@nox.session
 def plugins(session: nox.Session) -> None:
     """Each plugin passes its own tests."""
     _needs_install(session)
