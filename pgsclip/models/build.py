@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,10 @@ from torch import Tensor, nn
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError
 from pgsclip.models.description import open_clip_name
+from pgsclip.models.logit_scale import BIAS, SCALE, give_bias, has_bias, take_bias
 from pgsclip.models.preprocessing import Preprocess, attach, eval_transform
 from pgsclip.models.quiet_logs import quiet_logs
+from pgsclip.models.source import ModelRef
 from pgsclip.models.start import complete_model, find_start
 from pgsclip.models.towers.adapt import adapt_or_whole
 from pgsclip.models.towers.image_tower import ImageTower
@@ -68,17 +69,12 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool, begin: b
     """
     config = complete_model(config).config
     start = find_start(config) if begin else None
-    options: dict[str, Any] = {"nonscalar_logit_scale": True}  # DeepSpeed refuses parameters without a dimension
-    if loss_has_bias:
-        options |= {"init_logit_scale": math.log(10), "init_logit_bias": -10.0}
     with open_clip_name(config.name) as name:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs' generators for good
-            model = _create(config, name, None if start is None else start.tag, options)
+            model = _create(config, name, None if start is None else start.tag)
         tokenizer = load_tokenizer(name)
-    loaded = None
-    if start is not None:
-        loaded = load_weights(model, start.file) if start.file else Loaded(len(model.state_dict()))
+    loaded = _begin(model, start, loss_has_bias)
     if isinstance(model, open_clip.CoCa):
         raise ModelError(
             f"{config.name!r} is a CoCa model, whose caption decoder a contrastive loss does not train. "
@@ -101,7 +97,24 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool, begin: b
     )
 
 
-def _create(config: ModelConfig, name: str, pretrained: str | None, options: dict[str, Any]) -> Any:
+def _begin(model: nn.Module, start: ModelRef | None, loss_has_bias: bool) -> Loaded | None:
+    """Give a new model its weights, and the scale and bias of its loss; what became of weights that it starts from."""
+    tensors = len(model.state_dict())
+    had_bias = has_bias(model)
+    if loss_has_bias and not (had_bias and start is not None and start.tag):
+        give_bias(model)
+    if not loss_has_bias:
+        take_bias(model)
+    if start is None:
+        return None
+    if start.file is not None:
+        return load_weights(model, start.file, new_loss=True)
+    begun = (BIAS, SCALE) if loss_has_bias and not had_bias else ()
+    dropped = (BIAS,) if had_bias and not loss_has_bias else ()
+    return Loaded(tensors + len(begun[:1]) - len(dropped), begun=begun, dropped=dropped)
+
+
+def _create(config: ModelConfig, name: str, pretrained: str | None) -> Any:
     try:
         with quiet_logs():
             return open_clip.create_model(
@@ -110,7 +123,7 @@ def _create(config: ModelConfig, name: str, pretrained: str | None, options: dic
                 load_weights=pretrained is not None,
                 force_image_size=config.image_size,
                 force_patch_dropout=0.0,
-                **options,
+                nonscalar_logit_scale=True,  # DeepSpeed refuses parameters without a dimension
             )
     except (RuntimeError, ValueError, AssertionError) as error:
         raise ModelError(f"open_clip cannot build {config.name!r} as configured: {error}") from None

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from pgsclip.errors import ModelError
 from pgsclip.models.build import Tokenizer, load_tokenizer
 from pgsclip.models.description import open_clip_name
+from pgsclip.models.logit_scale import BIAS, SIGLIP_BIAS, give_bias, has_bias, take_bias
 from pgsclip.models.own_configs import register_own_models
 from pgsclip.models.preprocessing import attach
 from pgsclip.models.quiet_logs import quiet_logs
 from pgsclip.models.source import ModelRef
-from pgsclip.models.weights import load_weights
+from pgsclip.models.state_file import read_state
+from pgsclip.models.weights import load_state
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ def _opened(source: ModelRef, model: nn.Module, name: str) -> Opened:
     config: dict[str, Any] = open_clip.get_model_config(name)
     if source.image_size is not None:
         config["vision_cfg"]["image_size"] = source.image_size
-    if getattr(model, "logit_bias", None) is not None:
-        config["init_logit_bias"] = -10.0
+    config.pop("init_logit_bias", None)
+    if has_bias(model):
+        config["init_logit_bias"] = SIGLIP_BIAS
     return Opened(source, model.eval(), load_tokenizer(name), config, attach(model, source.preprocess))
 
 
@@ -77,13 +80,12 @@ def _loaded(source: ModelRef, name: str, download: bool) -> nn.Module:
     assert source.file is not None
     with _network(download):  # some text towers would fetch their own start
         model: nn.Module = _create(source, name)
-    try:
-        load_weights(model, source.file)
-    except ModelError as error:
-        if "logit_bias" not in str(error):
-            raise
-        model = _create(source, name, init_logit_bias=-10.0)  # a SigLIP model, which has one weight more
-        load_weights(model, source.file)
+    found = read_state(source.file)
+    if has_bias(model) and BIAS not in found.state:
+        take_bias(model)
+    elif BIAS in found.state and not has_bias(model):
+        give_bias(model)
+    load_state(model, found.state, str(source.file))
     return model
 
 

@@ -15,7 +15,7 @@ from pgsclip.models.description import CONFIG, LOCAL, OPEN_CLIP_CONFIG, WEIGHTS_
 from pgsclip.models.own_configs import register_own_models
 from pgsclip.models.preprocessing import overlaid, read_preprocess
 from pgsclip.models.run_weights import WEIGHTS, describe_named, find_run_weights, step_of
-from pgsclip.models.weights import INDEX
+from pgsclip.models.state_file import INDEX
 
 HUB = "hf-hub:"
 """How open_clip calls a model of the hub."""

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from open_clip.factory import resize_pos_embed, resize_text_pos_embed
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
 from pgsclip.files import atomic_path
-from pgsclip.models.checksums import verify_file
-from pgsclip.models.transformers_weights import from_transformers, is_transformers
+from pgsclip.models.logit_scale import BIAS, SCALE
+from pgsclip.models.state_file import read_state
 
-INDEX = ".safetensors.index.json"
-"""How the name of an index ends: weights in several files, as transformers writes them."""
-_PREFIXES = ("module.", "_orig_mod.")
-_ADVICE = "Set model.name to the architecture that they were trained with."
+_ADVICE = "Set model.name (--model) to the architecture that they were trained with."
 
 
 @dataclass(frozen=True)
@@ -33,38 +27,58 @@ class Loaded:
     resized: tuple[str, ...] = ()
     """Names of position embeddings that came from another image size or context length."""
     begun: tuple[str, ...] = ()
-    """Names of tensors that the weights do not have."""
+    """Names of tensors that begin anew, as the weights have none for them."""
     dropped: tuple[str, ...] = ()
     """Names of tensors that the model has no place for."""
+    beside: tuple[str, ...] = ()
+    """What else the file holds, such as an optimiser's state; it is not used."""
 
     def sentence(self) -> str:
         """What fits, what was changed, what begins anew and what is left out, without the full stop."""
         parts = [f"{self.tensors - len(self.begun)} of {self.tensors} tensors fit"]
-        for what, names in (("resized", self.resized), ("begun anew", self.begun), ("left out", self.dropped)):
+        for what, names in (
+            ("resized", self.resized),
+            ("begun anew", self.begun),
+            ("left out", self.dropped),
+            ("not used", self.beside),
+        ):
             if names:
                 parts.append(f"{what}: {', '.join(names)}")
         return "; ".join(parts)
 
 
-def load_weights(model: nn.Module, path: Path, advice: str = _ADVICE) -> Loaded:
-    """Load a .safetensors file (or the index of several) or a .pt of open_clip into a model of the same architecture.
+def load_weights(model: nn.Module, path: Path, advice: str = _ADVICE, *, new_loss: bool = False) -> Loaded:
+    """Load a weights file into a model of the same architecture.
 
-    The names of DDP and torch.compile are stripped, those of transformers.CLIPModel become open_clip's, and position
-    embeddings of another size are resized, as open_clip does it.
+    What files are read and how their names become open_clip's is told in `state_file`. Position embeddings of another
+    size are resized, as open_clip does it.
 
     Args:
         advice: what to do about weights of another architecture.
+        new_loss: the model's loss may be another than that of the weights. A bias that only the weights have is left
+            out; where only the model has one, scale and bias stay as they are, which is how that loss begins.
 
     Raises:
         ModelError: no such file, not a file of tensors, bytes that differ from their checksum, or weights of another
             architecture.
     """
-    state = {_bare(name): tensor for name, tensor in _read(path).items()}
-    if is_transformers(state):
-        state = from_transformers(state)
+    found = read_state(path)
+    return replace(load_state(model, found.state, str(path), advice, new_loss=new_loss), beside=found.beside)
+
+
+def load_state(
+    model: nn.Module, given: dict[str, Tensor], place: str, advice: str = _ADVICE, *, new_loss: bool = False
+) -> Loaded:
+    """Load a state dict with open_clip's names, as `load_weights`.
+
+    Args:
+        place: where it was found, for the sentence.
+    """
     own = model.state_dict()
-    for name in ("logit_scale", "logit_bias"):
-        if name in state and name in own:
+    state = _named_as(own, given)
+    begun, dropped = _fit_loss(own, state) if new_loss else ((), ())
+    for name in (SCALE, BIAS):
+        if name in state and name in own and state[name].numel() == 1:
             state[name] = state[name].reshape(own[name].shape)
     before = {name: tensor.shape for name, tensor in state.items()}
     for resize in (resize_pos_embed, resize_text_pos_embed):
@@ -79,9 +93,31 @@ def load_weights(model: nn.Module, path: Path, advice: str = _ADVICE) -> Loaded:
             for what, names in (("missing", missing), ("not of this model", extra), ("of another shape", sorted(wrong)))
             if names
         ]
-        raise ModelError(f"The weights in {path} do not fit this model: {', '.join(parts)}. {advice}")
+        raise ModelError(f"The weights in {place} do not fit this model: {', '.join(parts)}. {advice}")
     model.load_state_dict(state)
-    return Loaded(len(own), resized)
+    return Loaded(len(own), resized, begun, dropped)
+
+
+def _named_as(own: dict[str, Tensor], given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of open_clip's `CLIP` under the names of its `CustomTextCLIP`, where the model is one; as open_clip does.
+
+    Buffers that files of transformers before 4.31 hold, and the model does not, are left out.
+    """
+    state = {name: tensor for name, tensor in given.items() if name in own or not name.endswith(".position_ids")}
+    if "positional_embedding" in state and "text.positional_embedding" in own:
+        return {f"text.{name}" if f"text.{name}" in own else name: tensor for name, tensor in state.items()}
+    return state
+
+
+def _fit_loss(own: dict[str, Tensor], state: dict[str, Tensor]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Take off a bias that the model lacks, or add what its loss begins with; names of both."""
+    if BIAS in state and BIAS not in own:
+        del state[BIAS]
+        return (), (BIAS,)
+    if BIAS in own and BIAS not in state:
+        state |= {name: own[name].clone() for name in (SCALE, BIAS)}
+        return (BIAS, SCALE), ()
+    return (), ()
 
 
 def save_state_dict(state: dict[str, Tensor], path: Path) -> None:
@@ -104,67 +140,3 @@ def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     """
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt"})
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise ModelError(f"There is no weights file {path}; give a .safetensors or .pt file, or a pretrained tag.")
-    wrong = verify_file(path)
-    if wrong is not None:
-        raise ModelError(f"The weights {path} are damaged: {wrong}. Take another checkpoint, or put back a copy.")
-    try:
-        if path.name.endswith(INDEX):
-            return read_sharded(path)
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except ModelError:
-        raise
-    except SafetensorError as error:
-        what = "names a file that is no" if path.name.endswith(INDEX) else "is not a"
-        raise ModelError(f"{path} {what} readable safetensors file: {error}.") from None
-    except Exception as error:  # the unpickler meets junk with whatever its bytes lead to
-        reason = str(error).strip().split("\n")[0].split(". ")[0] or type(error).__name__
-        raise ModelError(
-            f"{path} holds more than tensors or is damaged, and is not unpickled for safety ({reason}). "
-            f"Where you trust it, convert it once: load it yourself and write its state dict as safetensors."
-        ) from None
-    state = content.get("state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ModelError(f"{path} holds no state dict of tensors; expected one, or a checkpoint with 'state_dict'.")
-    return state
-
-
-def _bare(name: str) -> str:
-    for prefix in _PREFIXES * 2:  # either may be outside
-        name = name.removeprefix(prefix)
-    return name
-
-
-def read_sharded(index: Path) -> dict[str, Tensor]:
-    """Everything that the files of an index hold.
-
-    Raises:
-        ModelError: the index cannot be read, or a file or a tensor that it names is missing.
-        SafetensorError: a file is damaged.
-    """
-    try:
-        places: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        names = sorted({str(name) for name in places.values()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise ModelError(
-            f"{index} is no index of weights: it must be a JSON object with the file of each tensor in 'weight_map'. "
-            f"Fetch it again, or save the model with transformers' save_pretrained."
-        ) from None
-    missing = [name for name in names if Path(name).name != name or not (index.parent / name).is_file()]
-    if missing:
-        raise ModelError(
-            f"{index} names files that are not beside it: {', '.join(missing)}. Put all {len(names)} of them there."
-        )
-    state: dict[str, Tensor] = {}
-    for name in names:
-        state.update(load_file(index.parent / name))
-    lost = sorted(places.keys() - state.keys())
-    if lost:
-        raise ModelError(f"{index} names tensors that its files do not hold, such as {lost[0]}. Fetch all of it again.")
-    return state

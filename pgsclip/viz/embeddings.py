@@ -80,9 +80,7 @@ def open_embedder(path: Path, model: str | ModelConfig | None) -> Embedder:
         raise ModelError(
             f"{path} does not say which architecture it holds. Give --model NAME, or --checkpoint a run folder."
         )
-    built = build_model(
-        config.model_copy(update={"pretrained": str(weights)}), seed=0, loss_has_bias=_has_bias(weights)
-    )
+    built = build_model(config.model_copy(update={"pretrained": str(weights)}), seed=0, loss_has_bias=False)
     height, width = built.image_tower.patch_size
     if height != width:
         raise ModelError(f"{config.name!r} has patches of {height} x {width}; pictures are drawn for square ones only.")
@@ -113,15 +111,3 @@ def _config_beside(weights: Path) -> ModelConfig | None:
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         raise ModelError(f"The config {file} beside the checkpoint cannot be read; give --model NAME.") from None
     return check(tree if isinstance(tree, dict) else {}).model
-
-
-def _has_bias(weights: Path) -> bool:
-    from safetensors import safe_open
-
-    if weights.suffix != ".safetensors":
-        return False
-    try:
-        with safe_open(weights, framework="pt") as file:
-            return "logit_bias" in file.keys()  # noqa: SIM118 - not a dict
-    except Exception:  # build_model says what is wrong with the file
-        return False

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def test_weights_of_another_model_and_pickles_with_code_are_sentences(name: str,
     save_file({"a": torch.zeros(1)}, tmp_path / "w.safetensors")
     with pytest.raises(ModelError, match=r"do not fit this model"):
         load_model(f"{name}:{tmp_path}/w.safetensors", CPU)
-    torch.save({"state_dict": {}, "args": Path("x")}, tmp_path / "w.pt")
+    torch.save({"state_dict": {}, "args": Fraction(1, 2)}, tmp_path / "w.pt")
     with pytest.raises(ModelError, match=r"is not unpickled for safety"):
         load_model(f"{name}:{tmp_path}/w.pt", CPU)
 

@@ -15,6 +15,9 @@ from PIL import Image
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError
 from pgsclip.models.build import BuiltModel, build_model
+from pgsclip.models.opening import open_model
+from pgsclip.models.source import find_source
+from pgsclip.models.start import complete_model
 from pgsclip.models.towers.open_clip_vit import NativeTower
 from pgsclip.models.towers.timm_vit import TimmTower
 from pgsclip.models.weights import save_state_dict
@@ -195,6 +198,59 @@ def test_training_starts_from_a_file(known: Any, tmp_path: Path) -> None:
         config = known("tiny").model_copy(update={"pretrained": str(tmp_path / name)})
         loaded = build_model(config, seed=0, loss_has_bias=False).model
         torch.testing.assert_close(loaded.state_dict(), source.state_dict(), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("place", ["file", "tag"])
+@pytest.mark.parametrize(("had", "wants"), [(False, True), (True, False), (True, True), (False, False)])
+def test_weights_of_one_loss_go_into_another(
+    had: bool, wants: bool, place: str, known: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From an architecture that describes itself with a bias where its tag has one, as SigLIP's do."""
+    config = known("tiny-loss", **({"init_logit_bias": -10.0} if had else {}))
+    theirs = open_clip.create_model("tiny-loss", load_weights=False)
+    state = {
+        **theirs.state_dict(),
+        "logit_scale": torch.tensor(4.0),
+        **({"logit_bias": torch.tensor(-3.0)} if had else {}),
+    }
+    save_state_dict(state, tmp_path / "w.safetensors")
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tiny-loss", {"own": {"url": "there"}})
+    monkeypatch.setattr(factory, "download_pretrained", lambda *_, **__: str(tmp_path / "w.safetensors"))
+    given = str(tmp_path / "w.safetensors") if place == "file" else "own"
+    built = build_model(config.model_copy(update={"pretrained": given}), seed=0, loss_has_bias=wants)
+    model, loaded = built.model, built.loaded
+    assert torch.equal(model.visual.proj, theirs.visual.proj)
+    assert (model.logit_bias is not None) == wants
+    assert ("logit_bias" in model.state_dict()) == wants
+    assert loaded is not None
+    assert loaded.tensors == len(model.state_dict())
+    assert loaded.begun == (("logit_bias", "logit_scale") if wants and not had else ())
+    assert loaded.dropped == (("logit_bias",) if had and not wants else ())
+    if wants:
+        assert model.logit_bias.tolist() == [-3.0 if had else -10.0]
+    assert model.logit_scale.item() == pytest.approx(math.log(10) if wants and not had else 4)
+    save_state_dict(model.state_dict(), tmp_path / "again.safetensors")
+    opened = open_model(find_source(f"tiny-loss:{tmp_path / 'again.safetensors'}"))
+    assert ("init_logit_bias" in opened.model_cfg) == wants
+    open_clip.CLIP(**opened.model_cfg).load_state_dict(opened.model.state_dict())
+
+
+def test_a_tag_of_quickgelu_takes_the_architecture_that_computes_it(
+    known: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known("tiny-gelu")
+    known("tiny-gelu-quickgelu", quick_gelu=True)
+    monkeypatch.setattr(factory, "list_models", lambda: ["tiny-gelu", "tiny-gelu-quickgelu"])
+    tags = {"own": {"url": "there", "quick_gelu": True}}
+    for name in ("tiny-gelu", "tiny-gelu-quickgelu"):
+        monkeypatch.setitem(open_clip.pretrained._PRETRAINED, name, tags)
+    completed = complete_model(ModelConfig(name="tiny-gelu", pretrained="own"))
+    assert completed.config.name == "tiny-gelu-quickgelu"
+    assert completed.findings == (
+        "The weights own are those of tiny-gelu-quickgelu, which takes the place of tiny-gelu.",
+    )
+    assert complete_model(completed.config) == (completed.config, ())
+    assert find_source("tiny-gelu:own").architecture == "tiny-gelu-quickgelu"
 
 
 def test_a_file_that_is_not_there() -> None:

@@ -116,9 +116,42 @@ def test_weights_of_another_architecture_are_refused_and_nothing_changes(
     model = make_clip().float()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     save_state_dict(make_clip(**source, seed=3).float().state_dict(), tmp_path / "w.safetensors")
-    with pytest.raises(ModelError, match=rf"do not fit this model: .*{said}.*Set model.name to the architecture"):
+    with pytest.raises(ModelError, match=rf"do not fit this model: .*{said}.*Set model\.name .* to the architecture"):
         load_weights(model, tmp_path / "w.safetensors")
     assert same(model, before)
+
+
+def test_weights_of_clip_enter_a_model_whose_text_tower_is_a_module_of_its_own(make_clip: Any, tmp_path: Path) -> None:
+    """open_clip itself says what they become there."""
+    plain = make_clip(seed=3).float()
+    save_state_dict(plain.state_dict(), tmp_path / "w.safetensors")
+    ours, theirs = make_clip(custom=True).float(), make_clip(custom=True, seed=1).float()
+    load_weights(ours, tmp_path / "w.safetensors")
+    open_clip.load_checkpoint(theirs, str(tmp_path / "w.safetensors"))
+    assert same(ours, theirs.state_dict())
+
+
+def test_the_bias_of_another_loss_begins_anew_or_is_left_out_only_where_that_is_asked_for(
+    make_clip: Any, tmp_path: Path
+) -> None:
+    clip, siglip = (make_clip(seed=3).float(), make_clip(seed=3, init_logit_bias=-9.0, init_logit_scale=3.0).float())
+    for name, model in (("clip", clip), ("siglip", siglip)):
+        save_state_dict(model.state_dict(), tmp_path / f"{name}.safetensors")
+    fresh = make_clip(init_logit_bias=-10.0, init_logit_scale=2.0).float()
+    loaded = load_weights(fresh, tmp_path / "clip.safetensors", new_loss=True)
+    assert (fresh.logit_bias.item(), fresh.logit_scale.item()) == (-10, 2)
+    assert torch.equal(fresh.visual.proj, clip.visual.proj)
+    tensors = len(fresh.state_dict())
+    assert loaded.begun == ("logit_bias", "logit_scale")
+    assert loaded.sentence() == f"{tensors - 2} of {tensors} tensors fit; begun anew: logit_bias, logit_scale"
+    without = make_clip().float()
+    loaded = load_weights(without, tmp_path / "siglip.safetensors", new_loss=True)
+    assert without.logit_scale.item() == 3
+    assert loaded.sentence() == f"{tensors - 1} of {tensors - 1} tensors fit; left out: logit_bias"
+    loaded = load_weights(fresh, tmp_path / "siglip.safetensors", new_loss=True)
+    assert (fresh.logit_bias.item(), fresh.logit_scale.item(), loaded.begun) == (-9, 3, ())
+    with pytest.raises(ModelError, match=r"1 missing .such as logit_bias"):
+        load_weights(fresh, tmp_path / "clip.safetensors")
 
 
 def test_clip_weights_do_not_enter_a_model_without_positions(make_clip: Any, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 
 from pgsclip.errors import ModelError
 from pgsclip.models.source import find_source
-from pgsclip.models.weights import load_weights, read_sharded
+from pgsclip.models.state_file import read_sharded
+from pgsclip.models.weights import load_weights
 
 
 @pytest.fixture
