@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 
 import open_clip
+import psutil
 import torch
 from open_clip.loss import SigLipLoss
 from torch.nn import functional as F
@@ -73,12 +74,7 @@ def _medians(found: Sequence[tuple[float, float] | None]) -> tuple[float | None,
 
 def _fits(batch: int) -> bool:
     """Whether open_clip's copies of the matrix fit into what is free now."""
-    try:
-        with open("/proc/meminfo", encoding="utf-8") as file:  # noqa: PTH123 - not a file of anybody's
-            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return batch <= 32768
-    return _COPIES * 4 * batch**2 < _FREE_FOR_OTHERS * free
+    return _COPIES * 4 * batch**2 < _FREE_FOR_OTHERS * psutil.virtual_memory().available
 
 
 def _in_a_process(loss: str, batch: int, width: int, block: int) -> tuple[float, float]:

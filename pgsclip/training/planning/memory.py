@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import resource
 import sys
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from multiprocessing import active_children
 from pathlib import Path
 
+import psutil
 import torch
 
 from pgsclip.errors import TrainingError
@@ -28,7 +28,7 @@ def memory_gib(device: torch.device) -> float:
     """Largest memory of this process so far in GiB: on the GPU where there is one, else resident."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
-    return _most_resident() / 2**30
+    return _peak_resident() / 2**30
 
 
 def taken_bytes(device: torch.device) -> int:
@@ -36,7 +36,7 @@ def taken_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)  # what the allocator took at the peak it keeps
         return total - free
-    return _most_resident() + sum(_share(child.pid) for child in active_children())
+    return _peak_resident() + sum(_proportional(child.pid) for child in active_children() if child.pid is not None)
 
 
 def resting_bytes(device: torch.device) -> int:
@@ -44,20 +44,19 @@ def resting_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return taken_bytes(device) - kept
-    return _of_this_process("VmRSS") or 0
+    return int(psutil.Process().memory_info().rss)
 
 
 def may_take_bytes(device: torch.device, root: Path = Path("/")) -> int:
     """What a training may occupy: most of a GPU; else most of what is free now and within the control group's limit.
 
     Args:
-        root: where `/proc` and `/sys` are looked for.
+        root: where control groups are looked for.
     """
     if device.type == "cuda":
         return int((1 - _SPARED) * torch.cuda.get_device_properties(device).total_memory)
-    found = [*_of_the_machine(root), *_of_control_groups(root)]
-    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return int((1 - _SPARED) * min(found, default=physical))
+    free = [psutil.virtual_memory().available, *_of_control_groups(root)]
+    return int((1 - _SPARED) * min(free))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -96,29 +95,26 @@ def _first_sentence(error: BaseException) -> str:
     return re.split(r"\.\s|\n", str(error))[0].rstrip(".") or type(error).__name__
 
 
-def _most_resident() -> int:
-    """Peak of this program; `getrusage` also counts the process that started it, until it became this one."""
-    found = _of_this_process("VmHWM")
-    if found is not None:
-        return found
+def _peak_resident() -> int:
+    """The peak of this program.
+
+    psutil has no such figure on Linux. `getrusage` has, but also counts the process that started this one, up to the
+    moment when it became this one: the kernel's own high-water mark comes first.
+    """
+    for line in _lines(Path("/proc/self/status")):
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _of_this_process(name: str) -> int | None:
-    lines = _lines(Path("/proc/self/status"))
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), None)
-
-
-def _share(process: int | None) -> int:
+def _proportional(process: int) -> int:
     """Memory of another process, pages that it shares with others in part; 0 where nobody tells."""
-    lines = _lines(Path(f"/proc/{process}/smaps_rollup"))
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
-
-
-def _of_the_machine(root: Path) -> Iterator[int]:
-    lines = _lines(root / "proc/meminfo")
-    yield from (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    try:
+        found = psutil.Process(process).memory_full_info()
+    except psutil.Error:  # it is gone, or belongs to somebody else
+        return 0
+    return int(getattr(found, "pss", found.uss))  # only Linux knows who shares a page with whom
 
 
 def _of_control_groups(root: Path) -> Iterator[int]:
