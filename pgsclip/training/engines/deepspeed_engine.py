@@ -21,6 +21,7 @@ from torch import Tensor
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
 from pgsclip.distributed import World, join
+from pgsclip.errors import InstallationError
 from pgsclip.models.plugin_states import States
 from pgsclip.models.towers.compiled import compile_blocks
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
@@ -188,12 +189,22 @@ def deepspeed_config(
 
 
 def _import_deepspeed(device: torch.device) -> Any:
-    """Import without its banner, and without building extensions that a CPU run does not use."""
+    """Import without its banner, and without building extensions that a CPU run does not use.
+
+    Raises:
+        InstallationError: it cannot be imported here.
+    """
     if device.type == "cpu":
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
-    import deepspeed
-    import deepspeed.ops
+    try:
+        import deepspeed
+        import deepspeed.ops
+    except ImportError as error:
+        raise InstallationError(
+            f"DeepSpeed cannot be imported: {error}. Train with --set engine.name=torch, or repair what "
+            f"`python -c 'import deepspeed'` complains about."
+        ) from None
 
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     # It calls torch by names that torch is about to change; nobody who reads the log of a run can do anything about it.
