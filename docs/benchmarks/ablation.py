@@ -16,8 +16,8 @@ import torch
 from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 
-from pgsclip.benchmarks.step_pairs import Pairs, drawn_pairs
-from pgsclip.benchmarks.timing import seconds_in_turns
+from pgsclip.benchmarks.step_pairs import StepBatch, draw_pairs
+from pgsclip.benchmarks.timing import time_in_turns
 from pgsclip.config.ratio import Ratio
 from pgsclip.config.schema import MaskerConfig, ModelConfig, RunConfig
 from pgsclip.distributed import World
@@ -111,10 +111,10 @@ def main() -> None:
     dtype = autocast_dtype(given.precision, device)
     built = build_model(ModelConfig(name=given.model), seed=0, loss_has_bias=False)
     torch.manual_seed(0)
-    pairs = drawn_pairs(built, given.batch_size, 20, device)
+    pairs = draw_pairs(built, given.batch_size, 20, device)
     rounds = iter(range(10**9))
 
-    def step(task: Task, optimizer: torch.optim.Optimizer, batch: Pairs) -> None:
+    def step(task: Task, optimizer: torch.optim.Optimizer, batch: StepBatch) -> None:
         view = View(0.5, step_generator(0, 0, next(rounds), device))
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
             loss, _ = task(batch.images, batch.texts, batch.lengths, view)
@@ -138,7 +138,7 @@ def main() -> None:
     ways: dict[str, Callable[[], None]] = {"everything": everything}
     for name, change in WITHOUT.items():
         ways[name] = partial(patched, everything, *change) if isinstance(change, tuple) else made(change)
-    times = seconds_in_turns(ways, given.repeats, wait=lambda: wait_for(device))
+    times = time_in_turns(ways, given.repeats, wait=lambda: wait_for(device))
     whole = median(times["everything"])
     print(f"pgs 0.5, {given.batch_size} pairs, {given.precision} on {device}: {1e3 * whole:.1f} ms\n")
     print("| without | of the step |\n|---|---:|")

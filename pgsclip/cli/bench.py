@@ -44,7 +44,7 @@ def step(
     """Seconds of one training step with each masker, beside open_clip's own step without and with patch dropout."""
     from rich.console import Console
 
-    from pgsclip.benchmarks.step import as_json, bench_step
+    from pgsclip.benchmarks.step_cost import bench_step
     from pgsclip.config.ratio import Ratio
     from pgsclip.config.schema import MaskerConfig
     from pgsclip.distributed import World
@@ -68,7 +68,7 @@ def step(
             compiled=compiled,
             data=data,
             device=open_device(device, World()),
-            progress=status.update,
+            on_progress=status.update,
         )
     width = max(len(cost.name) for cost in costs)
     typer.echo(f"{'variant':{width}}  seconds  of open_clip's  kept  of its arithmetic  MFU  memory GiB")
@@ -81,7 +81,7 @@ def step(
             f"  {mfu:>3}  {memory}".rstrip()
         )
     if json_file:
-        write_figures(json_file, as_json(costs))
+        write_figures(json_file, costs)
 
 
 @bench.command("maskers")
@@ -102,7 +102,7 @@ def maskers(
     """Milliseconds per image of choosing patches, beside PGS written down step by step from the paper."""
     from rich.console import Console
 
-    from pgsclip.benchmarks.maskers import as_json, bench_maskers
+    from pgsclip.benchmarks.masker_cost import bench_maskers
     from pgsclip.cli.bench_masks import working_maskers
     from pgsclip.config.ratio import Ratio
     from pgsclip.distributed import World
@@ -120,7 +120,7 @@ def maskers(
             ratio=ratio,
             repeats=repeats,
             device=open_device(device, World()),
-            progress=status.update,
+            on_progress=status.update,
         )
     wide = max(len(cost.name) for cost in costs)
     typer.echo(f"{'masker':{wide}}  ms per image  of straightforward  floor ms")
@@ -128,7 +128,7 @@ def maskers(
         floor = "" if cost.floor_milliseconds is None else f"{cost.floor_milliseconds:8.3f}"
         typer.echo(f"{cost.name:{wide}}  {cost.milliseconds:12.3f}  {cost.ratio:18.3f}  {floor}".rstrip())
     if json_file:
-        write_figures(json_file, as_json(costs))
+        write_figures(json_file, costs)
 
 
 @bench.command("loss")
@@ -143,7 +143,7 @@ def loss(
     import torch
     from rich.console import Console
 
-    from pgsclip.benchmarks.loss import as_json, bench_loss
+    from pgsclip.benchmarks.loss_cost import bench_loss
     from pgsclip.models.device_speed import matrix_rate
 
     costs = []
@@ -158,7 +158,7 @@ def loss(
                 f"  {(cost.seconds or 0.0) * rate / cost.products:15.1f}"
             )
     if json_file:
-        write_figures(json_file, as_json(costs))
+        write_figures(json_file, costs)
 
 
 @bench.command("data")
@@ -174,7 +174,7 @@ def data(
     """Microseconds per image on one core, from bytes to training tensor, beside open_clip's transform."""
     from rich.console import Console
 
-    from pgsclip.benchmarks.data import as_json, bench_data
+    from pgsclip.benchmarks.decode_cost import bench_data
 
     with Console(stderr=True).status("measuring"):
         costs = bench_data(spec, image_size=image_size, count=count, repeats=repeats)
@@ -184,7 +184,7 @@ def data(
             f"{cost.name:20}  {cost.microseconds:12.0f}  {cost.images_per_second:17.0f}  {cost.times_open_clip:23.2f}"
         )
     if json_file:
-        write_figures(json_file, as_json(costs))
+        write_figures(json_file, costs)
 
 
 @bench.command("eval")
@@ -206,7 +206,7 @@ def evaluation(
 
     from rich.console import Console
 
-    from pgsclip.benchmarks.evaluation import as_json, bench_eval
+    from pgsclip.benchmarks.eval_cost import bench_eval
     from pgsclip.evaluation.demo import MODEL, write_class_set
     from pgsclip.export.formats import find_format
     from pgsclip.models.opening import open_model, open_untrained
@@ -222,14 +222,14 @@ def evaluation(
         if dataset == "generated":
             dataset, eval_root = "wds/generated", Path(place)
             write_class_set(eval_root / "wds_generated", images)
-        costs = bench_eval(model, dataset, eval_root, batch_size=batch_size, repeats=repeats, progress=status.update)
+        costs = bench_eval(model, dataset, eval_root, batch_size=batch_size, repeats=repeats, on_progress=status.update)
     typer.echo("command              seconds  of clip_benchmark's  processor seconds  of clip_benchmark's")
     for cost in costs:
         typer.echo(
             f"{cost.name:19}  {cost.seconds:7.1f}  {cost.ratio:19.3f}  {cost.cpu_seconds:17.1f}  {cost.cpu_ratio:19.3f}"
         )
     if json_file:
-        write_figures(json_file, as_json(costs))
+        write_figures(json_file, costs)
 
 
 def _ratio(ours: float | None, theirs: float | None) -> str:

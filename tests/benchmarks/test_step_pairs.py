@@ -4,7 +4,7 @@ from itertools import islice
 
 import torch
 
-from pgsclip.benchmarks.step_pairs import drawn_images, drawn_pairs, loaded_pairs, random_captions
+from pgsclip.benchmarks.step_pairs import draw_captions, draw_images, draw_pairs, load_pairs, spread_lengths
 from pgsclip.config.schema import ModelConfig
 from pgsclip.models.build import build_model
 
@@ -12,8 +12,9 @@ CPU = torch.device("cpu")
 
 
 def test_captions_have_the_mean_length_that_is_asked_for_and_end_in_the_largest_id() -> None:
-    texts = random_captions(400, 77, 1000, 20)
-    lengths = texts.argmax(dim=1) + 1
+    lengths = spread_lengths(400, 77, 20)
+    texts = draw_captions(lengths, 77, 1000)
+    assert torch.equal(texts.argmax(dim=1) + 1, lengths)
     assert abs(lengths.double().mean() - 20) < 0.5
     assert lengths.min() < 8
     assert lengths.max() > 50
@@ -21,11 +22,11 @@ def test_captions_have_the_mean_length_that_is_asked_for_and_end_in_the_largest_
     for row, length in zip(texts, lengths, strict=True):
         assert row[:length].gt(0).all()
         assert row[length:].eq(0).all()
-    assert random_captions(3, 8, 50, None).argmax(dim=1).tolist() == [7, 7, 7]
+    assert spread_lengths(3, 8, None).tolist() == [8, 8, 8]
 
 
-def test_drawn_images_differ_and_fill_any_shape() -> None:
-    images = drawn_images(3, 32, 48)
+def test_draw_images_differ_and_fill_any_shape() -> None:
+    images = draw_images(3, 32, 48)
     assert images.shape == (3, 3, 32, 48)
     assert not torch.equal(images[0], images[1])
     assert abs(float(images.mean())) < 2, "in CLIP's normalisation"
@@ -33,8 +34,8 @@ def test_drawn_images_differ_and_fill_any_shape() -> None:
 
 def test_pairs_are_as_training_gets_them() -> None:
     built = build_model(ModelConfig(name="pgsclip-smoke"), seed=0, loss_has_bias=False)
-    drawn = drawn_pairs(built, 4, 6, CPU)
-    first, second = islice(loaded_pairs(built, "generated", 4, CPU), 2)
+    drawn = draw_pairs(built, 4, 6, CPU)
+    first, second = islice(load_pairs(built, "generated", 4, CPU), 2)
     for pairs in (drawn, first, second):
         assert pairs.images.shape == (4, 3, *built.image_tower.image_size)
         assert torch.equal(pairs.texts.argmax(dim=1) + 1, pairs.lengths)

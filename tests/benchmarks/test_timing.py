@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from pgsclip.benchmarks.timing import seconds_in_turns
+from pgsclip.benchmarks.timing import time_in_turns
 
 
 def test_each_round_begins_with_another_and_the_first_warms_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,7 +15,7 @@ def test_each_round_begins_with_another_and_the_first_warms_up(monkeypatch: pyte
         done.append(name)
         clock[0] += seconds if len(done) > 2 else 100.0
 
-    found = seconds_in_turns({"a": lambda: way("a", 1.0), "b": lambda: way("b", 2.0)}, 2, progress=told.append)
+    found = time_in_turns({"a": lambda: way("a", 1.0), "b": lambda: way("b", 2.0)}, 2, on_progress=told.append)
     assert found == {"a": [1.0, 1.0], "b": [2.0, 2.0]}
     assert done == ["a", "b", "b", "a", "a", "b"]
     assert told[2] == "round 1 of 2: b"
@@ -32,4 +32,4 @@ def test_what_a_device_still_does_counts(monkeypatch: pytest.MonkeyPatch) -> Non
         clock[0] += owed[0]
         owed[0] = 0.0
 
-    assert seconds_in_turns({"it": queue}, 2, wait=wait) == {"it": [3.0, 3.0]}
+    assert time_in_turns({"it": queue}, 2, wait=wait) == {"it": [3.0, 3.0]}

@@ -1,6 +1,6 @@
 """`pgsclip bench data`: from the bytes of an image to a training tensor on one core, beside open_clip's transform.
 
-They take turns image set by image set; figures are medians over rounds.
+Both go through all images in turn; figures are medians over rounds.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import io
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from statistics import median
@@ -18,7 +18,7 @@ import open_clip
 import torch
 from PIL import Image
 
-from pgsclip.benchmarks.timing import seconds_in_turns
+from pgsclip.benchmarks.timing import time_in_turns
 from pgsclip.config.defaults import CROP_SCALE
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Fault
@@ -37,18 +37,21 @@ Open = Callable[[], Image.Image]
 
 @dataclass(frozen=True)
 class DecodeCost:
-    """One way from bytes to tensor: microseconds per image, and how many times as fast as open_clip's."""
+    """Cost of one way from bytes to tensor."""
 
     name: str
     microseconds: float
+    """Per image."""
     times_open_clip: float
+    """How many times as fast as open_clip's transform."""
     images_per_second: float
+    """On one core."""
 
 
 def bench_data(
     spec: str, *, image_size: int, count: int, repeats: int, scale: tuple[float, float] = CROP_SCALE
 ) -> list[DecodeCost]:
-    """Time both on the first `count` images of `spec`, or on drawn JPEGs of 500 pixels for `generated`.
+    """Time both ways on the first `count` images of `spec`, or on drawn JPEGs of 500 pixels for `generated`.
 
     Args:
         image_size: side of the tensors in pixels.
@@ -58,51 +61,46 @@ def bench_data(
     Raises:
         DataError: there is no readable image.
     """
-    images = _drawn(count) if spec == "generated" else _stored(spec, count)
+    images = _draw(count) if spec == "generated" else _read(spec, count)
     mean, std = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
     augment = open_clip.AugmentationCfg(scale=scale)
     theirs = open_clip.image_transform(image_size, is_train=True, mean=mean, std=std, aug_cfg=augment)
     crop, normalise = TrainCrop((image_size, image_size), scale), Normalise(mean, std)
-    chance = random.Random(0)
+    rng = random.Random(0)
     ways: dict[str, Callable[[Open], object]] = {
         "open_clip": lambda opened: theirs(to_rgb(opened())),
-        "pgsclip": lambda opened: normalise(crop(opened(), chance)),
+        "pgsclip": lambda opened: normalise(crop(opened(), rng)),
         "decoding alone": lambda opened: to_rgb(opened()),
     }
 
-    def all_of(way: Callable[[Open], object]) -> None:
+    def run_all(way: Callable[[Open], object]) -> None:
         for opened in images:
             way(opened)
 
     with _one_thread():
-        times = seconds_in_turns({name: partial(all_of, way) for name, way in ways.items()}, repeats)
+        times = time_in_turns({name: partial(run_all, way) for name, way in ways.items()}, repeats)
     seconds = {name: median(took) / len(images) for name, took in times.items()}
     return [DecodeCost(name, 1e6 * took, seconds["open_clip"] / took, 1 / took) for name, took in seconds.items()]
 
 
-def as_json(costs: list[DecodeCost]) -> list[dict[str, object]]:
-    """For `--json`."""
-    return [asdict(cost) for cost in costs]
-
-
-def _drawn(count: int) -> list[Open]:
-    found: list[Open] = []
+def _draw(count: int) -> list[Open]:
+    images: list[Open] = []
     for scene in benchmark_scenes(count, _GENERATED_SIDE):
         content = io.BytesIO()
         Image.fromarray(scene.image).save(content, "JPEG", quality=_QUALITY)
-        found.append(partial(_reopened, content.getvalue()))
-    return found
+        images.append(partial(_reopen, content.getvalue()))
+    return images
 
 
-def _stored(spec: str, count: int) -> list[Open]:
+def _read(spec: str, count: int) -> list[Open]:
     items = open_source(spec, DataConfig()).read_all()
-    found = list(islice(_readable(items), count))
-    if not found:
+    images = list(islice(_keep_readable(items), count))
+    if not images:
         raise DataError(f"There is no readable image in {spec}.")
-    return found
+    return images
 
 
-def _readable(items: Iterator[Raw | Fault]) -> Iterator[Open]:
+def _keep_readable(items: Iterator[Raw | Fault]) -> Iterator[Open]:
     for item in items:
         if isinstance(item, Raw) and _can_be_read(item.picture):
             yield item.picture
@@ -116,13 +114,13 @@ def _can_be_read(opened: Open) -> bool:
     return True
 
 
-def _reopened(content: bytes) -> Image.Image:
+def _reopen(content: bytes) -> Image.Image:
     return Image.open(io.BytesIO(content))
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """As in a loader process."""
+    """Work on one thread, as a worker of the loader does."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,18 +1,17 @@
-"""`pgsclip bench maskers`: milliseconds an image of scoring and choosing, beside the straightforward method."""
+"""`pgsclip bench maskers`: milliseconds per image of scoring and choosing, beside the straightforward method."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from pgsclip.benchmarks.reference_pgs import straightforward_pgs
-from pgsclip.benchmarks.timing import seconds_in_turns
+from pgsclip.benchmarks.timing import time_in_turns
 from pgsclip.errors import MaskerError
 from pgsclip.grid import Grid
 from pgsclip.masking.contract import MaskInputs
@@ -25,20 +24,21 @@ from pgsclip.models.device_speed import copy_rate, matrix_rate, wait_for
 
 STRAIGHTFORWARD = "straightforward pgs"
 _HALFWAY = 0.5
-"""Of a run: pixels and embeddings both count."""
+"""Share of the run that is done: PGS then looks at pixels and embeddings alike."""
 
 
 @dataclass(frozen=True)
 class MaskerCost:
-    """One masker."""
+    """Cost of one masker."""
 
     name: str
     milliseconds: float
-    """Per image, median."""
+    """Per image, median over rounds."""
     ratio: float
-    """Of the straightforward method's cost."""
+    """To the straightforward method's milliseconds."""
     floor_milliseconds: float | None
-    """Of pgs: reading images and embeddings once, multiplying the rows that are wanted, at this machine's rates."""
+    """Time to read images and embeddings once and to multiply the rows that are wanted, at this machine's rates; pgs
+    only."""
 
 
 def bench_maskers(
@@ -51,57 +51,55 @@ def bench_maskers(
     ratio: float,
     repeats: int,
     device: torch.device,
-    progress: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str], None] = lambda _: None,
 ) -> list[MaskerCost]:
     """Time every masker on the same random images and embeddings, halfway through a run.
 
     Args:
         image_size, patch_size: sides in pixels.
-        width: of the embeddings.
+        width: numbers of an embedding.
         ratio: share of the patches to hide.
         repeats: timed rounds.
 
     Raises:
         MaskerError: images of this size have no grid of such patches.
     """
-    if image_size % patch_size:
-        raise MaskerError(
-            f"Pictures of {image_size} pixels cannot be cut into patches of {patch_size}; "
-            f"give an --image-size that is a multiple of --patch-size."
-        )
-    grid = Grid(image_size // patch_size, image_size // patch_size, patch_size)
-    chance = torch.Generator(device).manual_seed(0)
-    images = torch.randn(batch_size, 3, image_size, image_size, device=device, generator=chance)
-    patches = torch.randn(batch_size, grid.patches, width, device=device, generator=chance)
+    inputs = _draw_inputs(image_size, patch_size, width, batch_size, device)
 
-    inputs = MaskInputs(images, patches, grid, _HALFWAY, chance)
+    def choose_straightforward() -> Tensor:
+        return select(straightforward_pgs(inputs).keep, ratio, inputs.generator)
 
-    def straightforward() -> Tensor:
-        return select(straightforward_pgs(inputs).keep, ratio, chance)
+    def choose(handle: MaskerHandle) -> Tensor:
+        return select(handle.scores(inputs).keep.float(), ratio, inputs.generator)
 
-    def chosen(handle: MaskerHandle) -> Tensor:
-        return select(handle.scores(inputs).keep.float(), ratio, chance)
-
-    ways: dict[str, Callable[[], object]] = {STRAIGHTFORWARD: straightforward}
-    ways |= {handle.name: partial(chosen, handle) for handle in maskers}
+    ways: dict[str, Callable[[], object]] = {STRAIGHTFORWARD: choose_straightforward}
+    ways |= {handle.name: partial(choose, handle) for handle in maskers}
     with torch.no_grad():
-        times = seconds_in_turns(ways, repeats, wait=lambda: wait_for(device), progress=progress)
+        times = time_in_turns(ways, repeats, wait=lambda: wait_for(device), on_progress=on_progress)
     each = {name: 1000 * median(took) / batch_size for name, took in times.items()}
     floors = {
-        handle.name: _floor(handle.masker, grid, width, device)
+        handle.name: _count_floor(handle.masker, inputs.grid, width, device)
         for handle in maskers
         if isinstance(handle.masker, PgsMasker)
     }
     return [MaskerCost(name, cost, cost / each[STRAIGHTFORWARD], floors.get(name)) for name, cost in each.items()]
 
 
-def as_json(costs: list[MaskerCost]) -> list[dict[str, Any]]:
-    """For `--json`."""
-    return [asdict(cost) for cost in costs]
+def _draw_inputs(image_size: int, patch_size: int, width: int, batch_size: int, device: torch.device) -> MaskInputs:
+    if image_size % patch_size:
+        raise MaskerError(
+            f"Pictures of {image_size} pixels cannot be cut into patches of {patch_size}; "
+            f"give an --image-size that is a multiple of --patch-size."
+        )
+    grid = Grid(image_size // patch_size, image_size // patch_size, patch_size)
+    rng = torch.Generator(device).manual_seed(0)
+    images = torch.randn(batch_size, 3, image_size, image_size, device=device, generator=rng)
+    patches = torch.randn(batch_size, grid.patches, width, device=device, generator=rng)
+    return MaskInputs(images, patches, grid, _HALFWAY, rng)
 
 
-def _floor(masker: PgsMasker, grid: Grid, width: int, device: torch.device) -> float:
-    """Milliseconds an image."""
+def _count_floor(masker: PgsMasker, grid: Grid, width: int, device: torch.device) -> float:
+    """Milliseconds per image."""
     params = masker.params
     rows = max(1, round(params.seed_share * grid.patches))
     if params.transport:

@@ -1,6 +1,6 @@
-"""`pgsclip bench loss`: time and peak memory of the loss alone, in blocks and as open_clip computes it.
+"""`pgsclip bench loss`: time and peak memory of the loss alone, in chunks and as open_clip computes it.
 
-Each figure comes from a process of its own, as peak memory is known per process only; the two take turns.
+Each figure comes from a process of its own, as the peak of memory is known per process only; the two take turns.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 
 import open_clip
@@ -21,22 +21,23 @@ from open_clip.loss import SigLipLoss
 from torch.nn import functional as F
 
 from pgsclip.losses.contrastive import ClipLoss
-from pgsclip.losses.contrastive import SigLipLoss as SigLipInBlocks
+from pgsclip.losses.contrastive import SigLipLoss as SigLipInChunks
 
 _COPIES = 4.3
-"""Of the logits, that open_clip's loss and its gradient hold at their peak (measured)."""
-_FREE_FOR_OTHERS = 0.9
+"""Copies of the logits that open_clip's loss and its gradient hold at their peak (measured)."""
+_USABLE = 0.9
+"""Share of the free memory that they may take."""
 
 
 @dataclass(frozen=True)
 class LossCost:
-    """Forward and backward of one loss on one batch; None where the matrix does not fit into memory."""
+    """Cost of forward and backward of one loss on one batch; None where the matrix does not fit into memory."""
 
     loss: str
     batch: int
     seconds: float | None
     peak_mib: float | None
-    """Above what inputs and libraries take."""
+    """Peak of memory above what inputs and libraries take."""
     open_clip_seconds: float | None
     open_clip_peak_mib: float | None
     products: int
@@ -44,10 +45,10 @@ class LossCost:
 
 
 def bench_loss(batches: list[int], *, width: int, block: int, repeats: int) -> Iterator[LossCost]:
-    """Costs as they are measured, for `clip` and `siglip` at each batch size.
+    """Yield costs as they are measured, for `clip` and `siglip` at each batch size.
 
     Args:
-        width: of the features.
+        width: numbers of a feature.
         block: logits computed at once.
         repeats: processes for each figure; the median counts.
     """
@@ -60,11 +61,6 @@ def bench_loss(batches: list[int], *, width: int, block: int, repeats: int) -> I
             yield LossCost(loss, batch, *_medians(ours), *_medians(theirs), products=6 * batch * batch * width)
 
 
-def as_json(costs: list[LossCost]) -> list[dict[str, object]]:
-    """For `--json`."""
-    return [asdict(cost) for cost in costs]
-
-
 def _medians(found: Sequence[tuple[float, float] | None]) -> tuple[float | None, float | None]:
     there = [one for one in found if one is not None]
     if not there:
@@ -73,19 +69,19 @@ def _medians(found: Sequence[tuple[float, float] | None]) -> tuple[float | None,
 
 
 def _fits(batch: int) -> bool:
-    """Whether open_clip's copies of the matrix fit into what is free now."""
-    return _COPIES * 4 * batch**2 < _FREE_FOR_OTHERS * psutil.virtual_memory().available
+    """Whether open_clip's copies of the float32 matrix fit into what is free now."""
+    return _COPIES * 4 * batch**2 < _USABLE * psutil.virtual_memory().available
 
 
 def _in_a_process(loss: str, batch: int, width: int, block: int) -> tuple[float, float]:
-    command = [sys.executable, "-m", "pgsclip.benchmarks.loss", loss, str(batch), str(width), str(block)]
+    command = [sys.executable, "-m", "pgsclip.benchmarks.loss_cost", loss, str(batch), str(width), str(block)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own words
     seconds, peak = json.loads(done.stdout)
     return seconds, peak
 
 
 def _measure(loss: str, batch: int, width: int, block: int) -> tuple[float, float]:
-    """Seconds, and MiB by which the peak rose. `block` 0 is open_clip's own loss."""
+    """Measure in this process: seconds, and MiB by which the peak rose. `block` 0 is open_clip's own loss."""
     generator = torch.Generator().manual_seed(0)
     images, texts = (
         F.normalize(torch.randn(batch, width, generator=generator), dim=-1).requires_grad_() for _ in range(2)
@@ -104,7 +100,7 @@ def _run(
     loss: str, block: int, images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor
 ) -> None:
     if block:
-        kind = ClipLoss if loss == "clip" else SigLipInBlocks
+        kind = ClipLoss if loss == "clip" else SigLipInChunks
         found = kind(rank=0, world_size=1, block=block)(images, texts, scale, bias)
     elif loss == "clip":
         found = open_clip.ClipLoss()(images, texts, scale)
