@@ -5,15 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Hashable
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from pgsclip.errors import ModelError
 from pgsclip.models.build import BuiltModel
+from pgsclip.models.flop_counter import FlopCounter
 from pgsclip.models.towers.adapt import adapt_or_whole
 from pgsclip.models.towers.text_tower import TextTower
 
@@ -86,6 +85,8 @@ class _Counter:
         weights = [*built.model.parameters(), *built.model.buffers()]
         empty = {id(tensor): _without_numbers(tensor) for tensor in weights}
         self._model = copy.deepcopy(built.model, empty).to("meta").eval()
+        self._flops = FlopCounter()
+        self._flops.run_like_layers_once(self._model)
         self._size = built.image_tower.image_size
         self._context = built.context_length
 
@@ -97,46 +98,33 @@ class _Counter:
 
         tower = adapt_or_whole(self._model.get_submodule("visual"))
         images = torch.empty(1, 3, *self._size, device="meta")
-        return _count("image tower", lambda: tower(images, None if tower.refusal else chosen))
+        return self._count("image tower", lambda: tower(images, None if tower.refusal else chosen))
 
     def text(self, length: int) -> int:
         tower = TextTower(self._model)
         texts = torch.zeros(1, self._context, dtype=torch.long, device="meta")
         groups = [(torch.arange(1, device="meta"), length)] if tower.can_cut else None
-        return _count("text tower", lambda: tower(texts, groups))
+        return self._count("text tower", lambda: tower(texts, groups))
 
+    def _count(self, part: str, run: Callable[[], object]) -> int:
+        """FLOPs of what runs.
 
-def _count(part: str, run: Callable[[], object]) -> int:
-    """FLOPs of what runs.
-
-    Raises:
-        ModelError: it cannot run without numbers.
-    """
-    try:
-        with torch.no_grad(), _Answers(), FlopCounterMode(display=False) as counter:  # type: ignore[no-untyped-call]
-            run()
-    except Exception as error:  # of whatever library the tower comes from
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise ModelError(f"The {part} of this model cannot be run without its numbers ({reason}).") from error
-    return int(counter.get_total_flops())
-
-
-class _Answers(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Answers towers that ask for a single value, which tensors without numbers do not have: yes, or one.
-
-    Hugging Face towers ask whether a caption is padded nowhere, and leave a mask out; products stay the same.
-    """
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.ops.aten._local_scalar_dense.default and args[0].is_meta:
-            return True if args[0].dtype == torch.bool else 1
-        return func(*args, **(kwargs or {}))
+        Raises:
+            ModelError: it cannot run without numbers.
+        """
+        before = self._flops.total
+        try:
+            with torch.no_grad(), self._flops:
+                run()
+        except Exception as error:  # of whatever library the tower comes from
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise ModelError(f"The {part} of this model cannot be run without its numbers ({reason}).") from error
+        return self._flops.total - before
 
 
 def _without_numbers(tensor: Tensor) -> Tensor:
-    """Without gradients either: the counter would watch for those that a tower under `no_grad` never has."""
     empty = torch.empty_like(tensor, device="meta")
-    return nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty
+    return nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
 
 
 def _through(count: Callable[[int], int], most: int) -> Curve:
