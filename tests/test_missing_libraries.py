@@ -109,6 +109,7 @@ def test_an_engine_that_cannot_be_imported_names_the_other(run: Run) -> None:
     "command",
     [
         pytest.param(["viz-mask", "pairs/0.png", "--masker", "pgs edges=canny", "--out", "canny.png"], id="canny"),
+        pytest.param(["data", "check", "pairs", "--jobs", "1"], id="duplicates"),
         pytest.param(["train", "--out", "runs/drawn"], id="generated pictures"),
     ],
 )

@@ -13,6 +13,22 @@ import yaml
 ROOT = Path(__file__).parents[1]
 FORMS = sorted(path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml")
 KINDS_OF_CHANGE = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+OTHER_FOLDERS = {"docs", "examples", "golden", "gpu", "tools"}
+"""Folders of tests/ that are no room of the package."""
+ACROSS_ROOMS = {
+    "dependencies": "pyproject.toml beside all imports",
+    "docs": "pages beside the program",
+    "missing_libraries": "commands where libraries are missing",
+    "repository": "this file",
+    "cli/damaged_checkpoints": "every reader of a run",
+    "models/attend": "three kinds of towers",
+    "models/weights_in_several_files": "every reader of such a folder",
+    "training/broken_data": "a whole run over damaged shards",
+    "training/lost_peers": "several processes, one of which dies",
+    "training/preprocessing": "a run from weights with a preprocessing of their own",
+    "training/survival": "a run that is killed",
+}
+"""Tests of more than one file, and of what."""
 
 
 def read_yaml(name: str) -> Any:
@@ -71,3 +87,16 @@ def test_the_changelog_is_kept_in_its_form() -> None:
     assert releases[0] == "[Unreleased]"
     assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", release) for release in releases[1:])
     assert set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= KINDS_OF_CHANGE
+
+
+def test_every_test_stands_where_its_source_does() -> None:
+    """tests/a/test_b.py tests pgsclip/a/b.py, or is named above."""
+    paths = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")]
+    names = {
+        (path.parent / path.stem.removeprefix("test_")).as_posix()
+        for path in paths
+        if path.parts[0] not in OTHER_FOLDERS
+    }
+    places = {name: [ROOT / "pgsclip" / f"{name}.py", ROOT / "pgsclip" / f"__{name}__.py"] for name in names}
+    astray = {name for name, sources in places.items() if not any(source.exists() for source in sources)}
+    assert astray == {*ACROSS_ROOMS}

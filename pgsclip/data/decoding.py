@@ -11,6 +11,7 @@ from PIL import Image
 from pgsclip.data.batch import Fault
 from pgsclip.data.source import Raw
 from pgsclip.data.to_rgb import to_rgb
+from pgsclip.errors import InstallationError
 
 T = TypeVar("T")
 
@@ -20,6 +21,9 @@ def decoded(raw: Raw, use: Callable[[Callable[[], Image.Image]], T]) -> T | Faul
 
     Returns:
         a Fault, never an exception, for whatever a damaged, missing or monstrous file does to a decoder.
+
+    Raises:
+        InstallationError: `use` needs a library that cannot be loaded here.
     """
     try:
         with warnings.catch_warnings():
@@ -30,6 +34,8 @@ def decoded(raw: Raw, use: Callable[[Callable[[], Image.Image]], T]) -> T | Faul
         return Fault("image too large", raw.shard, raw.key, str(error))
     except FileNotFoundError as error:
         return Fault("missing image", raw.shard, raw.key, str(error))
+    except InstallationError:
+        raise  # no fault of the picture
     except Exception as error:  # decoders of damaged files raise anything
         return Fault("corrupt image", raw.shard, raw.key, f"{type(error).__name__}: {error}")
 

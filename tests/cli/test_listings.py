@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pgsclip import plugins
 from pgsclip.config.recipes import recipe_names, recipe_text
 from pgsclip.config.resolve import check, resolve
 from pgsclip.version import __version__
@@ -31,17 +32,20 @@ def test_maskers_says_what_each_does_and_how_to_set_it(cli: Callable[..., Any]) 
     assert "--set masker.params.transport=true" in blocks["pgs"]
 
 
-def test_every_listed_setting_is_accepted(cli: Callable[..., Any]) -> None:
-    from pgsclip.masking.registry import build_masker
-
-    name = ""
+def test_every_setting_is_listed_with_its_default(cli: Callable[..., Any]) -> None:
+    listed: dict[str, dict[str, Any]] = {}
     for line in cli("maskers").out.splitlines():
         if not line.startswith(" "):
             name = line.split()[0]
+            listed[name] = {}
         elif "--set " in line:
-            setting = line.split("--set ")[1].split("  ")[0]
-            key, _, value = setting.partition("=")
-            build_masker(name, {key.rpartition(".")[2]: yaml.safe_load(value)})
+            key, _, value = line.split("--set ")[1].split("  ")[0].partition("=")
+            listed[name][key.rpartition(".")[2]] = yaml.safe_load(value)
+    assert listed["pgs"]
+    for name, params in listed.items():
+        kind = plugins.load(plugins.MASKERS, name).Params
+        assert params.keys() == kind.model_fields.keys()
+        assert kind(**params) == kind()
 
 
 def test_a_broken_plugin_is_listed_as_broken_beside_the_others(

@@ -32,7 +32,8 @@ def test_keys_have_their_help_and_unknown_ones_are_mistakes() -> None:
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_is_valid(name: str) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.Draft202012Validator(recipe_schema()).validate(yaml.safe_load(recipe_text(name)))
+    validator = jsonschema.Draft202012Validator(recipe_schema())
+    assert [error.message for error in validator.iter_errors(yaml.safe_load(recipe_text(name)))] == []
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,12 @@ def test_first_samples_alone_do_not_stop_a_run() -> None:
         ledger.add(batch(1))
 
 
-def test_everything_may_be_allowed() -> None:
+def test_everything_may_be_allowed_and_is_counted(tmp_path: Path) -> None:
     ledger = FaultLedger(1.0)
     ledger.add(batch(300, *[Fault("corrupt image", "a.tar", str(n)) for n in range(300)]))
+    ledger.write(tmp_path / "faults.json")
+    content = json.loads((tmp_path / "faults.json").read_text(encoding="utf-8"))
+    assert (content["read"], content["by_cause"]) == (300, {"corrupt image": 300})
 
 
 def test_counts_are_written_worst_first_with_the_first_example(tmp_path: Path) -> None:

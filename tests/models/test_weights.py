@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import open_clip
 import pytest
 import torch
@@ -94,9 +95,15 @@ def test_positions_of_another_image_size_are_resized(make_clip: Any, tmp_path: P
 
 @pytest.mark.parametrize("custom", [False, True])
 def test_positions_of_another_context_length_are_resized(custom: bool, make_clip: Any, tmp_path: Path) -> None:
-    save_state_dict(make_clip(custom=custom, seed=3).float().state_dict(), tmp_path / "w.safetensors")
+    source = make_clip(custom=custom, seed=3).float()
+    save_state_dict(source.state_dict(), tmp_path / "w.safetensors")
     model = make_clip(custom=custom, text={"context_length": 20}).float()
     load_weights(model, tmp_path / "w.safetensors")
+    old, new = ((one.text if custom else one).positional_embedding.detach() for one in (source, model))
+    places = (np.arange(20) + 0.5) * len(old) / 20 - 0.5  # the middle of each new place, in old ones
+    by_hand = np.stack([np.interp(places, np.arange(len(old)), column) for column in old.T.numpy()], axis=1)
+    assert len(new) == 20 > len(old)
+    np.testing.assert_allclose(new.numpy(), by_hand, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_an_existing_folder_is_not_touched(tmp_path: Path) -> None:
 
 def test_an_empty_folder_may_be_used(tmp_path: Path) -> None:
     RunFolder(tmp_path).create(resolve("smoke", {}))
+    assert {"config.yaml", "environment.json", "checkpoints"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
