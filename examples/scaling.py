@@ -155,7 +155,7 @@ def _measure(rank: int, folder: str, batch: int = 16, steps: int = 9) -> None:
     from pgsclip.distributed import World
     from pgsclip.seeding import step_generator
     from pgsclip.training.assemble import build_engine, build_task
-    from pgsclip.training.task import View
+    from pgsclip.training.features import StepContext
 
     torch.set_num_threads(1)
     os.environ.update(RANK=str(rank), WORLD_SIZE="2", LOCAL_RANK=str(rank))
@@ -173,7 +173,7 @@ def _measure(rank: int, folder: str, batch: int = 16, steps: int = 9) -> None:
         lengths = torch.full((batch,), built.context_length)
 
         def step() -> None:
-            loss, _ = engine.forward(images, texts, lengths, View(0.5, step_generator(0, rank, 0, device)))
+            loss, _ = engine.forward(images, texts, lengths, StepContext(0.5, step_generator(0, rank, 0, device)))
             engine.backward(loss)
             engine.step(1e-4)
 

@@ -1,71 +1,105 @@
-"""Sorted groups: rows of unequal length in few passes of equal length, without padding masks."""
+"""Length bucketing: rows of unequal length in few passes of equal length, without padding masks.
+
+Images that keep unequally many patches and captions of unequal length are the same problem. A mask over padding would
+switch the fused attention kernels off, so the batch is sorted and cut into buckets instead, and each runs at the length
+of its longest row. docs/design.md, section 2, has the reasons.
+"""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-Group = tuple[Tensor, int]
-"""Rows of the batch (b,) int64, and the largest count among them."""
-
-
 _WORTH_A_PASS = 0.01
-"""Share of all rows' counts that a further pass must spare: each launches all kernels of all layers again."""
+"""Share of all rows' lengths that a further pass must spare: each launches all kernels of all layers again."""
 
 
-def sorted_groups(counts: Int[Tensor, " B"], groups: int, *, always: bool = False) -> list[Group]:
-    """Sort the batch by count and cut it into at most `groups` runs, where the padding to the longest of each is least.
+class Bucket(NamedTuple):
+    """Rows that run in one pass, at the length of the longest."""
 
-    A few large counts among many small ones get a pass of their own. Counts on a GPU are read once.
+    rows: Int[Tensor, " b"]
+    """Their places in the batch, int64."""
+    length: int
+
+
+class PatchBucket(NamedTuple):
+    """Images that run in one pass, with equally many patches each."""
+
+    rows: Int[Tensor, " b"]
+    """Their places in the batch, int64."""
+    patches: Int[Tensor, "b K"]
+    """The patches that each of them keeps, int64, ascending."""
+
+
+class Visible(NamedTuple):
+    """The part of a batch of images that a tower is shown."""
+
+    buckets: list[PatchBucket]
+    """Together they hold every image once."""
+    masker_features: Float[Tensor, "B F"] | None = None
+    """What a model of the masker's own made of the whole images; None where it has none."""
+
+
+def cut_into_buckets(lengths: Int[Tensor, " B"], max_passes: int, *, exactly: bool = False) -> list[Bucket]:
+    """Sort the batch by length and cut it into buckets, where the padding to the longest of each is least.
+
+    A few long rows among many short ones get a pass of their own. Lengths on a GPU are read once.
 
     Args:
-        counts: patches or tokens that each row wants.
-        groups: passes at most; fewer where they spare too little.
-        always: as many passes whatever the counts are (fewer only where there are not as many rows), for ranks that
-            must run equally many.
+        lengths: patches or tokens that each row wants.
+        max_passes: buckets at most; fewer where a further one spares too little.
+        exactly: as many buckets whatever the lengths are (fewer only where there are not as many rows), for ranks that
+            must run equally many passes.
     """
-    if len(counts) == 0:
-        return [(counts.long(), 0)]
-    ordered, order = torch.sort(counts, stable=True)
+    if len(lengths) == 0:
+        return [Bucket(lengths.long(), 0)]
+    ordered, order = torch.sort(lengths, stable=True)
     known = ordered.cpu().numpy()
-    ends = _tightest(known, groups, 0.0 if always else _WORTH_A_PASS * float(known.sum()))
-    if always:
-        ends = _with_more(ends, min(groups, len(known)) - len(ends))
-    return [(order[start:end], int(known[end - 1])) for start, end in pairwise([0, *ends])]
+    ends = _least_padded(known, max_passes, 0.0 if exactly else _WORTH_A_PASS * float(known.sum()))
+    if exactly:
+        ends = _with_more(ends, min(max_passes, len(known)) - len(ends))
+    return [Bucket(order[start:end], int(known[end - 1])) for start, end in pairwise([0, *ends])]
 
 
-def _tightest(ordered: np.ndarray, groups: int, spared: float) -> list[int]:
-    """Ends of the runs of sorted counts with the least sum of run size times longest, by dynamic programming.
+def _least_padded(ordered: np.ndarray, max_buckets: int, spared: float) -> list[int]:
+    """Return the ends of the buckets of sorted lengths whose cost, the sum of rows times longest, is least.
 
-    A run may as well end where a count does, so there are no more runs than different counts.
+    Dynamic programming over the different lengths, of which there are few, and not over the rows: moving the end of a
+    bucket between rows of equal length changes nothing, so a best cut may always end where a length does. With n
+    different lengths each bucket more takes n * n additions, done as one array.
 
     Args:
-        spared: what each further run takes off the sum at least.
+        ordered: lengths of all rows, ascending.
+        max_buckets: at most so many.
+        spared: what each further bucket takes off the cost at least.
     """
-    found, numbers = np.unique(ordered, return_counts=True)
-    until = np.concatenate([[0], np.cumsum(numbers)])  # rows up to each count
-    size = until[None, 1:] - until[:-1, None]  # [i, j]: rows of the counts i to j
-    cost = np.where(size > 0, size * found[None, :], np.inf)
-    best = cost[0]  # of all rows up to count j, in one run
-    chosen: list[np.ndarray] = []
-    while len(chosen) + 1 < min(groups, len(found)):
-        ways = np.concatenate([[np.inf], best[:-1]])[:, None] + cost  # [i, j]: the last run holds the counts i to j
+    values, numbers = np.unique(ordered, return_counts=True)
+    until = np.concatenate([[0], np.cumsum(numbers)])  # until[j]: rows shorter than values[j]
+    size = until[None, 1:] - until[:-1, None]  # size[i, j]: rows of the lengths i to j, both included
+    cost = np.where(size > 0, size * values[None, :], np.inf)  # of these rows as one bucket; i > j is no bucket
+    best = cost[0]  # best[j]: the least cost of all rows up to length j, so far in one bucket
+    starts: list[np.ndarray] = []  # starts[k][j]: with k + 2 buckets up to length j, the first length of the last one
+    while len(starts) + 1 < min(max_buckets, len(values)):
+        # ways[i, j]: the last bucket holds the lengths i to j, everything below i is cut as well as it can be
+        ways = np.concatenate([[np.inf], best[:-1]])[:, None] + cost
         fewer, best = best, ways.min(axis=0)
         if fewer[-1] - best[-1] < spared:
             break
-        chosen.append(ways.argmin(axis=0))
-    ends, last = [len(ordered)], len(found) - 1
-    for starts in reversed(chosen):
-        last = int(starts[last]) - 1
+        starts.append(ways.argmin(axis=0))
+    # Walk back from the longest row: the last bucket's first length says where the one before it ends.
+    ends, last = [len(ordered)], len(values) - 1
+    for first in reversed(starts):
+        last = int(first[last]) - 1
         ends.append(int(until[last + 1]))
     return ends[::-1]
 
 
 def _with_more(ends: list[int], more: int) -> list[int]:
-    """The same runs with further ends inside them."""
+    """Return the same buckets, cut once more at `more` further places; what each row is padded to may only shrink."""
     free = [place for place in range(1, ends[-1]) if place not in ends]
     return sorted([*ends, *free[:more]])

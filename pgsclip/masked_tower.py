@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pgsclip.bucketing import PatchBucket
 from pgsclip.config.defaults import MAX_PASSES, RATIO
 from pgsclip.errors import MaskerError
-from pgsclip.grid import Grid
-from pgsclip.masking.contract import MaskerWithModel, MaskInputs
+from pgsclip.masking.contract import MaskerWithModel
 from pgsclip.masking.masker_api import MaskerHandle, masker
-from pgsclip.masking.selection import Chosen, choose
+from pgsclip.masking.patch_chooser import PatchChooser
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.seeding import derive
 
@@ -27,27 +27,33 @@ class MaskedTower(nn.Module):
     tower want it as it was before.
     """
 
-    chosen: list[Chosen]
-    """What the last call in training mode showed: rows of the batch (b,) and their patches (b, K), group by group."""
+    chosen: list[PatchBucket]
+    """Patches that the last call in training mode showed: rows of the batch (b,) and their patches (b, K), by bucket.
+    """
     kept: float
     """Share of the patches that the last call showed, 1 in evaluation mode."""
 
     def __init__(
-        self, tower: nn.Module, handle: MaskerHandle, ratio: float | tuple[float, float] | str, groups: int, seed: int
+        self,
+        tower: nn.Module,
+        handle: MaskerHandle,
+        ratio: float | tuple[float, float] | str,
+        max_passes: int,
+        seed: int,
     ) -> None:
         super().__init__()
         self._adapter = adapt(tower)  # owns nothing
         self.tower = tower
         self.masker = handle
-        self._ratio = handle.share(ratio)
-        self._groups = groups
+        # Whoever trains may have sharded the weights: each pass then gathers them, with all ranks, so all run as many.
+        self._chooser = PatchChooser(handle.scores, handle.share(ratio), max_passes, exactly=True)
         self._seed = seed
         self._calls = 0
         self.chosen, self.kept = [], 1.0
         handle.start(self._adapter)
 
     def forward(self, images: Tensor, *, progress: float = 0.0) -> Tensor:
-        """What the tower makes of images (B, 3, H, W): (B, E), not normalised.
+        """Encode images (B, 3, H, W): (B, E), not normalised.
 
         Without a mask these are exactly the tower's own: `visual(images)` of open_clip, `vit(images)` of timm with its
         head, `pooler_output` or `image_embeds` of transformers.
@@ -65,16 +71,8 @@ class MaskedTower(nn.Module):
             return self._adapter(images).features  # type: ignore[no-any-return]
         generator = torch.Generator(images.device).manual_seed(derive(self._seed, "masked", self._calls))
         self._calls += 1
-
-        def pick(pixels: Tensor, patches: Tensor, grid: Grid) -> list[Chosen]:
-            with torch.no_grad():
-                scores = self.masker.scores(MaskInputs(pixels, patches, grid, progress, generator))
-                # Whoever trains may have sharded the weights: each pass then gathers them, with all ranks.
-                self.chosen = choose(scores, self._ratio, generator, self._groups, always=True)
-            return self.chosen
-
-        encoded = self._adapter(images, pick)
-        self.kept = encoded.kept
+        encoded = self._adapter(images, self._chooser.at(progress, generator))
+        self.chosen, self.kept = encoded.visible.buckets, encoded.patches_kept
         features: Tensor = encoded.features
         return features
 
@@ -89,7 +87,7 @@ def masked(
     name: str,
     *,
     ratio: float | tuple[float, float] | str = RATIO,
-    groups: int = MAX_PASSES,
+    max_passes: int = MAX_PASSES,
     seed: int = 0,
     params: Mapping[str, Any] | None = None,
 ) -> MaskedTower:
@@ -100,7 +98,8 @@ def masked(
             CLIPVisionModel, with or without projection.
         name: a registered masker, or `package.module:Class`.
         ratio: share of patches to remove; a range `(0.3, 0.5)` or `"0.3:0.5"` lets the masker choose per image.
-        groups: with a range, the batch runs in this many passes, cut where they pad least (docs/design.md, section 2).
+        max_passes: with a range, the batch runs in this many passes (fewer for fewer images), cut where they pad least
+            (docs/design.md, section 2).
         seed: of all chance in the masks; give each process its own.
         params: parameters of the masker.
 
@@ -108,4 +107,4 @@ def masked(
         ModelError: a tower without patches to hide.
         PluginError: no such masker. MaskerError: a parameter or the ratio is wrong.
     """
-    return MaskedTower(tower, masker(name, **(params or {})), ratio, groups, seed)
+    return MaskedTower(tower, masker(name, **(params or {})), ratio, max_passes, seed)

@@ -119,7 +119,7 @@ def shown(masked: MaskedTower) -> dict[int, Tensor]:
 @pytest.mark.parametrize("name", TOWERS)
 def test_each_image_is_what_the_tower_s_own_blocks_make_of_its_patches(name: str, ratio: Any, images: Tensor) -> None:
     tower = build(name).train()
-    masked = pgsclip.masked(tower, "pgs", ratio=ratio, groups=3)
+    masked = pgsclip.masked(tower, "pgs", ratio=ratio, max_passes=3)
     features = masked(images, progress=0.3)
     kept = shown(masked)
     assert sorted(kept) == list(range(5))
@@ -250,7 +250,7 @@ def test_mistakes_are_sentences(images: Tensor) -> None:
 
 
 def test_ranks_that_shard_a_tower_run_equally_many_passes_whatever_they_see() -> None:
-    masked = pgsclip.masked(build("open_clip"), "pgs", ratio=(0.2, 0.8), groups=3).train()
+    masked = pgsclip.masked(build("open_clip"), "pgs", ratio=(0.2, 0.8), max_passes=3).train()
     masked(torch.zeros(5, 3, 32, 32, dtype=torch.float64), progress=0.0)
     assert len({keep.shape[1] for _, keep in masked.chosen}) == 1, "images that are alike ask for equally much"
     assert len(masked.chosen) == 3

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pgsclip.benchmarks.step_pairs import StepBatch, draw_pairs
 from pgsclip.benchmarks.timing import time_in_turns
+from pgsclip.bucketing import Bucket
 from pgsclip.config.ratio import Ratio
 from pgsclip.config.schema import MaskerConfig, ModelConfig, RunConfig
 from pgsclip.distributed import World
@@ -28,7 +29,8 @@ from pgsclip.models.towers.patch_embedding import PatchEmbedding
 from pgsclip.seeding import step_generator
 from pgsclip.training.assemble import build_task
 from pgsclip.training.engines.base import autocast_dtype, pick_device
-from pgsclip.training.task import Task, View
+from pgsclip.training.features import StepContext
+from pgsclip.training.task import Task
 
 
 def gathered(patches: Tensor, rows: Tensor, keep: Tensor) -> Tensor:
@@ -36,23 +38,21 @@ def gathered(patches: Tensor, rows: Tensor, keep: Tensor) -> Tensor:
     return patches[rows].gather(1, keep.unsqueeze(-1).expand(-1, -1, patches.shape[-1]))
 
 
-def equal_groups(counts: Tensor, groups: int, *, always: bool = False) -> list[tuple[Tensor, int]]:
-    """Groups of equally many rows."""
-    ordered, order = torch.sort(counts, stable=True)
-    return [
-        (rows, int(most[-1]))
-        for rows, most in zip(order.tensor_split(groups), ordered.tensor_split(groups), strict=True)
-    ]
+def equal_buckets(lengths: Tensor, max_passes: int, *, exactly: bool = False) -> list[Bucket]:
+    """Buckets of equally many rows."""
+    ordered, order = torch.sort(lengths, stable=True)
+    parts = zip(order.tensor_split(max_passes), ordered.tensor_split(max_passes), strict=True)
+    return [Bucket(rows, int(own[-1])) for rows, own in parts]
 
 
-def one_group(counts: Tensor, groups: int, *, always: bool = False) -> list[tuple[Tensor, int]]:
+def one_bucket(lengths: Tensor, max_passes: int, *, exactly: bool = False) -> list[Bucket]:
     """All captions as long as the longest."""
-    return equal_groups(counts, 1)
+    return equal_buckets(lengths, 1)
 
 
 def waiting(rows: list[Tensor], device: torch.device) -> list[Tensor]:
     """Copies that wait for the GPU."""
-    return [group.to(device) for group in rows]
+    return [bucket.to(device) for bucket in rows]
 
 
 def products(left: Tensor, right: Tensor) -> Tensor:
@@ -92,8 +92,8 @@ WITHOUT: dict[str, Change | tuple[str, Callable[..., object]]] = {
     "the last block for one token (for all)": whole_last,
     "patches by place (gather)": ("pgsclip.models.towers.image_tower.take_patches", gathered),
     "cut captions (all of 77 tokens)": uncut,
-    "groups (all as long as the longest)": ("pgsclip.training.task.sorted_groups", one_group),
-    "tight groups (of equal size)": ("pgsclip.training.task.sorted_groups", equal_groups),
+    "buckets (all as long as the longest)": ("pgsclip.training.task.cut_into_buckets", one_bucket),
+    "tight buckets (of equal size)": ("pgsclip.training.task.cut_into_buckets", equal_buckets),
     "copies that do not wait": ("pgsclip.models.towers.text_tower._on_device", waiting),
     "products of 16 bits (float32)": ("pgsclip.masking.similarity._products", products),
 }
@@ -115,9 +115,9 @@ def main() -> None:
     rounds = iter(range(10**9))
 
     def step(task: Task, optimizer: torch.optim.Optimizer, batch: StepBatch) -> None:
-        view = View(0.5, step_generator(0, 0, next(rounds), device))
+        context = StepContext(0.5, step_generator(0, 0, next(rounds), device))
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
-            loss, _ = task(batch.images, batch.texts, batch.lengths, view)
+            loss, _ = task(batch.images, batch.texts, batch.lengths, context)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

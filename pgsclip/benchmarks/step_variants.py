@@ -19,7 +19,7 @@ from pgsclip.models.quiet_logs import quiet_logs
 from pgsclip.models.towers.compiled import compile_blocks
 from pgsclip.seeding import step_generator
 from pgsclip.training.assemble import build_task
-from pgsclip.training.task import View
+from pgsclip.training.features import StepContext
 
 _HALFWAY = 0.5
 """Share of the run that is done: PGS then looks at pixels and embeddings alike."""
@@ -102,11 +102,11 @@ def _build_own_step(masker: str, ratio: Ratio, setting: Setting) -> Step:
     numbers = count()
 
     def step(batch: StepBatch) -> float:
-        view = View(_HALFWAY, step_generator(0, 0, next(numbers), setting.device))
+        context = StepContext(_HALFWAY, step_generator(0, 0, next(numbers), setting.device))
         with torch.autocast(setting.device.type, setting.dtype, enabled=setting.dtype is not None):
-            loss, report = task(batch.images, batch.texts, batch.lengths, view)
+            loss, report = task(batch.images, batch.texts, batch.lengths, context)
         _update(optimizer, loss)
-        return float(report.kept)
+        return float(report.patches_kept)
 
     return step
 

@@ -8,24 +8,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Features = Callable[[Tensor | None, Tensor | None], tuple[Tensor | None, Tensor | None]]
+Encode = Callable[[Tensor | None, Tensor | None], tuple[Tensor | None, Tensor | None]]
 
 
 @dataclass(frozen=True)
 class Encoder:
     """A model as clip-benchmark expects one: `encode_image`, `encode_text`, both normalised, all patches seen."""
 
-    features: Features
+    encode: Encode
     """(images, texts) → (image features, text features), on the device of the model."""
     tokenizer: Callable[[Sequence[str]], Tensor]
     device: torch.device
 
     def encode_image(self, images: Tensor) -> Tensor:
-        features, _ = self.features(images.to(self.device), None)
+        features, _ = self.encode(images.to(self.device), None)
         assert features is not None
         return features
 
     def encode_text(self, texts: Tensor) -> Tensor:
-        _, features = self.features(None, texts.to(self.device))
+        _, features = self.encode(None, texts.to(self.device))
         assert features is not None
         return features

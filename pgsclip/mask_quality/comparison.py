@@ -20,7 +20,7 @@ from pgsclip.mask_quality.mask_metrics import MaskMetrics, find_ground_truth, me
 from pgsclip.masking.contract import MaskInputs
 from pgsclip.masking.masker_api import MaskerHandle
 from pgsclip.masking.pixels import patchify
-from pgsclip.masking.selection import exact, select
+from pgsclip.masking.selection import select, select_each
 from pgsclip.seeding import derive
 from pgsclip.statistics import Interval, bootstrap_mean
 
@@ -122,7 +122,11 @@ def _views(
         generator = torch.Generator().manual_seed(derive(seed, view))
         began = time.perf_counter()
         scores = handle.scores(MaskInputs(images, patches, grid, 0.0, generator))
-        kept = exact(scores, ratio, generator) if ratio.is_range else select(scores.keep.float(), ratio.high, generator)
+        kept = (
+            select_each(scores, ratio, generator)
+            if ratio.is_range
+            else select(scores.keep.float(), ratio.high, generator)
+        )
         times.append((time.perf_counter() - began) * 1000)
         shown = torch.zeros(len(images), grid.patches, dtype=torch.bool)
         for row, places in zip(shown, kept, strict=True):

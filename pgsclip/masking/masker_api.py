@@ -18,7 +18,7 @@ from pgsclip.masking.maskers.none import KeepAll
 from pgsclip.masking.pixels import patchify
 from pgsclip.masking.registry import build_masker
 from pgsclip.masking.scoring import Scorer, needs_model
-from pgsclip.masking.selection import exact, refuse_range, select
+from pgsclip.masking.selection import refuse_range, select, select_each
 
 
 class MaskerHandle:
@@ -145,7 +145,7 @@ class MaskerHandle:
             raise MaskerError(f"progress: {progress} is outside [0, 1], the share of the run that is done.")
         scores = self.scores(MaskInputs(images, patches, grid, progress, generator))
         if share.is_range:
-            return exact(scores, share, generator)
+            return select_each(scores, share, generator)
         return select(scores.keep.float(), share.high, generator)
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pgsclip.bucketing import Bucket, PatchBucket, Visible
 from pgsclip.errors import ModelError
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.flop_counter import FlopCounter
@@ -93,8 +94,8 @@ class _Counter:
     def image(self, kept_patches: int) -> int:
         keep = torch.arange(kept_patches, device="meta").unsqueeze(0)
 
-        def chosen(*_: object) -> list[tuple[Tensor, Tensor]]:
-            return [(torch.arange(1, device="meta"), keep)]
+        def chosen(*_: object) -> Visible:
+            return Visible([PatchBucket(torch.arange(1, device="meta"), keep)])
 
         tower = adapt_or_whole(self._model.get_submodule("visual"))
         images = torch.empty(1, 3, *self._size, device="meta")
@@ -103,8 +104,8 @@ class _Counter:
     def text(self, length: int) -> int:
         tower = TextTower(self._model)
         texts = torch.zeros(1, self._context, dtype=torch.long, device="meta")
-        groups = [(torch.arange(1, device="meta"), length)] if tower.can_cut else None
-        return self._count("text tower", lambda: tower(texts, groups))
+        buckets = [Bucket(torch.arange(1, device="meta"), length)] if tower.can_cut else None
+        return self._count("text tower", lambda: tower(texts, buckets))
 
     def _count(self, part: str, run: Callable[[], object]) -> int:
         """FLOPs of what runs.

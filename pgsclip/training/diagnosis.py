@@ -28,7 +28,7 @@ class Diagnosis:
         self._waits: list[float] = []
         self._said: set[str] = set()
 
-    def look(self, row: Mapping[str, float | int]) -> list[str]:
+    def inspect(self, row: Mapping[str, float | int]) -> list[str]:
         """New findings in this row."""
         found = {
             "spike": self._spike(row),

@@ -80,7 +80,7 @@ class Loop:
             loss, report, left_out = stepper.step(step, batches, lr)
             self._advance(step, batches)
             keys = [key for batch in batches for key in batch.keys]
-            flops = self.arithmetic.step(report.kept, [batch.lengths for batch in batches])
+            flops = self.arithmetic.step(report.patches_kept, [batch.lengths for batch in batches])
             samples = self.config.data.pairs_per_step
             meter.add(step + 1, loss, report, left_out=left_out, keys=keys, samples=samples, flops=flops, waited=waited)
             stop = stopping.exchange(self.stop.reason is not None)
@@ -143,7 +143,7 @@ class Loop:
         row["lr"] = lr
         seconds = (self.total - self.done.step) * self.config.data.pairs_per_step / max(figures["samples_per_s"], 1e-9)
         self.display.show(row, seconds)
-        for finding in self.diagnosis.look(row):
+        for finding in self.diagnosis.inspect(row):
             self.display.say(finding)
         if self.world.leads:
             self._keep(row)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from pgsclip.training.features import StepReport
 from pgsclip.training.planning.memory import memory_gib
-from pgsclip.training.task import StepReport
 
 
 class Meter:
@@ -66,12 +66,12 @@ class Meter:
         row = {
             "loss": float(self._loss.item()),
             "acc1": float(self._report.acc1.item()),
-            "temperature": float(self._report.temperature.item()),
-            "alike": float(self._report.alike.item()),
+            "temperature": float(self._report.logit_scale.item()),
+            "alike": float(self._report.image_similarity.item()),
             "samples_per_s": self._samples / elapsed,
             **({} if self._flops is None else {"mfu": self._flops / elapsed / self._rate}),
             "data_wait": self._waited / elapsed,
-            "kept": self._report.kept,
+            "kept": self._report.patches_kept,
             "memory_gib": memory_gib(self._device),
             **{f"loss/{name}": float(term.item()) for name, term in self._report.terms.items()},
         }

@@ -181,7 +181,7 @@ class _Run:
             self._say_once(arithmetic.finding)
         if built.loaded is not None:
             self.display.say(starting_weights(config.model, built))
-        evaluation.encoder = Encoder(engine.features, built.tokenizer, self.device)
+        evaluation.encoder = Encoder(engine.encode, built.tokenizer, self.device)
         self._loop(phase, engine, stream, start, evaluation, arithmetic).run()
         del engine, task, built  # before the next phase builds its own
         gc.collect()

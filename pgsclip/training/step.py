@@ -11,7 +11,7 @@ from pgsclip.data.batch import Batch
 from pgsclip.seeding import seed_step, step_generator
 from pgsclip.training.accumulation import Part, backward
 from pgsclip.training.engines.base import Engine
-from pgsclip.training.task import StepReport, View
+from pgsclip.training.features import StepContext, StepReport
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Stepper:
     def _part(self, number: int, place: int, batch: Batch) -> Part:
         device = self.engine.device
 
-        def view() -> View:
+        def context() -> StepContext:
             seed_step(self.seed, self.rank, number, place)
-            return View(number / self.total, step_generator(self.seed, self.rank, number, device, place))
+            return StepContext(number / self.total, step_generator(self.seed, self.rank, number, device, place))
 
         images = batch.images.to(device, non_blocking=True)
-        return Part(images, batch.texts.to(device, non_blocking=True), batch.lengths, view)
+        return Part(images, batch.texts.to(device, non_blocking=True), batch.lengths, context)

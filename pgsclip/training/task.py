@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -11,99 +11,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pgsclip import plugins
-from pgsclip.bucketing import sorted_groups
+from pgsclip.bucketing import Bucket, cut_into_buckets
 from pgsclip.config.schema import RunConfig
 from pgsclip.data.normalise import Normalise
-from pgsclip.distributed import mean_over_ranks
 from pgsclip.errors import MaskerError, PluginError
-from pgsclip.grid import Grid
 from pgsclip.losses.auxiliary import Seen
 from pgsclip.losses.contrastive import ContrastiveLoss, acc1
-from pgsclip.masking.contract import Masker, MaskerWithModel, MaskInputs
+from pgsclip.losses.logit_scale import CappedExp
+from pgsclip.masking.contract import Masker, MaskerWithModel
+from pgsclip.masking.patch_chooser import PatchChooser
 from pgsclip.masking.scoring import Scorer
-from pgsclip.masking.selection import choose
 from pgsclip.masking.text.contract import TextMasker, TextMaskInputs
 from pgsclip.masking.text.shorten import shorten
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.plugin_states import States
-
-
-class View(NamedTuple):
-    """What a masked training step knows beside its batch."""
-
-    progress: float
-    """Share of the run that is done, in [0, 1]."""
-    generator: torch.Generator
-    """On the device of the images; the masks' only source of chance."""
-
-
-class StepReport(NamedTuple):
-    """Detached figures of one step; reading them waits for the device."""
-
-    acc1: Tensor
-    """Share of images whose own caption is the nearest of this process's batch."""
-    temperature: Tensor
-    """exp(logit_scale), the factor on the cosines."""
-    alike: Tensor
-    """Squared length of the mean image feature, the mean cosine of two images: 1 when the encoder has collapsed."""
-    kept: float
-    """Share of patches that the image tower saw."""
-    terms: Mapping[str, Tensor] = {}
-    """What the loss is the sum of, by name; empty without auxiliary losses."""
-
-
-class Features(NamedTuple):
-    """A batch, or a part of it, as the loss sees it: normalised float32 features and the temperature."""
-
-    images: Tensor
-    """(B, V, E), V views of each image."""
-    texts: Tensor
-    """(B, E)"""
-    scale: Tensor
-    """(1,)"""
-    bias: Tensor | None
-    """(1,), of losses that have one."""
-    kept: float
-    extra: Mapping[str, Tensor] = {}
-    """What auxiliary losses keep of each image, as `name/key`: (B, ...)."""
-
-    def detached(self) -> Features:
-        """The same numbers, from which no gradient flows."""
-        bias = None if self.bias is None else self.bias.detach()
-        extra = {key: tensor.detach() for key, tensor in self.extra.items()}
-        return Features(self.images.detach(), self.texts.detach(), self.scale.detach(), bias, self.kept, extra)
-
-
-class Pull(NamedTuple):
-    """How the loss of a whole batch pulls at the features of a part: its gradient with respect to them."""
-
-    images: Tensor
-    """(B, V, E)"""
-    texts: Tensor
-    """(B, E)"""
-    scale: Tensor
-    """(1,)"""
-    bias: Tensor | None
-    """(1,)"""
-    extra: Mapping[str, Tensor] = {}
-    """(B, ...) each"""
-
-    def at(self, seen: Features) -> Tensor:
-        """A scalar whose gradient is the pull, passed on to whatever made the features."""
-        total = (seen.images * self.images).sum() + (seen.texts * self.texts).sum() + (seen.scale * self.scale).sum()
-        if seen.bias is not None and self.bias is not None:
-            total = total + (seen.bias * self.bias).sum()
-        for key, pull in self.extra.items():
-            total = total + (seen.extra[key] * pull).sum()
-        return total
+from pgsclip.training.features import FeatureGradients, Features, StepContext, StepReport
 
 
 class Task(nn.Module):
-    """CLIP training on visible patches.
+    """CLIP training on visible patches, and the encoding of whole pairs for evaluation.
 
-    `forward(images, texts, lengths, view)`, of images as bytes or as normalised numbers, gives `(loss, StepReport)`;
-    with `look`, the detached Features instead; with a `pull`, the scalar that passes it on. Without a view it is
-    evaluation: whichever of images and texts are given come back as normalised float32 features, all patches seen.
+    Everything runs through `forward`, as that is what DDP and DeepSpeed wrap.
     """
 
     def __init__(
@@ -121,18 +49,18 @@ class Task(nn.Module):
         self.text_tower = built.text_tower
         # Hidden from nn.Module: a masker's own model is neither trained nor spread over processes.
         object.__setattr__(self, "masker", masker)
-        self._scorer = Scorer(config.masker.name, masker)
+        self._masker_name = config.masker.name
         self.normalise = Normalise(built.preprocess["mean"], built.preprocess["std"])
         self.loss = loss
         self.auxiliary = nn.ModuleList([term for _, term in auxiliary])
         self._terms: tuple[tuple[str, Any], ...] = tuple(auxiliary)
-        self._ratio = config.masker.ratio
-        self._mask_groups = config.masker.max_passes
-        self._text_groups = config.text.max_passes
-        self._gathers = config.engine.zero_stage == 3  # weights, within every pass, with all ranks
+        # ZeRO-3 gathers weights within every pass, with all ranks: all must run equally many.
+        self._exactly = config.engine.zero_stage == 3
+        scorer = Scorer(config.masker.name, masker)
+        self._chooser = PatchChooser(scorer, config.masker.ratio, config.masker.max_passes, self._exactly)
         self._text_masker = text_masker
-        self._text_tokens = config.text.max_tokens
-        self._largest_scale = torch.tensor(config.loss.max_scale).log().item()
+        self._text = config.text
+        self._largest_log_scale = torch.tensor(config.loss.max_scale).log().item()
         self.start()
 
     def forward(
@@ -140,41 +68,53 @@ class Task(nn.Module):
         images: UInt8[Tensor, "*B 3 H W"] | Float[Tensor, "*B 3 H W"] | None,
         texts: Int[Tensor, "T N"] | None,
         lengths: Int[Tensor, " T"] | None = None,
-        view: View | None = None,
+        context: StepContext | None = None,
         *,
-        look: bool = False,
-        pull: Pull | None = None,
+        features_only: bool = False,
+        gradients: FeatureGradients | None = None,
     ) -> Any:
-        if view is None:
-            return self._features(images, texts, lengths)
+        """Run a training step, a half of one, or an evaluation.
+
+        Args:
+            images: bytes or normalised numbers; in training also (B, V, 3, H, W), V views of each.
+            texts: token ids.
+            lengths: tokens of each caption, up to and including the end of text; None runs captions uncut.
+            context: of a training step; without it this is evaluation, which shows every patch.
+            features_only: the first pass of an accumulated step.
+            gradients: the second pass of an accumulated step: of the whole batch's loss, for this part of it.
+
+        Returns:
+            `(loss, StepReport)`; with `features_only`, detached Features; with `gradients`, the scalar that hands them
+            on to the weights. In evaluation normalised float32 features of images and of texts, None for what is not
+            given.
+        """
+        if context is None:
+            return self._encode_whole(images, texts, lengths)
         assert images is not None
         assert texts is not None
-        seen = self._see(images, texts, lengths, view)
-        if look:
-            return seen.detached()
-        return self.contrast(seen) if pull is None else pull.at(seen)
+        features = self._encode_visible(images, texts, lengths, context)
+        if features_only:
+            return features.detached()
+        if gradients is not None:
+            return gradients.surrogate(features)
+        return self.contrast(features)
 
-    def contrast(self, seen: Features) -> tuple[Tensor, StepReport]:
-        """The loss of features, with its figures; touches no weights. Once a step."""
-        of_views = [self.loss(view.contiguous(), seen.texts, seen.scale, seen.bias) for view in seen.images.unbind(1)]
+    def contrast(self, features: Features) -> tuple[Tensor, StepReport]:
+        """Return the loss of features, with its figures; touches no weights. Once a step."""
+        of_views = [
+            self.loss(view.contiguous(), features.texts, features.scale, features.bias)
+            for view in features.images.unbind(1)
+        ]
         loss = torch.stack(of_views).mean() if len(of_views) > 1 else of_views[0]
         terms = {}
         if self._terms:
-            terms = {"contrastive": loss, **self._added(seen)}
+            terms = {"contrastive": loss, **self._auxiliary_losses(features)}
             loss = torch.stack(list(terms.values())).sum()
-        images, texts = seen.images[:, 0].detach(), seen.texts.detach()
-        alike = images.mean(dim=0).square().sum()
-        found = {name: term.detach() for name, term in terms.items()}
-        return loss, StepReport(acc1(images, texts), seen.scale.detach(), alike, seen.kept, found)
-
-    def _added(self, seen: Features) -> dict[str, Tensor]:
-        terms = {}
-        with torch.autocast(seen.images.device.type, enabled=False):
-            for name, term in self._terms:
-                start = f"{name}/"
-                own = {key.removeprefix(start): value for key, value in seen.extra.items() if key.startswith(start)}
-                terms[name] = term(own).float().reshape(())
-        return terms
+        images, texts = features.images[:, 0].detach(), features.texts.detach()
+        similarity = images.mean(dim=0).square().sum()
+        detached = {name: term.detach() for name, term in terms.items()}
+        report = StepReport(acc1(images, texts), features.scale.detach(), similarity, features.patches_kept, detached)
+        return loss, report
 
     def start(self) -> None:
         """Show a masker with a model of its own the tower; again where its weights were replaced."""
@@ -217,7 +157,7 @@ class Task(nn.Module):
         terms = {name: dict(term.state_dict()) for name, term in self._terms}
         maskers = {}
         if isinstance(self.masker, MaskerWithModel):
-            maskers[self._scorer.name] = dict(self.masker.state_dict())
+            maskers[self._masker_name] = dict(self.masker.state_dict())
         return {plugins.LOSSES: terms, plugins.MASKERS: maskers}
 
     def load_states(self, states: States) -> None:
@@ -230,107 +170,78 @@ class Task(nn.Module):
         for name, term in self._terms:
             if name in found:
                 plugins.give_back(plugins.LOSSES, name, term, found[name], PluginError)
-        own = states.get(plugins.MASKERS, {}).get(self._scorer.name)
+        own = states.get(plugins.MASKERS, {}).get(self._masker_name)
         if own is not None and isinstance(self.masker, MaskerWithModel):
-            plugins.give_back(plugins.MASKERS, self._scorer.name, self.masker, own, MaskerError)
+            plugins.give_back(plugins.MASKERS, self._masker_name, self.masker, own, MaskerError)
 
     def borrowed_parameters(self) -> list[nn.Parameter]:
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""
         found = (self.model.logit_scale, getattr(self.model, "logit_bias", None))
         return [parameter for parameter in found if isinstance(parameter, nn.Parameter)]
 
-    def _see(self, images: Tensor, texts: Tensor, lengths: Tensor | None, view: View) -> Features:
-        images = self.normalise(images)
-        views = images.shape[1] if images.ndim == 5 else 1
-        flat = images.transpose(0, 1).flatten(0, 1) if images.ndim == 5 else images
-        of_masker: list[Tensor] = []
-        encoded = self.image_tower(flat, self._chooser(view, of_masker))
-        tokens = texts
-        texts, lengths = self._shortened(texts, lengths, view)
-        text_features = self.text_tower(texts, self._caption_groups(lengths))
-        normal = F.normalize(encoded.features.float(), dim=-1)
-        text_normal = F.normalize(text_features.float(), dim=-1)
+    def _encode_visible(self, images: Tensor, texts: Tensor, lengths: Tensor | None, context: StepContext) -> Features:
+        pixels = self.normalise(images)
+        views = pixels.shape[1] if pixels.ndim == 5 else 1
+        view_after_view = pixels.transpose(0, 1).flatten(0, 1) if pixels.ndim == 5 else pixels
+        hides = self._chooser.ratio.high > 0  # else every patch is shown, and nobody pays for a choice
+        choose = self._chooser.at(context.progress, context.generator) if hides else None
+        encoded = self.image_tower(view_after_view, choose)
+        # After the patches, whose chance does not move with it.
+        short, short_lengths = self._shorten(texts, lengths, context)
+        text_features = F.normalize(self.text_tower(short, self._caption_buckets(short_lengths)).float(), dim=-1)
+        image_features = _by_image(F.normalize(encoded.features.float(), dim=-1), views)
         extra: dict[str, Tensor] = {}
         if self._terms:
-            of_whole = _by_image(of_masker[0].float(), views) if of_masker else None
-            pooled = _by_image(encoded.pooled, views)
-            seen = Seen(_by_image(normal, views), pooled, text_normal, tokens, of_whole)
-            for name, term in self._terms:
-                extra |= {f"{name}/{key}": _as_float32(value) for key, value in term.features(seen).items()}
-        return Features(
-            _by_image(normal, views),
-            text_normal,
-            CappedExp.apply(self.model.logit_scale, self._largest_scale),
-            getattr(self.model, "logit_bias", None),
-            encoded.kept,
-            extra,
-        )
+            of_masker = None if encoded.visible is None else encoded.visible.masker_features
+            of_whole = None if of_masker is None else _by_image(of_masker.float(), views)
+            extra = self._auxiliary_features(
+                Seen(image_features, _by_image(encoded.pooled, views), text_features, texts, of_whole)
+            )
+        scale = CappedExp.apply(self.model.logit_scale, self._largest_log_scale)
+        bias = getattr(self.model, "logit_bias", None)
+        return Features(image_features, text_features, scale, bias, encoded.patches_kept, extra)
 
-    @torch.no_grad()
-    def _shortened(self, texts: Tensor, lengths: Tensor | None, view: View) -> tuple[Tensor, Tensor | None]:
-        """Captions as the text masker leaves them; after the patches, whose chance does not move with it."""
-        if self._text_masker is None or self._text_tokens is None or lengths is None:
-            return texts, lengths
-        scores = self._text_masker(TextMaskInputs(texts, lengths, view.progress, view.generator))
-        return shorten(texts, lengths, scores, self._text_tokens, view.generator)
-
-    def _features(
+    def _encode_whole(
         self, images: Tensor | None, texts: Tensor | None, lengths: Tensor | None
     ) -> tuple[Tensor | None, Tensor | None]:
         image_features = text_features = None
         if images is not None:
             image_features = F.normalize(self.image_tower(images).features.float(), dim=-1)
         if texts is not None:
-            text_features = F.normalize(self.text_tower(texts, self._caption_groups(lengths)).float(), dim=-1)
+            text_features = F.normalize(self.text_tower(texts, self._caption_buckets(lengths)).float(), dim=-1)
         return image_features, text_features
 
-    def _chooser(
-        self, view: View, of_masker: list[Tensor]
-    ) -> Callable[[Tensor, Tensor, Grid], list[tuple[Tensor, Tensor]]] | None:
-        """None when every patch is shown, so that `none` pays for no choice."""
-        if self._ratio.high == 0:
-            return None
+    @torch.no_grad()
+    def _shorten(self, texts: Tensor, lengths: Tensor | None, context: StepContext) -> tuple[Tensor, Tensor | None]:
+        """Cut captions to the tokens that the text masker keeps."""
+        if self._text_masker is None or self._text.max_tokens is None or lengths is None:
+            return texts, lengths
+        scores = self._text_masker(TextMaskInputs(texts, lengths, context.progress, context.generator))
+        return shorten(texts, lengths, scores, self._text.max_tokens, context.generator)
 
-        @torch.no_grad()
-        def chosen(images: Tensor, patches: Tensor, grid: Grid) -> list[tuple[Tensor, Tensor]]:
-            scores = self._scorer(MaskInputs(images, patches, grid, view.progress, view.generator))
-            if scores.features is not None:
-                of_masker.append(scores.features)
-            return choose(scores, self._ratio, view.generator, self._mask_groups, always=self._gathers)
-
-        return chosen
-
-    def _caption_groups(self, lengths: Tensor | None) -> list[tuple[Tensor, int]] | None:
+    def _caption_buckets(self, lengths: Tensor | None) -> list[Bucket] | None:
         if lengths is None or not self.text_tower.can_cut:
             return None
-        return sorted_groups(lengths, self._text_groups, always=self._gathers)
+        return cut_into_buckets(lengths, self._text.max_passes, exactly=self._exactly)
+
+    def _auxiliary_features(self, seen: Seen) -> dict[str, Tensor]:
+        """Collect what the terms keep of each image, as `name/key`."""
+        return {
+            f"{name}/{key}": value.float() if value.is_floating_point() else value
+            for name, term in self._terms
+            for key, value in term.features(seen).items()
+        }
+
+    def _auxiliary_losses(self, features: Features) -> dict[str, Tensor]:
+        losses = {}
+        with torch.autocast(features.images.device.type, enabled=False):
+            for name, term in self._terms:
+                start = f"{name}/"
+                own = {key.removeprefix(start): value for key, value in features.extra.items() if key.startswith(start)}
+                losses[name] = term(own).float().reshape(())
+        return losses
 
 
 def _by_image(rows: Float[Tensor, "N E"], views: int) -> Float[Tensor, "B V E"]:
-    """From rows view after view to rows of images with their views."""
+    """Reorder rows that stand view after view into images with their views."""
     return rows.reshape(views, -1, rows.shape[-1]).transpose(0, 1)
-
-
-def _as_float32(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
-
-
-class CappedExp(torch.autograd.Function):
-    """exp(min(x, cap)) for the temperature.
-
-    Above the cap the gradient still pulls down but never pushes further up, as if the parameter itself were clamped
-    after each step, without touching a parameter that ZeRO may have split or copied. Which way it pulls is decided by
-    the mean over processes: ranks that each drop their own push would together pull down what the batch holds still.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, log_scale: Tensor, cap: float) -> Tensor:
-        value = log_scale.float().clamp(max=cap).exp()
-        ctx.save_for_backward(value, log_scale > cap)
-        return value
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        value, above = ctx.saved_tensors
-        pull = mean_over_ranks(gradient * value)
-        return torch.where(above & (pull < 0), torch.zeros_like(pull), pull), None

@@ -99,7 +99,7 @@ def test_images_are_not_held_all_at_once_and_nothing_is_printed(
         if images is not None:
             alive.append(weakref.ref(images))
             most = max(most, sum(one() is not None for one in alive))
-        return known.features(images, texts)
+        return known.encode(images, texts)
 
     url = write_shard(tmp_path / "val.tar", 12)
     found = pairs(url, batch_size=1).evaluate(Encoder(features, known.tokenizer, known.device))

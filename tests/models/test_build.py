@@ -131,7 +131,7 @@ def test_towers_without_patches_are_shown_whole_images_and_know_why(
     assert re.match(refusal, tower.refusal)
     images = torch.randn(2, 3, *tower.image_size)
     assert torch.equal(tower(images).features, visual(images))
-    assert (tower(images).kept, tower.width, built.patches) == (1.0, 16, 1)
+    assert (tower(images).patches_kept, tower.width, built.patches) == (1.0, 16, 1)
     for asked in (lambda: tower.embed(images), lambda: tower(images, lambda *_: []), lambda: tower.attend(images)):
         with pytest.raises(ModelError, match=refusal):
             asked()

@@ -28,13 +28,13 @@ from pgsclip.models.flops import Curve, PairFlops
 from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
 from pgsclip.training.engines.base import Engine
+from pgsclip.training.features import StepContext, StepReport
 from pgsclip.training.loop import Loop
 from pgsclip.training.mfu import Arithmetic
 from pgsclip.training.optimizer import learning_rate
 from pgsclip.training.saved.checkpoint import CheckpointFolder, Progress
 from pgsclip.training.saved.run_folder import RunFolder
 from pgsclip.training.stop import StopRequest
-from pgsclip.training.task import StepReport, View
 
 
 @dataclass
@@ -51,8 +51,10 @@ class Notes(Engine):
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     task: Any = None
 
-    def forward(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> tuple[Tensor, StepReport]:
-        self.views.append((view.progress, torch.rand(2, generator=view.generator).tolist()))
+    def forward(
+        self, images: Tensor, texts: Tensor, lengths: Tensor, context: StepContext
+    ) -> tuple[Tensor, StepReport]:
+        self.views.append((context.progress, torch.rand(2, generator=context.generator).tolist()))
         loss = torch.tensor(self.losses.get(len(self.views), 1.0))
         return loss, StepReport(torch.tensor(0.5), torch.tensor([14.0]), torch.tensor(0.1), 0.5)
 

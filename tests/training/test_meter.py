@@ -6,8 +6,8 @@ import time
 import pytest
 import torch
 
+from pgsclip.training.features import StepReport
 from pgsclip.training.meter import Meter
-from pgsclip.training.task import StepReport
 
 CPU = torch.device("cpu")
 FINE = torch.tensor(False)

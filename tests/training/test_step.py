@@ -24,7 +24,7 @@ def loss_of(number: int, parts: int) -> float:
     before = {name: one.detach().clone() for name, one in built.model.named_parameters()}
     stepper = Stepper(engine, config.seed, 0, total=10)
     loss, report, left_out = stepper.step(number, [pairs(8 // parts)] * parts, lr=0.01)
-    assert report.kept == 0.5
+    assert report.patches_kept == 0.5
     assert not left_out
     assert any(not torch.equal(before[name], one) for name, one in built.model.named_parameters())
     return float(loss)

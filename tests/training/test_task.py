@@ -7,8 +7,6 @@ from typing import Any, ClassVar
 import open_clip
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pgsclip.config.resolve import resolve
@@ -21,7 +19,8 @@ from pgsclip.models.build import BuiltModel
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.image_tower import Encoded
 from pgsclip.models.towers.text_tower import TextTower
-from pgsclip.training.task import CappedExp, Task, View
+from pgsclip.training.features import StepContext
+from pgsclip.training.task import Task
 
 VISION = {"image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "head_width": 16}
 TEXT = {"context_length": 12, "vocab_size": 64, "width": 32, "heads": 2, "layers": 2}
@@ -72,8 +71,8 @@ def make_task(
     return Task(built, masker, loss or ClipLoss(rank=0, world_size=1, block=2**24), config, text_masker, auxiliary)
 
 
-def view(seed: int = 0, progress: float = 0.5) -> View:
-    return View(progress, torch.Generator().manual_seed(seed))
+def context(seed: int = 0, progress: float = 0.5) -> StepContext:
+    return StepContext(progress, torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture
@@ -92,7 +91,7 @@ def test_without_a_mask_a_step_is_open_clip_s(bias: float | None, batch: tuple[T
     images, texts, lengths = batch
     ours, theirs = make_model(init_logit_bias=bias), make_model(init_logit_bias=bias)
     kind, oracle = (ClipLoss, open_clip.ClipLoss()) if bias is None else (SigLipLoss, open_clip.loss.SigLipLoss())
-    loss, report = make_task(ours, loss=kind(rank=0, world_size=1, block=2**24))(images, texts, lengths, view())
+    loss, report = make_task(ours, loss=kind(rank=0, world_size=1, block=2**24))(images, texts, lengths, context())
     outputs = theirs(images, texts)
     expected = oracle(*outputs).reshape(())
     torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
@@ -101,12 +100,12 @@ def test_without_a_mask_a_step_is_open_clip_s(bias: float | None, batch: tuple[T
     found = {name: p.grad for name, p in ours.named_parameters()}
     wanted = {name: p.grad for name, p in theirs.named_parameters()}
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
-    assert report.kept == 1.0
+    assert report.patches_kept == 1.0
     cosines = outputs[0] @ outputs[1].mT
     assert report.acc1.item() == pytest.approx((cosines.argmax(1) == torch.arange(4)).float().mean().item())
-    assert report.temperature.item() == pytest.approx(1 / 0.07, rel=1e-5)
+    assert report.logit_scale.item() == pytest.approx(1 / 0.07, rel=1e-5)
     assert not report.acc1.requires_grad
-    assert not report.temperature.requires_grad
+    assert not report.logit_scale.requires_grad
 
 
 def test_none_does_not_even_call_its_masker(batch: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -114,7 +113,7 @@ def test_none_does_not_even_call_its_masker(batch: tuple[Tensor, Tensor, Tensor]
     task.masker = None  # type: ignore[assignment]
     generator = torch.Generator().manual_seed(1)
     before = generator.get_state()
-    task(*batch, View(0.0, generator))
+    task(*batch, StepContext(0.0, generator))
     assert torch.equal(generator.get_state(), before)
 
 
@@ -125,19 +124,19 @@ def test_random_hides_the_share_that_is_asked_for(
     model = make_model()
     lengths: list[int] = []
     model.visual.transformer.resblocks[0].register_forward_pre_hook(lambda _, args: lengths.append(args[0].shape[1]))
-    _, report = make_task(model, "random", **{"masker.ratio": ratio})(*batch, view())
-    assert report.kept == kept / 16
+    _, report = make_task(model, "random", **{"masker.ratio": ratio})(*batch, context())
+    assert report.patches_kept == kept / 16
     assert lengths == [kept + 1]
 
 
 def test_masks_come_from_the_generator_alone(batch: tuple[Tensor, Tensor, Tensor]) -> None:
     task = make_task(make_model(), "random", **{"masker.ratio": 0.5})
     before = torch.get_rng_state()
-    first = task(*batch, view(1))[0]
+    first = task(*batch, context(1))[0]
     assert torch.equal(torch.get_rng_state(), before)
     torch.rand(10)
-    assert torch.equal(task(*batch, view(1))[0], first)
-    assert not torch.equal(task(*batch, view(2))[0], first)
+    assert torch.equal(task(*batch, context(1))[0], first)
+    assert not torch.equal(task(*batch, context(2))[0], first)
 
 
 def test_a_range_gives_each_image_its_own_share_and_features_keep_their_place(
@@ -147,8 +146,8 @@ def test_a_range_gives_each_image_its_own_share_and_features_keep_their_place(
     masker = Asking(0.9, 0.25, 0.5, 0.3)  # clamped to 0.25 .. 0.75: 4, 12, 8 and 11 of 16
     model = make_model()
     task = make_task(model, masker, **{"masker.ratio": "0.25:0.75", "masker.max_passes": 4})
-    loss, report = task(images, texts, lengths, view(progress=0.25))
-    assert report.kept == (4 + 12 + 8 + 11) / 64
+    loss, report = task(images, texts, lengths, context(progress=0.25))
+    assert report.patches_kept == (4 + 12 + 8 + 11) / 64
     assert masker.progress == [0.25]
     tower = task.image_tower
     prefix, patches = tower.embed(images)
@@ -163,10 +162,10 @@ def test_captions_run_in_as_many_groups_as_configured(batch: tuple[Tensor, Tenso
     model = make_model()
     shapes: list[tuple[int, int]] = []
     model.transformer.resblocks[0].register_forward_pre_hook(lambda _, args: shapes.append(tuple(args[0].shape[:2])))
-    make_task(model, **{"text.max_passes": 2})(*batch, view())
+    make_task(model, **{"text.max_passes": 2})(*batch, context())
     assert shapes == [(3, 5), (1, 12)]
     shapes.clear()
-    make_task(model)(batch[0], batch[1], None, view())
+    make_task(model)(batch[0], batch[1], None, context())
     assert shapes == [(4, 12)]
 
 
@@ -177,7 +176,7 @@ def test_ranks_that_gather_weights_in_every_pass_run_equally_many(batch: tuple[T
     alike = torch.full_like(batch[2], 12)
     for stage, expected in ((1, [4]), (3, [1, 1, 2])):
         passes.clear()
-        make_task(model, **{"text.max_passes": 3, "engine.zero_stage": stage})(batch[0], batch[1], alike, view())
+        make_task(model, **{"text.max_passes": 3, "engine.zero_stage": stage})(batch[0], batch[1], alike, context())
         assert passes == expected
 
 
@@ -196,8 +195,8 @@ def test_features_are_float32_under_autocast(batch: tuple[Tensor, Tensor, Tensor
     task = make_task(make_model())
     with torch.autocast("cpu", torch.bfloat16):
         image_features, text_features = task(batch[0], batch[1])
-        loss, report = task(*batch, view())
-    for tensor in (image_features, text_features, loss, report.temperature):
+        loss, report = task(*batch, context())
+    for tensor in (image_features, text_features, loss, report.logit_scale):
         assert tensor.dtype == torch.float32
     torch.testing.assert_close(image_features.norm(dim=-1), torch.ones(4))
 
@@ -217,28 +216,6 @@ def test_the_scalars_that_the_task_reads_are_declared(bias: float | None) -> Non
     assert [id(parameter) for parameter in declared] == [id(parameter) for parameter in wanted]
 
 
-@settings(max_examples=60, deadline=None)
-@given(log_scale=st.floats(-3, 8, width=32), cap=st.floats(0.5, 5, width=32), gradient=st.floats(-3, 3, width=32))
-def test_temperature_is_capped_and_above_the_cap_only_pulled_down(
-    log_scale: float, cap: float, gradient: float
-) -> None:
-    parameter = torch.tensor([log_scale], dtype=torch.float32, requires_grad=True)
-    value = CappedExp.apply(parameter, cap)
-    assert value.item() == pytest.approx(math.exp(min(parameter.item(), cap)), rel=1e-5)
-    (value * gradient).sum().backward()
-    assert parameter.grad is not None
-    slope = gradient * value.item()  # descent goes against it: a negative slope would raise the temperature
-    pushed_up_beyond = parameter.item() > cap and slope < 0
-    assert parameter.grad.item() == pytest.approx(0 if pushed_up_beyond else slope, rel=1e-4, abs=1e-6)
-
-
-def test_below_the_cap_the_gradient_is_that_of_exp() -> None:
-    inputs = torch.tensor([0.3, -1.0, 2.0], dtype=torch.float64, requires_grad=True)
-    expected = torch.autograd.grad((inputs.exp() * torch.tensor([1.0, -2.0, 3.0])).sum(), inputs)[0]
-    found = torch.autograd.grad((CappedExp.apply(inputs, 4.0) * torch.tensor([1.0, -2.0, 3.0])).sum(), inputs)[0]
-    torch.testing.assert_close(found, expected.double(), atol=1e-5, rtol=1e-5)
-
-
 def test_the_cap_of_the_config_holds_while_descent_pushes_against_it(batch: tuple[Tensor, Tensor, Tensor]) -> None:
     """With features that all match, the best temperature is infinite; the parameter must come to rest."""
     images, texts, lengths = batch
@@ -246,26 +223,26 @@ def test_the_cap_of_the_config_holds_while_descent_pushes_against_it(batch: tupl
     task = make_task(model, **{"loss.max_scale": 20.0})
     same = nn.functional.normalize(torch.eye(4, 16), dim=-1)
     optimizer = torch.optim.SGD([model.logit_scale], lr=0.5)
-    task.image_tower.forward = lambda *_: Encoded(same, 1.0, same)  # type: ignore[assignment, method-assign]
+    task.image_tower.forward = lambda *_: Encoded(same, same)  # type: ignore[assignment, method-assign]
     task.text_tower.forward = lambda *_: same  # type: ignore[assignment, method-assign]
     with torch.no_grad():
         model.logit_scale.fill_(math.log(20) + 0.001)
     start = copy.deepcopy(model.logit_scale.detach())
     for _ in range(5):
         optimizer.zero_grad()
-        loss, report = task(images, texts, lengths, view())
+        loss, report = task(images, texts, lengths, context())
         loss.backward()
         optimizer.step()
-        assert report.temperature.item() == pytest.approx(20.0, rel=1e-6)
+        assert report.logit_scale.item() == pytest.approx(20.0, rel=1e-6)
     assert torch.equal(model.logit_scale.detach(), start)
     task.text_tower.forward = lambda *_: same.flip(0)  # type: ignore[assignment, method-assign]
     for _ in range(2):
         optimizer.zero_grad()
-        loss, report = task(images, texts, lengths, view())
+        loss, report = task(images, texts, lengths, context())
         loss.backward()
         optimizer.step()
     assert model.logit_scale.item() < start.item() - 1
-    assert report.temperature.item() < 20
+    assert report.logit_scale.item() < 20
 
 
 WORDS: dict[str, Any] = {"text.masker": "truncate", "text.max_tokens": 4}
@@ -279,10 +256,10 @@ def test_a_text_masker_shortens_captions_in_training_and_never_in_evaluation(
     whole, cut = make_task(model), make_task(model, text_masker=Truncate(MaskerParams()), **WORDS)
     by_hand = texts[:, :4].clone()
     by_hand[lengths > 4, 3] = 63
-    expected, _ = whole(images, by_hand, lengths.clamp(max=4), view())
-    loss, _ = cut(images, texts, lengths, view())
+    expected, _ = whole(images, by_hand, lengths.clamp(max=4), context())
+    loss, _ = cut(images, texts, lengths, context())
     torch.testing.assert_close(loss, expected)
-    assert not torch.allclose(loss, whole(images, texts, lengths, view())[0])
+    assert not torch.allclose(loss, whole(images, texts, lengths, context())[0])
     for ours, theirs in zip(cut(images, texts, lengths), whole(images, texts, lengths), strict=True):
         torch.testing.assert_close(ours, theirs)
 
@@ -302,8 +279,8 @@ def test_masked_words_leave_the_patches_as_they_are_and_repeat_with_their_genera
     words = KeepAllWords(MaskerParams())
     plain = make_task(model, Spy())
     random = make_task(model, Spy(), text_masker=words, **WORDS)
-    first, again, other = (random(*batch, view(seed))[0] for seed in (1, 1, 2))
-    plain(*batch, view(1))
+    first, again, other = (random(*batch, context(seed))[0] for seed in (1, 1, 2))
+    plain(*batch, context(1))
     assert torch.equal(seen[0], seen[3])
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -314,8 +291,8 @@ def test_views_are_masked_by_themselves_and_their_losses_averaged(batch: tuple[T
     others = images.flip(-1)
     model = make_model()
     plain = make_task(model)
-    loss, report = plain(torch.stack([images, others], dim=1), texts, lengths, view())
-    alone = [plain(one, texts, lengths, view()) for one in (images, others)]
+    loss, report = plain(torch.stack([images, others], dim=1), texts, lengths, context())
+    alone = [plain(one, texts, lengths, context()) for one in (images, others)]
     torch.testing.assert_close(loss, (alone[0][0] + alone[1][0]) / 2)
     torch.testing.assert_close(report.acc1, alone[0][1].acc1)
     masks: list[Tensor] = []
@@ -326,7 +303,7 @@ def test_views_are_masked_by_themselves_and_their_losses_averaged(batch: tuple[T
             return MaskScores(masks[-1])
 
     masked = make_task(model, Spy(), **{"masker.ratio": 0.5})
-    assert masked(torch.stack([images, images], dim=1), texts, lengths, view())[1].kept == 0.5
+    assert masked(torch.stack([images, images], dim=1), texts, lengths, context())[1].patches_kept == 0.5
     assert masks[0].shape == (8, 16)
     assert not torch.equal(masks[0][:4], masks[0][4:])
 
@@ -360,7 +337,7 @@ def test_auxiliary_losses_see_views_captions_and_masker_and_are_added(batch: tup
     both = torch.stack([images, images.flip(-1)], dim=1)
     model, term = make_model(), Notes()
     task = make_task(model, Seeing(), auxiliary=[("notes", term)], **{"masker.ratio": 0.5})
-    loss, report = task(both, texts, lengths, view())
+    loss, report = task(both, texts, lengths, context())
     [seen] = term.seen
     assert (seen.images.shape, seen.pooled.shape, seen.texts.shape) == ((4, 2, 16), (4, 2, 32), (4, 16))
     torch.testing.assert_close(seen.masker, both.mean(dim=(3, 4)))
@@ -371,6 +348,6 @@ def test_auxiliary_losses_see_views_captions_and_masker_and_are_added(batch: tup
     assert report.terms.keys() == {"contrastive", "notes"}
     torch.testing.assert_close(loss.detach(), report.terms["contrastive"] + report.terms["notes"])
     plain = make_task(model, Seeing(), **{"masker.ratio": 0.5})
-    torch.testing.assert_close(report.terms["contrastive"], plain(both, texts, lengths, view())[0].detach())
+    torch.testing.assert_close(report.terms["contrastive"], plain(both, texts, lengths, context())[0].detach())
     assert [name for name, _ in task.trained()][-2:] == [f"pgsclip.losses/notes/head.{w}" for w in ("weight", "bias")]
-    assert plain(both, texts, lengths, view())[1].terms == {}
+    assert plain(both, texts, lengths, context())[1].terms == {}

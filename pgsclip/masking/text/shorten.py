@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pgsclip.masking.selection import ranking
+from pgsclip.masking.selection import rank
 
 
 def shorten(
@@ -29,6 +29,6 @@ def shorten(
     ends = lengths.to(texts.device, non_blocking=True)[:, None] - 1
     held = scores.float().masked_fill(places > ends, -torch.inf)
     held = held.masked_fill((places == 0) | (places == ends), torch.inf)
-    best = ranking(held, generator)[:, :budget]
+    best = rank(held, generator)[:, :budget]
     # Tied padding falls by chance, but all of it is zero and stands behind the end.
     return texts.gather(1, best.sort(dim=1).values), lengths.clamp(max=budget)

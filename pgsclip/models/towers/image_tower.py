@@ -16,24 +16,25 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pgsclip.bucketing import Visible
 from pgsclip.errors import ModelError
 from pgsclip.grid import Grid
 
-Chosen = tuple[Tensor, Tensor]
-"""Rows of the batch (b,) int64, and the patches that they keep (b, K) int64."""
-Choose = Callable[[Tensor, Tensor, Grid], list[Chosen]]
-"""(images, detached patches, their grid) → groups that cover every row once."""
+Choose = Callable[[Tensor, Tensor, Grid], Visible]
+"""(images, detached patches, their grid) → the patches that are shown."""
 
 
 class Encoded(NamedTuple):
-    """Features of a batch, and how much of it was seen."""
+    """A batch as its tower encodes it, and the part of it that was shown."""
 
     features: Float[Tensor, "B E"]
     """Not normalised."""
-    kept: float
-    """Mean share of patches that went through the blocks; from shapes, so nothing waits for the device."""
     pooled: Float[Tensor, "B W"]
     """The state that was projected to the features."""
+    patches_kept: float = 1.0
+    """Mean share of patches that went through the blocks; from shapes, so nothing waits for the device."""
+    visible: Visible | None = None
+    """The choice of patches; None where every patch was shown."""
 
 
 class ImageTower(nn.Module):
@@ -96,16 +97,22 @@ class ImageTower(nn.Module):
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""
 
     def forward(self, images: Float[Tensor, "B 3 H W"], choose: Choose | None = None) -> Encoded:
-        """Features in batch order; without `choose` every patch is seen."""
+        """Encode images, in batch order; without `choose` every patch is shown.
+
+        Raises:
+            ModelError: `choose` is given and the tower's patches are not square.
+        """
         prefix, patches = self.embed(images)
         if choose is None:
             pooled = self.pool(prefix, patches)
-            return Encoded(self.project(pooled), 1.0, pooled)
-        groups = choose(self.crop(images), patches.detach(), self.grid(images))
-        parts = [self.pool_kept(prefix[rows], take_patches(patches, rows, keep), keep) for rows, keep in groups]
-        pooled = in_batch_order(parts, [rows for rows, _ in groups])
-        seen = sum(keep.shape[0] * keep.shape[1] for _, keep in groups)
-        return Encoded(self.project(pooled), seen / (patches.shape[0] * patches.shape[1]), pooled)
+            return Encoded(self.project(pooled), pooled)
+        visible = choose(self.crop(images), patches.detach(), self.grid(images))
+        parts = [
+            self.pool_kept(prefix[rows], take_patches(patches, rows, kept), kept) for rows, kept in visible.buckets
+        ]
+        pooled = in_batch_order(parts, [rows for rows, _ in visible.buckets])
+        shown = sum(kept.numel() for _, kept in visible.buckets)
+        return Encoded(self.project(pooled), pooled, shown / (patches.shape[0] * patches.shape[1]), visible)
 
     @torch.no_grad()
     def attend(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B N h L"]]:
@@ -200,7 +207,7 @@ class _Take(torch.autograd.Function):
 
 
 def in_batch_order(parts: list[Tensor], rows: list[Tensor]) -> Tensor:
-    """Undo the sorting of groups: row `rows[g][i]` of the result is `parts[g][i]`."""
+    """Undo the sorting into buckets: row `rows[b][i]` of the result is `parts[b][i]`."""
     if len(parts) == 1 and parts[0].shape[0] == 0:
         return parts[0]
     order = torch.cat(rows)

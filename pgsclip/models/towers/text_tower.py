@@ -1,4 +1,4 @@
-"""The text tower, run in groups of captions that are each cut to their longest.
+"""The text tower, run in buckets of captions that are each cut to their longest.
 
 Exact, not an approximation: under a causal mask nothing after the end-of-text token can reach it, and it is the only
 one that is pooled. Towers of another kind run uncut.
@@ -15,12 +15,10 @@ from open_clip.model import CLIP
 from open_clip.transformer import TextTransformer, text_global_pool
 from torch import Tensor, nn
 
+from pgsclip.bucketing import Bucket
 from pgsclip.models.towers.attention import pack_attention
 from pgsclip.models.towers.image_tower import in_batch_order
 from pgsclip.models.towers.last_block import is_plain, one_token
-
-Group = tuple[Tensor, int]
-"""Rows of the batch (b,) int64, and the length that none of them exceeds."""
 
 
 class TextTower(nn.Module):
@@ -48,21 +46,21 @@ class TextTower(nn.Module):
             and not getattr(tower, "use_pad_mask", False)
         )
 
-    def forward(self, texts: Int[Tensor, "T N"], groups: list[Group] | None = None) -> Float[Tensor, "T E"]:
-        """Features in batch order, not normalised.
+    def forward(self, texts: Int[Tensor, "T N"], buckets: list[Bucket] | None = None) -> Float[Tensor, "T E"]:
+        """Encode captions, in batch order, not normalised.
 
         Args:
             texts: token ids.
-            groups: rows with the length they are cut to; None runs all rows whole, as `can_cut` false demands.
+            buckets: rows with the length they are cut to; None runs all rows whole, as `can_cut` false demands.
         """
-        if groups is None or not self.can_cut:
+        if buckets is None or not self.can_cut:
             return self._whole(texts)
-        rows = _on_device([group_rows for group_rows, _ in groups], texts.device)
+        rows = _on_device([bucket.rows for bucket in buckets], texts.device)
         # Looked up once: the gradient of the table is as large as the table, for every look-up.
-        embedded = self._embed(texts[:, : max(length for _, length in groups)])
+        embedded = self._embed(texts[:, : max(bucket.length for bucket in buckets)])
         parts = [
-            self._encode(embedded[group, :length], texts[group, :length])
-            for group, (_, length) in zip(rows, groups, strict=True)
+            self._encode(embedded[own, : bucket.length], texts[own, : bucket.length])
+            for own, bucket in zip(rows, buckets, strict=True)
         ]
         return in_batch_order(parts, rows)
 

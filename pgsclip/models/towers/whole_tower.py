@@ -30,7 +30,7 @@ class WholeTower(ImageTower):
         if choose is not None:
             self._refuse()
         features = self.tower(images)
-        return Encoded(features, 1.0, features)
+        return Encoded(features, features)
 
     def embed(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B L D"]]:
         self._refuse()

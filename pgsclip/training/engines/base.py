@@ -13,7 +13,8 @@ from torch import Tensor
 from pgsclip.config.schema import EngineConfig
 from pgsclip.distributed import World
 from pgsclip.models.plugin_states import States
-from pgsclip.training.task import Features, Pull, StepReport, Task, View
+from pgsclip.training.features import FeatureGradients, Features, StepContext, StepReport
+from pgsclip.training.task import Task
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 """Adam's names of its two running means."""
@@ -46,14 +47,18 @@ class Engine(Protocol):
     task: Task
     device: torch.device
 
-    def forward(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> tuple[Tensor, StepReport]:
-        """Loss of this rank's share of the batch, and its figures."""
+    def forward(
+        self, images: Tensor, texts: Tensor, lengths: Tensor, context: StepContext
+    ) -> tuple[Tensor, StepReport]:
+        """Return the loss of this rank's share of the batch, and its figures."""
 
-    def look(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> Features:
-        """The features of a training step without gradients: the first pass of an accumulated step."""
+    def encode_no_grad(self, images: Tensor, texts: Tensor, lengths: Tensor, context: StepContext) -> Features:
+        """Return the features of a training step without gradients: the first pass of an accumulated step."""
 
-    def pull(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View, pull: Pull) -> Tensor:
-        """A scalar for `backward` that passes a pull on to the weights: the second pass of an accumulated step."""
+    def surrogate_loss(
+        self, images: Tensor, texts: Tensor, lengths: Tensor, context: StepContext, gradients: FeatureGradients
+    ) -> Tensor:
+        """Return a scalar for `backward` that hands gradients at the features on to the weights: the second pass."""
 
     def backward(self, loss: Tensor) -> None:
         """Gradients, averaged over ranks, added to those that are there."""
@@ -68,8 +73,8 @@ class Engine(Protocol):
             () bool on the device: whether the update was left out because the gradient was not finite.
         """
 
-    def features(self, images: Tensor | None, texts: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        """Normalised float32 features of unmasked inputs, without gradients."""
+    def encode(self, images: Tensor | None, texts: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """Return normalised float32 features of unmasked inputs, without gradients."""
 
     def weights(self) -> dict[str, Tensor]:
         """The complete model, fp32, on the CPU, under open_clip's names; on rank 0 (others may get an empty dict)."""

@@ -26,8 +26,9 @@ from pgsclip.models.plugin_states import States
 from pgsclip.models.towers.compiled import compile_blocks
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
 from pgsclip.training.engines.zero_moments import gather, spread
+from pgsclip.training.features import FeatureGradients, Features, StepContext, StepReport
 from pgsclip.training.optimizer import build_optimizer, leave_out_unless_finite
-from pgsclip.training.task import Features, Pull, StepReport, Task, View
+from pgsclip.training.task import Task
 
 
 class DeepSpeedEngine:
@@ -51,7 +52,7 @@ class DeepSpeedEngine:
         self._adam = build_optimizer(self.task, optim)
         self._left_out = torch.zeros((), dtype=torch.bool, device=device)
         if self.stage == 0:  # the others look at the norm themselves
-            self._adam.register_step_pre_hook(self._look_at_gradients)
+            self._adam.register_step_pre_hook(self._check_gradients)
         with _without_noise():
             self._engine, self._optimizer, _, _ = deepspeed.initialize(
                 model=self.task,
@@ -60,19 +61,23 @@ class DeepSpeedEngine:
                 dist_init_required=False,
             )
 
-    def forward(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> tuple[Tensor, StepReport]:
+    def forward(
+        self, images: Tensor, texts: Tensor, lengths: Tensor, context: StepContext
+    ) -> tuple[Tensor, StepReport]:
         self._engine.train()
-        loss, report = self._engine(images, texts, lengths, view)
+        loss, report = self._engine(images, texts, lengths, context)
         return loss, report
 
     @torch.no_grad()
-    def look(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> Features:
+    def encode_no_grad(self, images: Tensor, texts: Tensor, lengths: Tensor, context: StepContext) -> Features:
         self._engine.train()
-        seen: Features = self._engine(images, texts, lengths, view, look=True)
-        return seen
+        features: Features = self._engine(images, texts, lengths, context, features_only=True)
+        return features
 
-    def pull(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View, pull: Pull) -> Tensor:
-        scalar: Tensor = self._engine(images, texts, lengths, view, pull=pull)
+    def surrogate_loss(
+        self, images: Tensor, texts: Tensor, lengths: Tensor, context: StepContext, gradients: FeatureGradients
+    ) -> Tensor:
+        scalar: Tensor = self._engine(images, texts, lengths, context, gradients=gradients)
         return scalar
 
     def backward(self, loss: Tensor) -> None:
@@ -91,7 +96,7 @@ class DeepSpeedEngine:
         return self._left_out if self._dtype != torch.float16 else torch.zeros_like(self._left_out)
 
     @torch.no_grad()
-    def features(self, images: Tensor | None, texts: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def encode(self, images: Tensor | None, texts: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         self._engine.eval()
         image_features, text_features = self._engine(images, texts)
         return image_features, text_features
@@ -147,7 +152,7 @@ class DeepSpeedEngine:
         gathered: AbstractContextManager[Any] = self._zero.GatheredParameters(tensors)
         return gathered
 
-    def _look_at_gradients(self, *_: object) -> None:
+    def _check_gradients(self, *_: object) -> None:
         self._left_out = leave_out_unless_finite(self._adam, None)
 
     def _scaler(self) -> Any:

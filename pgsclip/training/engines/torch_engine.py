@@ -15,8 +15,9 @@ from pgsclip.distributed import World
 from pgsclip.models.plugin_states import States
 from pgsclip.models.towers.compiled import compile_blocks
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
+from pgsclip.training.features import FeatureGradients, Features, StepContext, StepReport
 from pgsclip.training.optimizer import build_optimizer, leave_out_unless_finite
-from pgsclip.training.task import Features, Pull, StepReport, Task, View
+from pgsclip.training.task import Task
 
 
 class TorchEngine:
@@ -42,22 +43,26 @@ class TorchEngine:
                     self.task, device_ids=[device.index] if device.type == "cuda" else None, broadcast_buffers=False
                 )
 
-    def forward(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> tuple[Tensor, StepReport]:
+    def forward(
+        self, images: Tensor, texts: Tensor, lengths: Tensor, context: StepContext
+    ) -> tuple[Tensor, StepReport]:
         self._module.train()
         with self._autocast():
-            loss, report = self._module(images, texts, lengths, view)
+            loss, report = self._module(images, texts, lengths, context)
         return loss, report
 
     @torch.no_grad()
-    def look(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View) -> Features:
+    def encode_no_grad(self, images: Tensor, texts: Tensor, lengths: Tensor, context: StepContext) -> Features:
         self.task.train()
         with self._autocast():
-            seen: Features = self.task(images, texts, lengths, view, look=True)
-        return seen
+            features: Features = self.task(images, texts, lengths, context, features_only=True)
+        return features
 
-    def pull(self, images: Tensor, texts: Tensor, lengths: Tensor, view: View, pull: Pull) -> Tensor:
+    def surrogate_loss(
+        self, images: Tensor, texts: Tensor, lengths: Tensor, context: StepContext, gradients: FeatureGradients
+    ) -> Tensor:
         with self._autocast():
-            scalar: Tensor = self._module(images, texts, lengths, view, pull=pull)
+            scalar: Tensor = self._module(images, texts, lengths, context, gradients=gradients)
         return scalar
 
     def backward(self, loss: Tensor) -> None:
@@ -83,7 +88,7 @@ class TorchEngine:
         return left_out if self._dtype != torch.float16 else torch.zeros_like(left_out)
 
     @torch.no_grad()
-    def features(self, images: Tensor | None, texts: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def encode(self, images: Tensor | None, texts: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         self.task.eval()
         with self._autocast():
             image_features, text_features = self.task(images, texts)

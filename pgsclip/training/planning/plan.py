@@ -12,7 +12,7 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.data.spec import open_source
 from pgsclip.distributed import World
 from pgsclip.errors import ModelError, TrainingError
-from pgsclip.masking.selection import kept_count
+from pgsclip.masking.selection import count_kept
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.flops import FORWARD_AND_BACKWARD, count_flops
 from pgsclip.training.assemble import build_task, open_device, open_training_data
@@ -104,7 +104,7 @@ def make_plan(config: RunConfig, world: World) -> Plan:
     engine = pick_engine(config.engine, world, device)
     total = built.patches
     ratio = config.masker.ratio
-    kept = (kept_count(total, ratio.high), kept_count(total, ratio.low))
+    kept = (count_kept(total, ratio.high), count_kept(total, ratio.low))
     parameters = sum(p.numel() for p in task.parameters())
     dtype = autocast_dtype(config.engine.precision, device)
     return Plan(

@@ -166,8 +166,8 @@ class _Steps:
         parts = [next(self.batches) for _ in range(optim.accumulation_steps)]
         self.waited += time.perf_counter() - began
         _, report, _ = self.stepper.step(number, parts, learning_rate(number - phase.first, phase.steps, optim))
-        self.kept += report.kept
-        made = self.arithmetic.step(report.kept, [part.lengths for part in parts])
+        self.kept += report.patches_kept
+        made = self.arithmetic.step(report.patches_kept, [part.lengths for part in parts])
         self.flops = None if made is None or self.flops is None else self.flops + made
         self.made += 1
 

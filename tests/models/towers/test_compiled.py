@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pgsclip.bucketing import Bucket
 from pgsclip.errors import ModelError
 from pgsclip.models.towers import compiled
 from pgsclip.models.towers.adapt import adapt
@@ -35,9 +36,9 @@ def test_compiled_blocks_compute_what_they_did(make_clip: Any, images: Tensor, c
     found = tower(images).features
     torch.testing.assert_close(found, expected, atol=1e-10, rtol=1e-9)
     torch.testing.assert_close(gradients(other, found), gradients(plain, expected), atol=1e-10, rtol=1e-9)
-    groups = [(torch.tensor([0, 1, 3, 5]), 5), (torch.tensor([2, 4]), 12)]
-    torch.testing.assert_close(text(captions.texts, groups), plain.encode_text(captions.texts), atol=1e-10, rtol=1e-9)
-    assert 2 <= len(graphs) <= 4, "one graph serves all blocks of a tower, and not one for each group"
+    buckets = [Bucket(torch.tensor([0, 1, 3, 5]), 5), Bucket(torch.tensor([2, 4]), 12)]
+    torch.testing.assert_close(text(captions.texts, buckets), plain.encode_text(captions.texts), atol=1e-10, rtol=1e-9)
+    assert 2 <= len(graphs) <= 4, "one graph serves all blocks of a tower, and not one for each bucket"
     assert list(other.state_dict()) == list(plain.state_dict())
 
 

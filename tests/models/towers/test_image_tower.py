@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from pgsclip.bucketing import PatchBucket, Visible
 from pgsclip.errors import ModelError
 from pgsclip.grid import Grid
 from pgsclip.models.towers.adapt import adapt
@@ -54,23 +55,26 @@ def test_adapter_adds_nothing_to_the_state_dict(make_clip: Any) -> None:
 def test_masker_sees_detached_patches_and_kept_is_counted(make_clip: Any, images: Tensor) -> None:
     tower = adapt(make_clip().visual)
     seen: list[Tensor] = []
+    features = torch.randn(5, 3)
 
-    def choose(pixels: Tensor, patches: Tensor, grid: Grid) -> list[tuple[Tensor, Tensor]]:
+    def choose(pixels: Tensor, patches: Tensor, grid: Grid) -> Visible:
         seen.extend((pixels, patches))
         assert grid == Grid(4, 4, 8)
         uneven = [(torch.tensor([3, 0]), torch.arange(2)), (torch.tensor([1, 4, 2]), torch.arange(8))]
-        return [(rows, keep.expand(len(rows), -1)) for rows, keep in uneven]
+        return Visible([PatchBucket(rows, keep.expand(len(rows), -1)) for rows, keep in uneven], features)
 
     encoded = tower(images, choose)
-    assert encoded.kept == (2 * 2 + 3 * 8) / (5 * 16)
+    assert encoded.patches_kept == (2 * 2 + 3 * 8) / (5 * 16)
     assert encoded.features.requires_grad
+    assert encoded.visible.masker_features is features, "what the masker says comes back with the features"
+    assert [bucket.rows.tolist() for bucket in encoded.visible.buckets] == [[3, 0], [1, 4, 2]]
     assert torch.equal(seen[0], images)
     assert seen[1].shape == (5, 16, 32)
     assert not seen[1].requires_grad
     prefix, patches = tower.embed(images)
     alone = tower.encode(prefix[4:], patches[4:, :8])
     torch.testing.assert_close(encoded.features[4:], alone, atol=1e-10, rtol=1e-9)
-    assert tower(images).kept == 1.0
+    assert tower(images).patches_kept == 1.0
 
 
 def test_the_grid_is_that_of_the_patches(make_clip: Any) -> None:
@@ -85,9 +89,9 @@ def test_the_grid_is_that_of_the_patches(make_clip: Any) -> None:
 def test_patches_that_are_not_square_are_refused_where_a_masker_wants_to_see_them(make_clip: Any) -> None:
     tower = adapt(make_clip(vision={"image_size": 32, "patch_size": (8, 16)}).visual)
     images = torch.randn(1, 3, 32, 32, dtype=torch.float64)
-    assert tower(images).kept == 1.0
+    assert tower(images).patches_kept == 1.0
     with pytest.raises(ModelError, match=r"patches of 8 x 16 pixels, and maskers know square patches only"):
-        tower(images, lambda *_: [])
+        tower(images, lambda *_: Visible([]))
 
 
 @pytest.mark.parametrize("size", [(33, 32), (39, 38)])
@@ -96,10 +100,10 @@ def test_pixels_beyond_the_last_whole_patch_are_not_seen(size: tuple[int, int], 
     pixels = torch.randn(2, 3, *size, dtype=torch.float64)
     shapes: list[torch.Size] = []
 
-    def choose(cropped: Tensor, patches: Tensor, grid: Grid) -> list[tuple[Tensor, Tensor]]:
+    def choose(cropped: Tensor, patches: Tensor, grid: Grid) -> Visible:
         shapes.append(cropped.shape)
         assert grid == Grid(4, 4, 8)
-        return [(torch.arange(2), torch.arange(patches.shape[1]).expand(2, -1))]
+        return Visible([PatchBucket(torch.arange(2), torch.arange(patches.shape[1]).expand(2, -1))])
 
     features = adapt(visual)(pixels, choose).features
     torch.testing.assert_close(features, visual(pixels), atol=1e-10, rtol=1e-9)
@@ -111,9 +115,9 @@ def test_a_timm_tower_takes_a_size_that_is_no_multiple_of_its_patches(make_timm:
     pixels = torch.randn(2, 3, 52, 52, dtype=torch.float64)
     shapes: list[torch.Size] = []
 
-    def choose(cropped: Tensor, patches: Tensor, grid: Grid) -> list[tuple[Tensor, Tensor]]:
+    def choose(cropped: Tensor, patches: Tensor, grid: Grid) -> Visible:
         shapes.append(cropped.shape)
-        return [(torch.arange(2), torch.arange(9).expand(2, -1))]
+        return Visible([PatchBucket(torch.arange(2), torch.arange(9).expand(2, -1))])
 
     tower = adapt(visual)
     torch.testing.assert_close(tower(pixels).features, visual(pixels), atol=1e-10, rtol=1e-9)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pgsclip.bucketing import Bucket
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.last_block import is_plain
 from pgsclip.models.towers.text_tower import TextTower
@@ -24,7 +25,7 @@ def test_the_last_mlp_reads_one_token_of_each_image_and_caption(make_clip: Any, 
     tower, text = adapt(model.visual), TextTower(model)
     of_images, of_texts = rows_of_the_last_mlp(model.visual.transformer), rows_of_the_last_mlp(model.transformer)
     tower(images)
-    text(captions.texts, [(torch.tensor([0, 1, 3, 5]), 5), (torch.tensor([2, 4]), 12)])
+    text(captions.texts, [Bucket(torch.tensor([0, 1, 3, 5]), 5), Bucket(torch.tensor([2, 4]), 12)])
     assert of_images == [(5, 1)]
     assert of_texts == [(4, 1), (2, 1)]
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pgsclip.bucketing import PatchBucket, Visible
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.open_clip_vit import NativeTower
 
@@ -38,7 +39,7 @@ def test_chosen_patches_are_what_open_clip_computes_of_the_same(
     keep = torch.stack([torch.randperm(16, generator=torch.Generator().manual_seed(n))[:6] for n in range(5)])
     ours, theirs = make_clip(vision=vision), make_clip(vision=vision)
     theirs.visual.patch_dropout = keep_these(keep, prefix=1)
-    features = adapt(ours.visual)(images, lambda _, patches, grid: [(torch.arange(5), keep)]).features
+    features = adapt(ours.visual)(images, lambda *_: Visible([PatchBucket(torch.arange(5), keep)])).features
     expected = theirs.encode_image(images)
     torch.testing.assert_close(features, expected, atol=1e-10, rtol=1e-9)
     torch.testing.assert_close(gradients(ours, features), gradients(theirs, expected), atol=1e-10, rtol=1e-9)

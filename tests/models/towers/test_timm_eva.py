@@ -8,6 +8,7 @@ import torch
 from timm.models.eva import Eva
 from torch import Tensor, nn
 
+from pgsclip.bucketing import PatchBucket, Visible
 from pgsclip.errors import ModelError
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.timm_eva import EvaTower
@@ -64,7 +65,8 @@ def test_chosen_patches_are_what_timm_computes_of_the_same(
     ours, theirs = make_timm(Eva, **trunk), make_timm(Eva, **trunk)
     theirs.trunk.patch_drop = keep_these(keep, theirs.trunk.num_prefix_tokens, tells=True)
     rows = torch.arange(3)
-    features = adapt(ours)(pixels, lambda *_: [(rows[:1], keep[:1]), (rows[1:], keep[1:])]).features
+    buckets = [PatchBucket(rows[:1], keep[:1]), PatchBucket(rows[1:], keep[1:])]
+    features = adapt(ours)(pixels, lambda *_: Visible(buckets)).features
     expected = theirs(pixels)
     torch.testing.assert_close(features, expected, atol=1e-10, rtol=1e-9)
     torch.testing.assert_close(gradients(ours, features), gradients(theirs, expected), atol=1e-10, rtol=1e-9)
@@ -86,7 +88,7 @@ def test_an_image_of_another_size_has_angles_of_its_own_grid(make_timm: Any, gra
     ours, theirs = make_timm(Eva, **trunk), make_timm(Eva, **trunk)
     torch.testing.assert_close(adapt(ours)(wide).features, theirs(wide), atol=1e-10, rtol=1e-9)
     theirs.trunk.patch_drop = keep_these(keep, 5, tells=True)
-    features = adapt(ours)(wide, lambda *_: [(torch.arange(3), keep)]).features
+    features = adapt(ours)(wide, lambda *_: Visible([PatchBucket(torch.arange(3), keep)])).features
     torch.testing.assert_close(features, theirs(wide), atol=1e-10, rtol=1e-9)
 
 
@@ -107,7 +109,7 @@ def test_recomputed_activations_give_the_same_gradients(
     calls: list[None] = []
     saving.trunk.blocks[0].register_forward_pre_hook(lambda *_: calls.append(None))
     expected, found = (
-        gradients(model, adapt(model)(pixels, lambda *_: [(torch.arange(3), keep)]).features)
+        gradients(model, adapt(model)(pixels, lambda *_: Visible([PatchBucket(torch.arange(3), keep)])).features)
         for model in (plain, saving)
     )
     assert len(calls) == 2

@@ -9,6 +9,7 @@ import timm
 import torch
 from torch import Tensor
 
+from pgsclip.bucketing import PatchBucket, Visible
 from pgsclip.errors import ModelError
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.timm_vit import TimmTower
@@ -45,7 +46,7 @@ def test_chosen_patches_are_what_timm_computes_of_the_same(
     keep = torch.stack([torch.randperm(9, generator=torch.Generator().manual_seed(n))[:4] for n in range(3)])
     ours, theirs = make_timm(**trunk), make_timm(**trunk)
     theirs.trunk.patch_drop = keep_these(keep, prefix=theirs.trunk.num_prefix_tokens)
-    features = adapt(ours)(pixels, lambda _, patches, grid: [(torch.arange(3), keep)]).features
+    features = adapt(ours)(pixels, lambda *_: Visible([PatchBucket(torch.arange(3), keep)])).features
     expected = theirs(pixels)
     torch.testing.assert_close(features, expected, atol=1e-10, rtol=1e-9)
     torch.testing.assert_close(gradients(ours, features), gradients(theirs, expected), atol=1e-10, rtol=1e-9)
@@ -97,7 +98,10 @@ def test_patches_are_chosen_among_the_positions_behind_a_stem(
     assert (tower.patch_size, tower.image_size) == ((16, 16), (48, 48))
     torch.testing.assert_close(tower(pixels).features, theirs(pixels), atol=1e-10, rtol=1e-9)
     theirs.trunk.patch_drop = keep_these(keep, prefix=theirs.trunk.num_prefix_tokens)
-    features, expected = tower(pixels, lambda *_: [(torch.arange(3), keep)]).features, theirs(pixels)
+    features, expected = (
+        tower(pixels, lambda *_: Visible([PatchBucket(torch.arange(3), keep)])).features,
+        theirs(pixels),
+    )
     torch.testing.assert_close(features, expected, atol=1e-10, rtol=1e-9)
     torch.testing.assert_close(gradients(ours, features), gradients(theirs, expected), atol=1e-10, rtol=1e-9)
     torch.testing.assert_close(dict(ours.named_buffers()), dict(theirs.named_buffers()), atol=1e-10, rtol=1e-9)

@@ -41,8 +41,9 @@ from pgsclip.training.accumulation import Part, backward
 from pgsclip.training.assemble import build_engine
 from pgsclip.training.engines import deepspeed_engine
 from pgsclip.training.engines.base import Engine
+from pgsclip.training.features import StepContext
 from pgsclip.training.saved.checkpoint import CheckpointFolder, Progress, Stored, read_checkpoint
-from pgsclip.training.task import Task, View
+from pgsclip.training.task import Task
 
 STEPS, SAVED_AFTER, BATCH, CAP = 4, 2, 8, 5.0
 VISION = {"image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "head_width": 16}
@@ -128,12 +129,12 @@ def rate(step: int) -> float:
 def parts_of(step: int, world: World, count: int) -> list[Part]:
     """This rank's share of a step's batch, cut into `count` parts."""
 
-    def view(part: int) -> View:
-        return View(step / STEPS, step_generator(0, world.rank, step, torch.device("cpu"), part))
+    def context(part: int) -> StepContext:
+        return StepContext(step / STEPS, step_generator(0, world.rank, step, torch.device("cpu"), part))
 
     mine = slice(world.rank * BATCH // world.size, (world.rank + 1) * BATCH // world.size)
     shares = zip(*(tensor[mine].chunk(count) for tensor in batch_of(step)), strict=True)
-    return [Part(*share, partial(view, part)) for part, share in enumerate(shares)]
+    return [Part(*share, partial(context, part)) for part, share in enumerate(shares)]
 
 
 def run_steps(engine: Engine, world: World, steps: range, parts: int = 1) -> list[Tensor]:
@@ -143,7 +144,7 @@ def run_steps(engine: Engine, world: World, steps: range, parts: int = 1) -> lis
         loss, report = backward(engine, parts_of(step, world, parts))
         assert not engine.step(rate(step))
         engine.observe((step + 1) / STEPS)
-        assert report.kept in (0.5, 1.0)
+        assert report.patches_kept in (0.5, 1.0)
         total = loss.detach().clone()
         if world.size > 1:
             torch.distributed.all_reduce(total)
@@ -160,8 +161,8 @@ def train(trial: Trial, world: World, folder: Path) -> dict[str, Any]:
     losses += run_steps(engine, world, range(SAVED_AFTER, STEPS), trial.parts)
     found = {"losses": torch.stack(losses), "before": before, "weights": engine.weights()}
     images, texts, _ = batch_of(0)
-    found["features"] = engine.features(images, texts)
-    found["parts"] = (engine.features(images, None)[0], engine.features(None, texts)[1])
+    found["features"] = engine.encode(images, texts)
+    found["parts"] = (engine.encode(images, None)[0], engine.encode(None, texts)[1])
     again = make_engine(trial, world, read_checkpoint(saved))
     found["resumed losses"] = torch.stack(run_steps(again, world, range(SAVED_AFTER, STEPS), trial.parts))
     found["resumed weights"] = again.weights()
