@@ -18,6 +18,7 @@ from pgsclip.data.captions import part_or_whole
 from pgsclip.data.decoding import decoded
 from pgsclip.data.source import Raw
 from pgsclip.seeding import derive
+from pgsclip.token_ids import count_tokens
 
 Transform = Callable[[Image.Image, random.Random], Tensor]
 """Turns an opened picture, not decoded yet, into the model's pixels; draws all chance from the second argument."""
@@ -57,9 +58,7 @@ class Collator:
     def batch(self, position: Position) -> Batch:
         """Return the collected batch and start a new one."""
         texts = self.tokenizer(self.captions)
-        # the end-of-text token has the largest id, and nothing after it is ever looked at
-        lengths = texts.argmax(dim=1) + 1
-        done = Batch(torch.stack(self.images), texts, lengths, self.keys, position, self.faults, self.read)
+        done = Batch(torch.stack(self.images), texts, count_tokens(texts), self.keys, position, self.faults, self.read)
         self.images, self.captions, self.keys, self.faults, self.read = [], [], [], [], 0
         return done
 

@@ -17,6 +17,7 @@ from pgsclip.data.generated import GeneratedSource
 from pgsclip.data.source import PairSource, Raw
 from pgsclip.data.spec import local_files
 from pgsclip.files import write_atomically
+from pgsclip.token_ids import find_words
 
 _CHUNK = 2048
 _OF_GENERATED = 5000
@@ -50,9 +51,7 @@ def word_counts(
     done = 0
     while chunk := list(islice(captions, _CHUNK)):
         texts = tokenizer(chunk)
-        ends = texts.argmax(dim=1, keepdim=True)
-        places = torch.arange(texts.shape[1])
-        counts += torch.bincount(texts[(places > 0) & (places < ends)], minlength=vocabulary)
+        counts += torch.bincount(texts[find_words(texts)], minlength=vocabulary)
         done += len(chunk)
         on_progress(f"counting words: {done:,} captions")
     if file is not None:

@@ -19,6 +19,7 @@ from pgsclip.bucketing import Bucket
 from pgsclip.models.towers.attention import pack_attention
 from pgsclip.models.towers.image_tower import in_batch_order
 from pgsclip.models.towers.last_block import is_plain, one_token
+from pgsclip.token_ids import find_ends
 
 
 class TextTower(nn.Module):
@@ -71,7 +72,7 @@ class TextTower(nn.Module):
 
     def _ends(self, texts: Tensor) -> Tensor:
         """Where the token that is pooled stands."""
-        return texts.argmax(dim=1) if self._pool == "argmax" else texts.eq(self._end).int().argmax(dim=1)
+        return find_ends(texts) if self._pool == "argmax" else texts.eq(self._end).int().argmax(dim=1)
 
     def borrowed_parameters(self) -> list[nn.Parameter]:
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""

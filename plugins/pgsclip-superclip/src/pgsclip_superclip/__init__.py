@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from pgsclip.config.params import PluginParams
 from pgsclip.distributed import sum_over_ranks
 from pgsclip.losses.auxiliary import Seen, Sizes
+from pgsclip.token_ids import find_words
 
 
 class TokenClassificationParams(PluginParams):
@@ -68,7 +69,8 @@ class TokenClassification(nn.Module):
 
 
 def words(tokens: Int[Tensor, "B N"], vocabulary: int) -> Float[Tensor, "B C"]:
-    """1 for each token between start and end of a caption, however often it stands there."""
-    held = torch.zeros(len(tokens), vocabulary, device=tokens.device).scatter_(1, tokens, 1.0)
-    none = torch.stack([torch.zeros_like(tokens[:, 0]), tokens[:, 0], tokens.amax(dim=1)], dim=1)
-    return held.scatter_(1, none, 0.0)
+    """Mark each token between start and end of a caption with 1, however often it stands there."""
+    held = torch.zeros(len(tokens), vocabulary, device=tokens.device)
+    held.scatter_(1, tokens.where(find_words(tokens), 0), 1.0)
+    held[:, 0] = 0.0  # where everything that is no word was marked
+    return held
