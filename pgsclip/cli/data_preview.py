@@ -29,16 +29,18 @@ def preview(
 
     from pgsclip.cli.viz_mask import columns_of
     from pgsclip.errors import ConfigError
-    from pgsclip.viz.contact_sheet import contact_sheet
+    from pgsclip.viz.contact_sheet import draw_contact_sheet
     from pgsclip.viz.save import save_picture
     from pgsclip.viz.sheet import compose
-    from pgsclip.viz.terminal_image import show
+    from pgsclip.viz.terminal_image import print_image
 
     if ratio and not masker:
         raise ConfigError("--ratio is the share that a masker hides; name one with --masker, or leave --ratio out.")
     columns = columns_of(masker, ratio) if masker else []
     with Console(stderr=True).status("drawing"):
-        sheet = compose(contact_sheet(spec, columns, count=count, across=max(1, 6 // (1 + len(columns))), seed=seed))
+        sheet = compose(
+            draw_contact_sheet(spec, columns, count=count, across=max(1, 6 // (1 + len(columns))), seed=seed)
+        )
         save_picture(sheet, out)
-    show(sheet, Console())
+    print_image(sheet, Console())
     typer.echo(f"{out}  ({sheet.width} x {sheet.height} pixels)")

@@ -139,19 +139,19 @@ def _mask_sheet(subjects: list[ReportEntry]) -> list[list[Panel]]:
     from pgsclip.errors import PgsclipError
     from pgsclip.masking.masker_api import masker
     from pgsclip.report.page import Panel
-    from pgsclip.viz.explain import Column, row_of_panels
-    from pgsclip.viz.samples import sample_pictures
+    from pgsclip.viz.explain import MaskerColumn, draw_row
+    from pgsclip.viz.samples import read_samples
 
     configs = [one.config for one in subjects if one.config is not None and not one.config.masker.hides_nothing]
     if not configs:
         return []
     try:
-        columns = [Column(masker(c.masker.name, **c.masker.params), c.masker.ratio) for c in configs]
+        columns = [MaskerColumn(masker(c.masker.name, **c.masker.params), c.masker.ratio) for c in configs]
         for lack in [column.masker.lacks for column in columns if column.masker.lacks]:
             typer.echo(f"Not on the mask sheet: {lack}", err=True)
         columns = [column for column in columns if not column.masker.lacks]
-        pictures = sample_pictures(configs[0].data)
-        rows = [row_of_panels(picture, columns, seed=0, explain=False) for picture in pictures]
+        pictures = read_samples(configs[0].data)
+        rows = [draw_row(picture, columns, seed=0, explain=False) for picture in pictures]
     except PgsclipError as error:  # the data may lie on another machine
         typer.echo(f"There is no mask sheet: {error}", err=True)
         return []

@@ -12,7 +12,7 @@ import typer
 from pgsclip.cli.completion import masker_names
 
 if TYPE_CHECKING:  # torch stays out of --help
-    from pgsclip.viz.explain import Column
+    from pgsclip.viz.explain import MaskerColumn
     from pgsclip.viz.pictures import Picture
     from pgsclip.viz.sheet import Panel
 
@@ -69,10 +69,10 @@ def viz_mask(
     """
     from rich.console import Console
 
-    from pgsclip.viz.over_progress import frames
+    from pgsclip.viz.over_progress import draw_frames
     from pgsclip.viz.save import save_picture
-    from pgsclip.viz.sheet import compose, enlarged
-    from pgsclip.viz.terminal_image import show
+    from pgsclip.viz.sheet import compose, enlarge
+    from pgsclip.viz.terminal_image import print_image
 
     _check(images, out, explain=explain, seeds=seeds, over_progress=over_progress)
     columns = columns_of(masker, ratio)
@@ -81,14 +81,14 @@ def viz_mask(
         typer.echo("without --checkpoint raw pixels stand in for embeddings, so masks hardly change", err=True)
     with Console(stderr=True).status("drawing"):
         if out.suffix.lower() == _MOVING:
-            sheet, *others = frames(pictures, columns, seed=seed)
+            sheet, *others = draw_frames(pictures, columns, seed=seed)
             save_picture(sheet, out, format="GIF", save_all=True, append_images=others, duration=150, loop=0)
         else:
             draw = _rows(columns, seed, progress, explain=explain, seeds=seeds, over_progress=over_progress)
             rows = [row for picture in pictures for row in draw(picture)]
-            sheet = compose(enlarged(rows) if checkpoint else rows)
+            sheet = compose(enlarge(rows) if checkpoint else rows)
             save_picture(sheet, out)
-    show(sheet, Console())
+    print_image(sheet, Console())
     typer.echo(f"{out}  ({sheet.width} x {sheet.height} pixels)")
 
 
@@ -105,18 +105,18 @@ def _check(images: list[Path], out: Path, *, explain: bool, seeds: int | None, o
 
 
 def _rows(
-    columns: list[Column], seed: int, progress: float, *, explain: bool, seeds: int | None, over_progress: bool
+    columns: list[MaskerColumn], seed: int, progress: float, *, explain: bool, seeds: int | None, over_progress: bool
 ) -> Callable[[Picture], list[list[Panel]]]:
     """What draws the rows of a sheet that belong to one picture."""
-    from pgsclip.viz.explain import row_of_panels
-    from pgsclip.viz.keep_frequency import row_of_survival
-    from pgsclip.viz.over_progress import strips
+    from pgsclip.viz.explain import draw_row
+    from pgsclip.viz.keep_frequency import draw_keep_frequency
+    from pgsclip.viz.over_progress import draw_strips
 
     if over_progress:
-        return lambda picture: strips(picture, columns, seed=seed)
+        return lambda picture: draw_strips(picture, columns, seed=seed)
     if seeds is not None:
-        return lambda picture: [row_of_survival(picture, columns, seeds=seeds, seed=seed, progress=progress)]
-    return lambda picture: [row_of_panels(picture, columns, explain=explain, seed=seed, progress=progress)]
+        return lambda picture: [draw_keep_frequency(picture, columns, seeds=seeds, seed=seed, progress=progress)]
+    return lambda picture: [draw_row(picture, columns, explain=explain, seed=seed, progress=progress)]
 
 
 def _pictures(
@@ -125,7 +125,7 @@ def _pictures(
     patch: int | None,
     checkpoint: Path | None,
     model: str | None,
-    columns: list[Column],
+    columns: list[MaskerColumn],
 ) -> list[Picture]:
     """The images as the maskers see them; with a checkpoint, maskers that look with a model of their own get it."""
     from pgsclip.errors import ConfigError
@@ -149,7 +149,7 @@ def _pictures(
     return [embedder.open(path) for path in paths]
 
 
-def columns_of(maskers: list[str] | None, ratios: list[str] | None) -> list[Column]:
+def columns_of(maskers: list[str] | None, ratios: list[str] | None) -> list[MaskerColumn]:
     """The columns that `--masker` and `--ratio` ask for; the usual ones where neither is given.
 
     Raises:
@@ -158,7 +158,7 @@ def columns_of(maskers: list[str] | None, ratios: list[str] | None) -> list[Colu
     from pgsclip.config.ratio import Ratio
     from pgsclip.errors import ConfigError
     from pgsclip.masking.masker_api import parsed_masker
-    from pgsclip.viz.explain import Column
+    from pgsclip.viz.explain import MaskerColumn
 
     pairs: list[tuple[str, str]] = list(_DEFAULT)
     if maskers or ratios:
@@ -173,4 +173,4 @@ def columns_of(maskers: list[str] | None, ratios: list[str] | None) -> list[Colu
         asked = [(parsed_masker(name), Ratio.parse(share)) for name, share in pairs]
     except ValueError as error:
         raise ConfigError(f"--ratio: {error}.") from None
-    return [Column(handle, handle.share(ratio)) for handle, ratio in asked]
+    return [MaskerColumn(handle, handle.share(ratio)) for handle, ratio in asked]

@@ -8,10 +8,10 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.masking.masker_api import MaskerHandle
 from pgsclip.masking.registry import build_masker
 from pgsclip.viz.embeddings import open_embedder
-from pgsclip.viz.explain import Column, row_of_panels
+from pgsclip.viz.explain import MaskerColumn, draw_row
 from pgsclip.viz.pictures import read_image
 from pgsclip.viz.save import save_picture
-from pgsclip.viz.sheet import compose, enlarged
+from pgsclip.viz.sheet import compose, enlarge
 
 
 def check_mask_images(config: RunConfig) -> None:
@@ -30,13 +30,11 @@ def draw_masks(config: RunConfig, checkpoint: Path, out: Path, progress: float) 
     The model is read back from the checkpoint: engines that split weights over processes need no special way.
     """
     masker = MaskerHandle(config.masker.name, build_masker(config.masker.name, config.masker.params))
-    columns = [Column(masker, config.masker.ratio)]
+    columns = [MaskerColumn(masker, config.masker.ratio)]
     embedder = open_embedder(checkpoint, config.model)
     embedder.start(masker)
     rows = []
     for name in config.log.mask_images:
-        rows.append(
-            row_of_panels(embedder.open(Path(name)), columns, seed=config.seed, explain=False, progress=progress)
-        )
+        rows.append(draw_row(embedder.open(Path(name)), columns, seed=config.seed, explain=False, progress=progress))
     out.parent.mkdir(exist_ok=True)
-    save_picture(compose(enlarged(rows)), out)
+    save_picture(compose(enlarge(rows)), out)

@@ -14,10 +14,10 @@ from pgsclip.masking.maskers.pgs import PgsMasker
 from pgsclip.masking.maskers.salient import SalientMasker
 from pgsclip.masking.pixels import patchify
 from pgsclip.viz.pictures import Picture
-from pgsclip.viz.sheet import Panel, heat, masked, outlined
+from pgsclip.viz.sheet import Panel, draw_heat, hide_patches, outline_patches
 
 
-class Column(NamedTuple):
+class MaskerColumn(NamedTuple):
     """A masker with the ratio that it is shown at."""
 
     masker: MaskerHandle
@@ -27,8 +27,8 @@ class Column(NamedTuple):
     def title(self) -> str:
         return f"{self.masker.name} {self.ratio}"
 
-    def kept(self, picture: Picture, *, seed: int, progress: float) -> Tensor:
-        """Patches (K,) that this masker shows of this picture."""
+    def choose_patches(self, picture: Picture, *, seed: int, progress: float) -> Tensor:
+        """Return the numbers (K,) of the patches that this masker keeps of a picture."""
         found: Tensor = self.masker.keep(
             picture.pixels,
             picture.grid.side,
@@ -40,24 +40,24 @@ class Column(NamedTuple):
         return found
 
 
-def row_of_panels(
-    picture: Picture, columns: list[Column], *, seed: int, explain: bool, progress: float = 0.0
+def draw_row(
+    picture: Picture, columns: list[MaskerColumn], *, seed: int, explain: bool, progress: float = 0.0
 ) -> list[Panel]:
-    """The original and what each masker keeps; with `explain` also what led pgs and salient there."""
+    """Draw the original and what each masker keeps; with `explain` also what led pgs and salient there."""
     panels = [Panel("original", picture.image, picture.name)]
     for column in columns:
-        kept = column.kept(picture, seed=seed, progress=progress)
+        kept = column.choose_patches(picture, seed=seed, progress=progress)
         share = len(kept) / picture.grid.patches
-        panels.append(Panel(column.title, masked(picture.image, kept.numpy(), picture.grid), f"kept {share:.0%}"))
+        panels.append(Panel(column.title, hide_patches(picture.image, kept.numpy(), picture.grid), f"kept {share:.0%}"))
     if explain:
         for handle in {column.masker.name: column.masker for column in columns}.values():
-            panels += explanation(picture, handle, seed, progress)
+            panels += draw_explanation(picture, handle, seed, progress)
     return panels
 
 
 @torch.no_grad()
-def explanation(picture: Picture, handle: MaskerHandle, seed: int, progress: float = 0.0) -> list[Panel]:
-    """What a masker saw, drawn with the generator that `keep` uses; no panels for maskers that see nothing."""
+def draw_explanation(picture: Picture, handle: MaskerHandle, seed: int, progress: float = 0.0) -> list[Panel]:
+    """Draw what a masker saw, with the chance that `keep` has; no panels for maskers that cannot explain themselves."""
     patches = patchify(picture.pixels, picture.grid) if picture.embeddings is None else picture.embeddings
     generator = torch.Generator().manual_seed(seed)
     inputs = MaskInputs(picture.pixels, patches, picture.grid, progress, generator)
@@ -65,31 +65,31 @@ def explanation(picture: Picture, handle: MaskerHandle, seed: int, progress: flo
         found = handle.masker.explain(inputs)
         transport = handle.masker.params.transport
         return [
-            _heat(picture, f"{handle.name}: edges", found.edges[0], "bright holds back"),
-            _framed(picture, f"{handle.name}: candidates", found.candidates[0]),
-            _heat(picture, f"{handle.name}: similarity", found.plain[0], "bright is like the candidates"),
-            *([_heat(picture, f"{handle.name}: transport", found.similarity[0], "balanced")] if transport else []),
-            _heat(picture, f"{handle.name}: score", _unit(found.scores.keep[0]), "bright stays"),
+            _show_heat(picture, f"{handle.name}: edges", found.edges[0], "bright holds back"),
+            _show_framed(picture, f"{handle.name}: candidates", found.candidates[0]),
+            _show_heat(picture, f"{handle.name}: similarity", found.plain[0], "bright is like the candidates"),
+            *([_show_heat(picture, f"{handle.name}: transport", found.similarity[0], "balanced")] if transport else []),
+            _show_heat(picture, f"{handle.name}: score", _to_unit_range(found.scores.keep[0]), "bright stays"),
         ]
     if isinstance(handle.masker, SalientMasker):
         seen = handle.masker.explain(inputs)
         return [
-            _framed(picture, f"{handle.name}: rim", seen.rim[0]),
-            _heat(picture, f"{handle.name}: strange", _unit(seen.strange[0]), "bright is unlike the rim"),
-            _heat(picture, f"{handle.name}: score", _unit(seen.scores.keep[0]), "bright stays"),
+            _show_framed(picture, f"{handle.name}: rim", seen.rim[0]),
+            _show_heat(picture, f"{handle.name}: strange", _to_unit_range(seen.strange[0]), "bright is unlike the rim"),
+            _show_heat(picture, f"{handle.name}: score", _to_unit_range(seen.scores.keep[0]), "bright stays"),
         ]
     return []
 
 
-def _heat(picture: Picture, title: str, values: Tensor, note: str) -> Panel:
-    return Panel(title, heat(picture.image, values.numpy(), picture.grid), note)
+def _show_heat(picture: Picture, title: str, values: Tensor, note: str) -> Panel:
+    return Panel(title, draw_heat(picture.image, values.numpy(), picture.grid), note)
 
 
-def _framed(picture: Picture, title: str, places: Tensor) -> Panel:
-    drawn = outlined(picture.image, places.numpy(), picture.grid)
+def _show_framed(picture: Picture, title: str, places: Tensor) -> Panel:
+    drawn = outline_patches(picture.image, places.numpy(), picture.grid)
     return Panel(title, drawn, f"{len(places)} of {picture.grid.patches}")
 
 
-def _unit(values: Tensor) -> Tensor:
+def _to_unit_range(values: Tensor) -> Tensor:
     low, high = values.min(), values.max()
     return (values - low) / (high - low).clamp(min=1e-9)

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from PIL import Image
 
-from pgsclip.viz.explain import Column, row_of_panels
+from pgsclip.viz.explain import MaskerColumn, draw_row
 from pgsclip.viz.pictures import Picture
-from pgsclip.viz.sheet import Panel, compose, enlarged, masked
+from pgsclip.viz.sheet import Panel, compose, enlarge, hide_patches
 
 STRIP = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _FRAMES = 21
 
 
-def strips(picture: Picture, columns: list[Column], *, seed: int) -> list[list[Panel]]:
-    """A row for each masker: the picture, then its mask at each of the points of progress."""
+def draw_strips(picture: Picture, columns: list[MaskerColumn], *, seed: int) -> list[list[Panel]]:
+    """Draw a row for each masker: the picture, then its mask at six points of the run."""
     rows = []
     for column in columns:
         row = [Panel("original", picture.image, picture.name)]
         for progress in STRIP:
-            kept = column.kept(picture, seed=seed, progress=progress)
-            shown = masked(picture.image, kept.numpy(), picture.grid)
+            kept = column.choose_patches(picture, seed=seed, progress=progress)
+            shown = hide_patches(picture.image, kept.numpy(), picture.grid)
             row.append(Panel(column.title, shown, f"progress {progress:.1f}"))
         rows.append(row)
     return rows
 
 
-def frames(pictures: list[Picture], columns: list[Column], *, seed: int) -> list[Image.Image]:
-    """Whole sheets, one for each point of progress; the panels say which."""
+def draw_frames(pictures: list[Picture], columns: list[MaskerColumn], *, seed: int) -> list[Image.Image]:
+    """Draw whole sheets, one for each point of the run; the panels say which."""
     sheets = []
     for number in range(_FRAMES):
         progress = number / (_FRAMES - 1)
         rows = []
         for picture in pictures:
-            original, *others = row_of_panels(picture, columns, seed=seed, explain=False, progress=progress)
+            original, *others = draw_row(picture, columns, seed=seed, explain=False, progress=progress)
             rows.append([original, *(Panel(p.title, p.image, f"progress {progress:.2f}") for p in others)])
-        sheets.append(compose(enlarged(rows)))
+        sheets.append(compose(enlarge(rows)))
     return sheets

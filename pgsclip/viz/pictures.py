@@ -1,4 +1,4 @@
-"""From an image file to the tensor that a masker looks at, and the picture that a person looks at."""
+"""Images as a masker sees them, a tensor, and as a person sees them, a picture."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from pgsclip.errors import ImageError
 from pgsclip.grid import Grid
 from pgsclip.masking import pixels
 
+SIDE, PATCH = 224, 16
+"""Pixels of a picture and of a patch where nobody asks for others."""
+
 
 class Picture(NamedTuple):
     """One image, cut to whole patches."""
@@ -25,7 +28,7 @@ class Picture(NamedTuple):
     """Normalised as open_clip does."""
     grid: Grid
     embeddings: Float[Tensor, "1 L D"] | None = None
-    """Of a trained model; None lets raw pixels stand in."""
+    """Patch embeddings of a trained model; raw pixels stand in for them when None."""
 
 
 def open_picture(path: Path, size: int, patch: int) -> Picture:
@@ -41,12 +44,17 @@ def open_picture(path: Path, size: int, patch: int) -> Picture:
     image = image.resize([max(size, round(side * scale)) for side in image.size], Image.Resampling.BICUBIC)
     columns, rows = (side // patch for side in image.size)
     left, top = (image.width - columns * patch) // 2, (image.height - rows * patch) // 2
-    image = image.crop((left, top, left + columns * patch, top + rows * patch))
-    return Picture(path.name, image, normalised(image), Grid(rows, columns, patch))
+    return cut_picture(path.name, image.crop((left, top, left + columns * patch, top + rows * patch)), patch)
+
+
+def cut_picture(name: str, image: Image.Image, patch: int) -> Picture:
+    """Cut an RGB image into patches; its sides are multiples of `patch`."""
+    grid = Grid(image.height // patch, image.width // patch, patch)
+    return Picture(name, image, normalise_image(image), grid)
 
 
 def read_image(path: Path) -> Image.Image:
-    """An image file, upright and RGB.
+    """Read an image file, upright and RGB.
 
     Raises:
         ImageError: missing, or no image.
@@ -62,6 +70,6 @@ def read_image(path: Path) -> Image.Image:
         raise ImageError(f"{path} is not an image that can be read: {error}. JPEG, PNG and WebP are.") from None
 
 
-def normalised(image: Image.Image) -> Float[Tensor, "1 3 H W"]:
-    """An RGB image in CLIP's normalisation."""
+def normalise_image(image: Image.Image) -> Float[Tensor, "1 3 H W"]:
+    """Return the pixels of an RGB image in CLIP's normalisation."""
     return pixels.normalised(np.asarray(image)).unsqueeze(0)

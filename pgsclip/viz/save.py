@@ -1,4 +1,4 @@
-"""Pictures appear whole or not at all."""
+"""Picture files, which appear whole or not at all."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from pgsclip.grid import Grid
 HIDDEN = (128, 128, 128)
 GRID = (255, 255, 255)
 _GRID_FROM = 4
-"""Side of a patch in pixels from which a grid is drawn; it would bury smaller ones."""
+"""Smallest patch side in pixels with a grid around it; smaller patches would drown in lines."""
 _PAPER = (255, 255, 255)
 _INK = (30, 30, 30)
 _GAP = 12
@@ -32,8 +32,8 @@ class Panel:
     note: str = ""
 
 
-def masked(image: Image.Image, keep: Int[np.ndarray, " K"], grid: Grid) -> Image.Image:
-    """The image with every patch but `keep` grey, and grid lines one pixel wide."""
+def hide_patches(image: Image.Image, keep: Int[np.ndarray, " K"], grid: Grid) -> Image.Image:
+    """Paint every patch but `keep` grey, and lines one pixel wide between patches."""
     pixels = np.array(image)
     shown = np.zeros(grid.patches, bool)
     shown[keep] = True
@@ -45,16 +45,16 @@ def masked(image: Image.Image, keep: Int[np.ndarray, " K"], grid: Grid) -> Image
     return Image.fromarray(pixels)
 
 
-def heat(image: Image.Image, values: Float[np.ndarray, " L"], grid: Grid) -> Image.Image:
-    """A value in [0, 1] per patch as colour over the darkened image: dark violet is 0, yellow is 1."""
+def draw_heat(image: Image.Image, values: Float[np.ndarray, " L"], grid: Grid) -> Image.Image:
+    """Draw a value in [0, 1] per patch as colour over the grey image: dark violet is 0, yellow is 1."""
     cells = (values.reshape(grid.rows, grid.columns) * 255).clip(0, 255).round().astype(np.uint8)
     large = cells.repeat(grid.side, axis=0).repeat(grid.side, axis=1)
     colours: NDArray[np.uint8] = cv2.applyColorMap(large, cv2.COLORMAP_INFERNO)[:, :, ::-1]
     return Image.blend(image.convert("L").convert("RGB"), Image.fromarray(np.ascontiguousarray(colours)), 0.7)
 
 
-def outlined(image: Image.Image, patches: Int[np.ndarray, " N"], grid: Grid) -> Image.Image:
-    """The image with a red frame around each of `patches`."""
+def outline_patches(image: Image.Image, patches: Int[np.ndarray, " N"], grid: Grid) -> Image.Image:
+    """Draw a red frame around each of `patches`."""
     drawn = image.copy()
     pen = ImageDraw.Draw(drawn)
     for patch in patches.tolist():
@@ -67,11 +67,8 @@ def outlined(image: Image.Image, patches: Int[np.ndarray, " N"], grid: Grid) -> 
     return drawn
 
 
-def enlarged(rows: list[list[Panel]], side: int = 160) -> list[list[Panel]]:
-    """Panels of small models, each pixel a square of pixels, until the shorter side is near `side`; others as they are.
-
-    All by one factor, so that they stay comparable.
-    """
+def enlarge(rows: list[list[Panel]], side: int = 160) -> list[list[Panel]]:
+    """Enlarge small panels until the shorter side is near `side` pixels, all by one whole factor; large ones stay."""
     factor = max(1, round(side / min(min(panel.image.size) for row in rows for panel in row)))
     return [
         [
@@ -86,7 +83,7 @@ def enlarged(rows: list[list[Panel]], side: int = 160) -> list[list[Panel]]:
 
 
 def compose(rows: list[list[Panel]]) -> Image.Image:
-    """All panels on white paper; a column is as wide as its widest panel, a row as high as its highest."""
+    """Place all panels on white paper; a column is as wide as its widest panel, a row as high as its highest."""
     columns = max(len(row) for row in rows)
     title_font, note_font = ImageFont.load_default(_TITLE), ImageFont.load_default(_NOTE)
     widths = [

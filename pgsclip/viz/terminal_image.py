@@ -9,7 +9,7 @@ from rich.style import Style
 from rich.text import Text
 
 
-def show(image: Image.Image, console: Console) -> bool:
+def print_image(image: Image.Image, console: Console) -> bool:
     """Print a small copy where the terminal has colours; False where it does not."""
     if not console.is_terminal or console.color_system in (None, "standard", "windows"):
         return False

@@ -11,8 +11,9 @@ from PIL import Image
 from pgsclip.config.ratio import Ratio
 from pgsclip.errors import DataError
 from pgsclip.masking.masker_api import parsed_masker
-from pgsclip.viz.contact_sheet import SIDE, contact_sheet
-from pgsclip.viz.explain import Column
+from pgsclip.viz.contact_sheet import draw_contact_sheet
+from pgsclip.viz.explain import MaskerColumn
+from pgsclip.viz.pictures import SIDE
 from pgsclip.viz.sheet import HIDDEN
 
 
@@ -35,8 +36,8 @@ def spec(tmp_path: Path) -> str:
 
 
 def test_pairs_stand_with_captions_and_masks_in_rows(spec: str) -> None:
-    column = Column(parsed_masker("random"), Ratio(0.25, 0.25))
-    rows = contact_sheet(spec, [column], count=9, across=2, seed=0)
+    column = MaskerColumn(parsed_masker("random"), Ratio(0.25, 0.25))
+    rows = draw_contact_sheet(spec, [column], count=9, across=2, seed=0)
     assert [len(row) for row in rows] == [4, 4, 2]
     panels = [panel for row in rows for panel in row]
     originals = panels[::2]
@@ -52,7 +53,7 @@ def test_pairs_stand_with_captions_and_masks_in_rows(spec: str) -> None:
 
 
 def test_another_seed_draws_others_and_the_same_the_same(spec: str) -> None:
-    drawn = [[p.title for p in contact_sheet(spec, [], count=2, across=2, seed=seed)[0]] for seed in (0, 0, 1)]
+    drawn = [[p.title for p in draw_contact_sheet(spec, [], count=2, across=2, seed=seed)[0]] for seed in (0, 0, 1)]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
@@ -60,4 +61,4 @@ def test_data_that_cannot_be_shown_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"broken")
     (tmp_path / "a.txt").write_text("caption")
     with pytest.raises(DataError, match=r"Nothing in .* can be shown; `pgsclip data check` tells"):
-        contact_sheet(str(tmp_path), [], count=2, across=2, seed=0)
+        draw_contact_sheet(str(tmp_path), [], count=2, across=2, seed=0)

@@ -12,7 +12,7 @@ from torchvision.transforms.functional import to_tensor
 from pgsclip.errors import ImageError
 from pgsclip.grid import Grid
 from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
-from pgsclip.viz.pictures import normalised, open_picture
+from pgsclip.viz.pictures import normalise_image, open_picture
 
 
 def _image(width: int, height: int, mode: str = "RGB") -> Image.Image:
@@ -41,13 +41,13 @@ def test_an_image_of_the_right_size_is_not_changed(tmp_path: Path) -> None:
     image.save(tmp_path / "a.png")
     picture = open_picture(tmp_path / "a.png", 32, 16)
     assert np.array_equal(np.asarray(picture.image), np.asarray(image))
-    torch.testing.assert_close(picture.pixels, normalised(image))
+    torch.testing.assert_close(picture.pixels, normalise_image(image))
 
 
 def test_normalisation_is_that_of_clip() -> None:
     image = _image(20, 10)
     expected = Normalize(CLIP_MEAN, CLIP_STD)(to_tensor(image)).unsqueeze(0)
-    torch.testing.assert_close(normalised(image), expected)
+    torch.testing.assert_close(normalise_image(image), expected)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "1"])

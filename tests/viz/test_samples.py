@@ -5,11 +5,12 @@ import pytest
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.generated import HELD_OUT, scene
 from pgsclip.errors import DataError
-from pgsclip.viz.samples import PATCH, SIDE, sample_pictures
+from pgsclip.viz.pictures import PATCH, SIDE
+from pgsclip.viz.samples import read_samples
 
 
 def test_images_that_are_not_trained_on_come_first() -> None:
-    found = sample_pictures(DataConfig(), 3)
+    found = read_samples(DataConfig(), 3)
     assert [picture.name for picture in found] == ["00000000", "00000001", "00000002"]
     expected = scene(HELD_OUT, 0).image.mean()
     assert abs(float(sum(found[0].image.resize((1, 1)).getpixel((0, 0)))) / 3 - expected) < 12  # type: ignore[arg-type]
@@ -19,4 +20,4 @@ def test_images_that_are_not_trained_on_come_first() -> None:
 
 def test_data_that_is_gone_is_a_sentence() -> None:
     with pytest.raises(DataError, match="No file matches"):
-        sample_pictures(DataConfig(spec="gone/{0..2}.tar"))
+        read_samples(DataConfig(spec="gone/{0..2}.tar"))

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from pgsclip.grid import Grid
-from pgsclip.viz.sheet import GRID, HIDDEN, Panel, compose, enlarged, heat, masked, outlined
+from pgsclip.viz.sheet import GRID, HIDDEN, Panel, compose, draw_heat, enlarge, hide_patches, outline_patches
 
 SIDE = Grid(3, 4, 8)
 
@@ -23,7 +23,7 @@ def _patch(image: Image.Image, number: int, grid: Grid = SIDE) -> np.ndarray:
 def test_hidden_patches_are_exactly_grey_and_kept_ones_are_unchanged_but_for_the_grid() -> None:
     image, keep = _image(), np.array([0, 5, 11])
     before = np.array(image)
-    sheet = masked(image, keep, SIDE)
+    sheet = hide_patches(image, keep, SIDE)
     for number in range(12):
         shown = _patch(sheet, number)
         expected = _patch(image, number) if number in keep else np.full((8, 8, 3), HIDDEN)
@@ -37,14 +37,14 @@ def test_hidden_patches_are_exactly_grey_and_kept_ones_are_unchanged_but_for_the
 def test_tiny_patches_are_not_buried_under_the_grid(side: int) -> None:
     grid = Grid(4, 4, side)
     image = _image(grid)
-    sheet = np.asarray(masked(image, np.arange(8), grid))
+    sheet = np.asarray(hide_patches(image, np.arange(8), grid))
     assert np.array_equal(sheet[: 2 * side], np.asarray(image)[: 2 * side])
     assert (sheet[2 * side :] == HIDDEN).all()
 
 
 def test_heat_is_one_colour_order_from_dark_to_bright_per_patch() -> None:
     values = np.linspace(0, 1, 12, dtype=np.float32)
-    drawn = heat(Image.new("RGB", (32, 24), (90, 90, 90)), values, SIDE)
+    drawn = draw_heat(Image.new("RGB", (32, 24), (90, 90, 90)), values, SIDE)
     light = [_patch(drawn, number).astype(float).mean() for number in range(12)]
     assert light == sorted(light)
     assert light[-1] > light[0] + 80
@@ -56,13 +56,15 @@ def test_heat_is_one_colour_order_from_dark_to_bright_per_patch() -> None:
 
 def test_values_outside_the_scale_do_not_wrap_around() -> None:
     image = Image.new("RGB", (32, 24))
-    beyond, ends = (heat(image, np.array([low, high] * 6, np.float32), SIDE) for low, high in ((-0.5, 1.5), (0.0, 1.0)))
+    beyond, ends = (
+        draw_heat(image, np.array([low, high] * 6, np.float32), SIDE) for low, high in ((-0.5, 1.5), (0.0, 1.0))
+    )
     assert np.array_equal(np.asarray(beyond), np.asarray(ends))
 
 
 def test_frames_stand_around_the_named_patches_and_nowhere_else() -> None:
     image = _image(Grid(3, 4, 16))
-    drawn = outlined(image, np.array([1, 10]), Grid(3, 4, 16))
+    drawn = outline_patches(image, np.array([1, 10]), Grid(3, 4, 16))
     for number in range(12):
         before, after = (_patch(each, number, Grid(3, 4, 16)) for each in (image, drawn))
         if number in (1, 10):
@@ -128,10 +130,10 @@ def test_a_name_of_two_lines_is_drawn() -> None:
 
 def test_small_panels_are_enlarged_by_one_factor() -> None:
     rows = [[Panel("a", _image()), Panel("b", Image.new("RGB", (64, 48)))]]
-    [[small, large]] = enlarged(rows, 100)
+    [[small, large]] = enlarge(rows, 100)
     assert small.image.size == (128, 96)
     assert large.image.size == (256, 192)
     assert np.array_equal(np.asarray(small.image)[::4, ::4], np.asarray(_image()))
     assert (small.title, rows[0][0].image.size) == ("a", (32, 24))
-    [[same, _]] = enlarged(rows, 20)
+    [[same, _]] = enlarge(rows, 20)
     assert same.image.size == (32, 24)

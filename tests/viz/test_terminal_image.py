@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from pgsclip.viz.terminal_image import show
+from pgsclip.viz.terminal_image import print_image
 
 
 def _console(colours: str | None, width: int = 21) -> Console:
@@ -21,7 +21,7 @@ def _written(console: Console) -> str:
 @pytest.mark.parametrize("colours", ["256", "truecolor"])
 def test_a_terminal_with_colours_shows_two_pixels_to_a_character(colours: str) -> None:
     console = _console(colours)
-    assert show(Image.new("RGB", (40, 20), (200, 10, 10)), console)
+    assert print_image(Image.new("RGB", (40, 20), (200, 10, 10)), console)
     lines = _written(console).splitlines()
     assert len(lines) == 5
     assert all(line.count("▀") == 20 for line in lines)
@@ -31,18 +31,18 @@ def test_the_colours_are_those_of_the_image() -> None:
     image = Image.new("RGB", (2, 2), (1, 2, 3))
     image.putpixel((0, 1), (4, 5, 6))
     console = _console("truecolor")
-    assert show(image, console)
+    assert print_image(image, console)
     assert "\x1b[38;2;1;2;3;48;2;4;5;6m▀" in _written(console)
 
 
 @pytest.mark.parametrize("colours", [None, "standard"])
 def test_other_places_get_no_picture(colours: str | None) -> None:
     console = _console(colours)
-    assert not show(Image.new("RGB", (40, 20)), console)
+    assert not print_image(Image.new("RGB", (40, 20)), console)
     assert _written(console) == ""
 
 
 def test_a_wide_sheet_still_shows_two_rows() -> None:
     console = _console("truecolor", width=11)
-    assert show(Image.new("RGB", (4000, 10)), console)
+    assert print_image(Image.new("RGB", (4000, 10)), console)
     assert _written(console).count("▀") == 10

@@ -2,7 +2,7 @@
 
 `python tools/house` prints the figures and every place behind them; `--vs REV` prints them beside those of a revision,
 and only the places that are new since. It ends with 1 when a function has more than 60 lines or a complexity over 15,
-when files import each other in a circle, or when a name is read that nothing defines.
+or when files import each other in a circle.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import NamedTuple
 from measure import count_comments, count_lines, list_functions, list_repeated_blocks, list_repeated_names
 from rooms import Plan, draw_plan
 from source import Sources, read_revision, read_tree
-from undefined import list_undefined
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "pgsclip"
@@ -42,7 +41,6 @@ def measure(sources: Sources) -> list[Figure]:
     longest = [f"{one.place} {one.lines}" for one in functions if one.lines > LONGEST_FUNCTION]
     many = [f"{one.place} {one.parameters}" for one in functions if one.parameters > MANY_PARAMETERS]
     complex_ones = [f"{one.place} {one.complexity}" for one in functions if one.complexity > MOST_COMPLEX]
-    undefined = list_undefined(sources)
     blocks = [f"{block.lines} lines {block.places[0]} = {block.places[1]}" for block in list_repeated_blocks(sources)]
     return [
         Figure("files", f"{len(sources):,}", []),
@@ -60,7 +58,6 @@ def measure(sources: Sources) -> list[Figure]:
         Figure("comments per 100 lines", f"{100 * count_comments(sources) / max(total, 1):.1f}", []),
         Figure("file names that occur twice", str(len(files)), files),
         Figure("public class names that occur twice", str(len(classes)), classes),
-        Figure("names that nothing defines", str(len(undefined)), undefined, forbidden=True),
     ]
 
 
