@@ -11,8 +11,9 @@ from PIL import Image
 
 from pgsclip.export.formats import write_json
 from pgsclip.export.parity import Embeddings, encode, unit
-from pgsclip.models.description import LOCAL, OPEN_CLIP_CONFIG
+from pgsclip.models.description import LOCAL
 from pgsclip.models.opening import Opened
+from pgsclip.models.run_weights import OPEN_CLIP_CONFIG
 from pgsclip.models.weights import save_state_dict
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import open_clip
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError
-from pgsclip.models.description import open_clip_name
+from pgsclip.models.description import describe_model, open_clip_name
 from pgsclip.models.logit_scale import BIAS, SCALE, give_bias, has_bias, take_bias
 from pgsclip.models.preprocessing import Preprocess, attach, eval_transform
 from pgsclip.models.quiet_logs import quiet_logs
@@ -41,6 +41,8 @@ class BuiltModel:
     vocab_size: int
     preprocess: Preprocess
     """open_clip's description of how an image is made fit, complete."""
+    model_cfg: Mapping[str, Any] = field(default_factory=dict)
+    """From which open_clip builds this very architecture."""
     loaded: Loaded | None = None
     """What became of the weights that it starts from; None where it has none."""
     finding: str | None = None
@@ -51,6 +53,11 @@ class BuiltModel:
         """Patches of one image at the model's input size; 1 where the tower cannot hide any."""
         (height, width), (rows, columns) = self.image_tower.image_size, self.image_tower.patch_size
         return (height // rows) * (width // columns)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What open_clip's `open_clip_config.json` holds of this model."""
+        return {"model_cfg": dict(self.model_cfg), "preprocess_cfg": dict(self.preprocess)}
 
     def preprocess_eval(self) -> Transform:
         """PIL image → resized and normalised (3, H, W), as the model is evaluated."""
@@ -74,7 +81,8 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool, begin: b
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs' generators for good
             model = _create(config, name, None if start is None else start.tag)
         tokenizer = load_tokenizer(name)
-    loaded = _begin(model, start, loss_has_bias)
+        loaded = _begin(model, start, loss_has_bias)
+        model_cfg = describe_model(name, model)
     if isinstance(model, open_clip.CoCa):
         raise ModelError(
             f"{config.name!r} is a CoCa model, whose caption decoder a contrastive loss does not train. "
@@ -92,6 +100,7 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool, begin: b
         context_length=int(getattr(tokenizer, "context_length", None) or model.context_length),
         vocab_size=int(model.vocab_size),
         preprocess=attach(model, config.preprocess),
+        model_cfg=model_cfg,
         loaded=loaded,
         finding=None if start is None else start.finding,
     )

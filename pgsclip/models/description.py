@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,15 +10,33 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import open_clip
+
 from pgsclip.errors import ModelError
+from pgsclip.models.logit_scale import SIGLIP_BIAS, has_bias
+from pgsclip.models.run_weights import OPEN_CLIP_CONFIG
 from pgsclip.models.transformers_config import from_config, from_preprocessor
 
 LOCAL = "local-dir:"
 """How open_clip calls a model that a folder describes."""
-OPEN_CLIP_CONFIG = "open_clip_config.json"
 CONFIG = "config.json"
 """Of transformers, and of our own plain form."""
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+
+
+def describe_model(name: str, model: Any) -> dict[str, Any]:
+    """The `model_cfg` from which open_clip builds a model of this very architecture.
+
+    Args:
+        name: under which open_clip built it; size, context length and bias are those that it has now.
+    """
+    config: dict[str, Any] = copy.deepcopy(open_clip.get_model_config(name))
+    size = model.visual.image_size
+    config["vision_cfg"]["image_size"] = size if isinstance(size, int) or len({*size}) > 1 else size[0]
+    config.pop("init_logit_bias", None)
+    if has_bias(model):
+        config["init_logit_bias"] = SIGLIP_BIAS
+    return config
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
 from pgsclip.models.build import Tokenizer, load_tokenizer
-from pgsclip.models.description import open_clip_name
-from pgsclip.models.logit_scale import BIAS, SIGLIP_BIAS, give_bias, has_bias, take_bias
+from pgsclip.models.description import describe_model, open_clip_name
+from pgsclip.models.logit_scale import BIAS, give_bias, has_bias, take_bias
 from pgsclip.models.own_configs import register_own_models
 from pgsclip.models.preprocessing import attach
 from pgsclip.models.quiet_logs import quiet_logs
@@ -63,13 +63,8 @@ def open_untrained(architecture: str) -> Opened:
 
 
 def _opened(source: ModelRef, model: nn.Module, name: str) -> Opened:
-    config: dict[str, Any] = open_clip.get_model_config(name)
-    if source.image_size is not None:
-        config["vision_cfg"]["image_size"] = source.image_size
-    config.pop("init_logit_bias", None)
-    if has_bias(model):
-        config["init_logit_bias"] = SIGLIP_BIAS
-    return Opened(source, model.eval(), load_tokenizer(name), config, attach(model, source.preprocess))
+    config, preprocess = describe_model(name, model), attach(model, source.preprocess)
+    return Opened(source, model.eval(), load_tokenizer(name), config, preprocess)
 
 
 def _loaded(source: ModelRef, name: str, download: bool) -> nn.Module:

@@ -17,6 +17,8 @@ from pgsclip.models.checksums import verify
 from pgsclip.models.plugin_states import FILE as PLUGIN_STATES
 
 WEIGHTS = "open_clip_model.safetensors"
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+"""Of the model, as open_clip reads it beside the weights; checkpoints of earlier versions have none."""
 CHECKPOINTS = "checkpoints"
 """The folder of checkpoints in a run's folder."""
 DAMAGED = ".damaged"
@@ -99,7 +101,7 @@ def find_run_weights(run: Path) -> tuple[Path, str | None]:
     Raises:
         ModelError: the run has no checkpoint, or none of them has whole weights.
     """
-    newest = find_newest(run / CHECKPOINTS, thorough=True, only=(WEIGHTS, PLUGIN_STATES))
+    newest = find_newest(run / CHECKPOINTS, thorough=True, only=(WEIGHTS, OPEN_CLIP_CONFIG, PLUGIN_STATES))
     if newest.folder is not None:
         finding = (
             f"Passed over as damaged: {newest.name_passed_over()}. The weights are those of {newest.folder.name}, the "
@@ -114,6 +116,14 @@ def find_run_weights(run: Path) -> tuple[Path, str | None]:
         f"No checkpoint of the run {run} has whole weights: {damaged}. Put back a copy, or name another run or "
         f"one of its checkpoint folders."
     )
+
+
+def run_of(weights: Path) -> Path | None:
+    """The run whose checkpoint a weights file is part of."""
+    folder = weights.absolute().parent
+    run = folder.parent.parent
+    inside = folder.parent.name == CHECKPOINTS and step_of(folder) is not None
+    return run if inside and (run / "config.yaml").is_file() else None
 
 
 def describe_named(weights: Path) -> str | None:

@@ -11,10 +11,10 @@ import yaml
 from pgsclip.config.resolve import check
 from pgsclip.config.schema import ModelConfig, PreprocessConfig
 from pgsclip.errors import ModelError, did_you_mean
-from pgsclip.models.description import CONFIG, LOCAL, OPEN_CLIP_CONFIG, WEIGHTS_SUFFIXES, read_description
+from pgsclip.models.description import CONFIG, LOCAL, WEIGHTS_SUFFIXES, read_description
 from pgsclip.models.own_configs import register_own_models
 from pgsclip.models.preprocessing import overlaid, read_preprocess
-from pgsclip.models.run_weights import WEIGHTS, describe_named, find_run_weights, step_of
+from pgsclip.models.run_weights import OPEN_CLIP_CONFIG, WEIGHTS, describe_named, find_run_weights, run_of, step_of
 from pgsclip.models.state_file import INDEX
 
 HUB = "hf-hub:"
@@ -121,14 +121,11 @@ def _folder(path: Path) -> ModelRef:
     weights = next((path / name for name in _WEIGHTS if (path / name).is_file()), None)
     if weights is None and (path / _BIN_INDEX).is_file():
         raise _several_pickles(path)
-    described = read_description(path) is not None
-    if described and weights is None:
+    found = None if weights is None else find_beside(weights)
+    if found is not None:
+        return found
+    if read_description(path) is not None:
         raise ModelError(f"{path} describes a model, but has none of {', '.join(_WEIGHTS)} beside it.")
-    if described:
-        return _of_folder(path, weights)
-    run = next((parent for parent in list(path.resolve().parents)[:2] if (parent / "config.yaml").is_file()), None)
-    if run is not None and weights is not None:
-        return _run(run, weights)
     raise ModelError(
         f"{path} is neither a run folder (no config.yaml) nor a model folder (no {OPEN_CLIP_CONFIG}, no {CONFIG} of a "
         f"CLIP). {_FORMS}."
@@ -166,6 +163,9 @@ def find_beside(weights: Path) -> ModelRef | None:
     """
     if weights.name == _BIN_INDEX:
         raise _several_pickles(weights.parent)
+    run = run_of(weights)
+    if run is not None:
+        return _run(run, weights)
     if read_description(weights.parent) is not None:
         return _of_folder(weights.parent, weights)
     for parent in list(weights.resolve().parents)[:3]:
@@ -181,8 +181,15 @@ def _run(run: Path, weights: Path | None) -> ModelRef:
         raise ModelError(f"The config of the run {run} cannot be read: {' '.join(str(error).split())}.") from None
     weights, finding = find_run_weights(run) if weights is None else (weights, describe_named(weights))
     preprocess = overlaid(config.preprocess, _before_it_was_kept(config))
-    size = config.image_size
+    size = _described_size(weights.parent) or config.image_size
     return ModelRef(config.name, file=weights, image_size=size, run=run, preprocess=preprocess, finding=finding)
+
+
+def _described_size(checkpoint: Path) -> int | tuple[int, int] | None:
+    """That of the phase in which a checkpoint was written."""
+    vision = ((read_description(checkpoint) or {}).get("model_cfg") or {}).get("vision_cfg") or {}
+    size = vision.get("image_size")
+    return tuple(size) if isinstance(size, list) else size
 
 
 def _before_it_was_kept(config: ModelConfig) -> PreprocessConfig | None:

@@ -45,6 +45,8 @@ class Task(nn.Module):
     ) -> None:
         super().__init__()
         self.model = built.model
+        self.description = built.description
+        """What open_clip needs to build the model, and to make an image fit for it."""
         self.image_tower = built.image_tower
         self.text_tower = built.text_tower
         # Hidden from nn.Module: a masker's own model is neither trained nor spread over processes.

@@ -8,11 +8,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
-import yaml
 from torch import Tensor
 from torchvision.transforms.functional import to_tensor
 
-from pgsclip.config.resolve import check
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError
 from pgsclip.grid import Grid
@@ -21,6 +19,7 @@ from pgsclip.models.build import BuiltModel, build_model
 from pgsclip.models.plugin_states import read_states
 from pgsclip.models.preprocessing import fit_transform
 from pgsclip.models.run_weights import CHECKPOINTS, WEIGHTS, describe_named, find_run_weights
+from pgsclip.models.source import find_beside
 from pgsclip.plugins import MASKERS
 from pgsclip.viz.pictures import Picture, read_image
 
@@ -74,12 +73,7 @@ def open_embedder(path: Path, model: str | ModelConfig | None) -> Embedder:
         ConfigError: the run's config.yaml is not valid.
     """
     weights, finding = _weights(path)
-    named = ModelConfig(name=model) if isinstance(model, str) else model
-    config = named or _config_beside(weights)
-    if config is None:
-        raise ModelError(
-            f"{path} does not say which architecture it holds. Give --model NAME, or --checkpoint a run folder."
-        )
+    config = ModelConfig(name=model) if isinstance(model, str) else model or _config_beside(weights)
     built = build_model(config.model_copy(update={"pretrained": str(weights)}), seed=0, loss_has_bias=False)
     height, width = built.image_tower.patch_size
     if height != width:
@@ -101,13 +95,11 @@ def _weights(path: Path) -> tuple[Path, str | None]:
     return weights, describe_named(weights)
 
 
-def _config_beside(weights: Path) -> ModelConfig | None:
-    """`config.yaml` of the run that the weights lie in: RUN/checkpoints/step-…/weights."""
-    file = weights.parent.parent.parent / "config.yaml"
-    if weights.parent.parent.name != CHECKPOINTS or not file.is_file():
-        return None
-    try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        raise ModelError(f"The config {file} beside the checkpoint cannot be read; give --model NAME.") from None
-    return check(tree if isinstance(tree, dict) else {}).model
+def _config_beside(weights: Path) -> ModelConfig:
+    """What the run or the description beside a weights file says, at the size that the model had then."""
+    found = find_beside(weights)
+    if found is None:
+        raise ModelError(
+            f"{weights} does not say which architecture it holds. Give --model NAME, or --checkpoint a run folder."
+        )
+    return ModelConfig(name=found.architecture, image_size=found.image_size, preprocess=found.preprocess)

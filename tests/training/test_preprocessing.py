@@ -231,3 +231,27 @@ def test_a_description_that_no_transform_knows_is_a_sentence(tag: dict[str, Any]
         (folder / "open_clip_config.json").write_text(json.dumps(wrong))
         with pytest.raises(ModelError, match=rf"out describes its preprocessing with {name} .* which is not known"):
             find_source(str(folder))
+
+
+def test_a_checkpoint_tells_open_clip_itself_what_it_is_and_at_which_size(tag: dict[str, Any], tmp_path: Path) -> None:
+    """Also that of a phase at another size, which the config of the whole run does not tell."""
+    phases = "phases=[{steps: 1, lr: 1e-12, image_size: 40}]"
+    run = go(tmp_path / "run", "model.pretrained=own", phases)
+    for step, side in ((1, 24), (2, 40)):
+        folder = run / "checkpoints" / f"step-0000000{step}"
+        model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+        grey = transform(Image.new("RGB", (90, 40), (128, 128, 128)))
+        assert grey.shape == (3, side, side)
+        assert grey[0, 0, 0].item() == pytest.approx((77 / 255 - 0.1) / 0.4)
+        opened = open_model(find_source(str(folder)))
+        assert opened.preprocess_cfg["size"] == (side, side)
+        assert opened.source.run == run
+        assert opened.source.architecture == NAME
+        torch.testing.assert_close(opened.model.encode_image(grey[None]), model.eval().encode_image(grey[None]))
+    assert open_model(find_source(str(run))).preprocess_cfg["size"] == (40, 40)
+    assert open_embedder(run, None).built.image_tower.image_size == (40, 40)
+    (tmp_path / "copied").mkdir()
+    for file in (run / "checkpoints" / "step-00000002").iterdir():
+        (tmp_path / "copied" / file.name).write_bytes(file.read_bytes())
+    alone = open_model(find_source(str(tmp_path / "copied")))
+    assert (alone.preprocess_cfg["size"], alone.preprocess_cfg["fill_color"]) == ((40, 40), 77)

@@ -77,7 +77,7 @@ def test_folders_without_weights_and_torn_configs_are_sentences(run: Path, tmp_p
     with pytest.raises(ModelError, match=f"There is no checkpoint in {tmp_path}: expected a run folder"):
         open_embedder(tmp_path, None)
     (run / "config.yaml").write_text("model: [")
-    with pytest.raises(ModelError, match=r"The config .* beside the checkpoint cannot be read; give --model NAME"):
+    with pytest.raises(ModelError, match=r"The config of the run .* cannot be read"):
         open_embedder(run, None)
 
 

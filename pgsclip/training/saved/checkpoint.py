@@ -27,6 +27,7 @@ from pgsclip.models.checksums import verify, write_checksums
 from pgsclip.models.plugin_states import States, read_states, write_states
 from pgsclip.models.run_weights import (
     DAMAGED,
+    OPEN_CLIP_CONFIG,
     WEIGHTS,
     Newest,
     checkpoint_name,
@@ -138,7 +139,8 @@ class CheckpointFolder:
         temporary = half_written(final)
         self._together(temporary, lambda: _make_empty(temporary) if self._world.leads else None)
         weights, optimizer, states = engine.weights(), engine.optimizer_state(), engine.states()
-        self._together(temporary, lambda: self._write(temporary, weights, optimizer, states, progress))
+        description = engine.task.description
+        self._together(temporary, lambda: self._write(temporary, weights, description, optimizer, states, progress))
         self._together(temporary, lambda: self._publish(temporary, final) if self._world.leads else None)
         return final
 
@@ -180,11 +182,18 @@ class CheckpointFolder:
         return last
 
     def _write(
-        self, folder: Path, weights: dict[str, Tensor], optimizer: OptimizerState, states: States, progress: Progress
+        self,
+        folder: Path,
+        weights: dict[str, Tensor],
+        description: dict[str, Any],
+        optimizer: OptimizerState,
+        states: States,
+        progress: Progress,
     ) -> None:
         _write_json(folder / _rank_file(self._world.rank), asdict(progress))
         if self._world.leads:
             save_state_dict(weights, folder / WEIGHTS)
+            _write_json(folder / OPEN_CLIP_CONFIG, description)
             write_states(folder, states)
             moments = {f"{key}/{name}": one for key in MOMENTS for name, one in optimizer.moments.get(key, {}).items()}
             write_tensors({name: one.contiguous() for name, one in moments.items()}, folder / _MOMENTS)

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,13 +24,13 @@ from pgsclip.training.saved.checkpoint import WEIGHTS, CheckpointFolder, Progres
 
 POSITIONS = (Position(0, 1, 30), Position(1, 0, 26))
 STANDS = Progress(7, 56, 0.5, streams=3, batches=7, positions=POSITIONS, faults={"read": 60})
-ALL_FILES = ["files.json", WEIGHTS, "optimizer.safetensors", "rank-00000.json", "state.json"]
+ALL_FILES = ["files.json", "open_clip_config.json", WEIGHTS, "optimizer.safetensors", "rank-00000.json", "state.json"]
 
 
 class OneNumber:
     """An engine whose whole state is one number."""
 
-    task: Any = None
+    task: Any = SimpleNamespace(description={"model_cfg": {"embed_dim": 1}})
     device = torch.device("cpu")
 
     def __init__(self, number: float) -> None:
