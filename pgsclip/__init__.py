@@ -9,15 +9,17 @@ from pgsclip.version import __version__
 
 if TYPE_CHECKING:
     from pgsclip.api import evaluate, train
+    from pgsclip.data.decoding import read_image
     from pgsclip.masked_tower import masked
     from pgsclip.masking.masker_api import masker
 
-__all__ = ["__version__", "evaluate", "masked", "masker", "train"]
+__all__ = ["__version__", "evaluate", "masked", "masker", "read_image", "train"]
 
 _HOMES = {
     "evaluate": "pgsclip.api",
     "masked": "pgsclip.masked_tower",
     "masker": "pgsclip.masking.masker_api",
+    "read_image": "pgsclip.data.decoding",
     "train": "pgsclip.api",
 }
 

@@ -81,6 +81,7 @@ def evaluate(
     workers: int | None = None,
     device: str = "auto",
     precision: str = "fp32",
+    background: str = "white",
     on_message: Callable[[str], None] | None = None,
     data_root: str | Path | None = None,
 ) -> EvalReport:
@@ -97,6 +98,7 @@ def evaluate(
         tokenizer: of a model in memory that does not read CLIP's own vocabulary.
         device: auto, cpu, cuda or mps.
         precision: fp32, or amp (autocast).
+        background: colour that shows where an image is see-through, by name or as `#rrggbb`.
         on_message: called with each result as a sentence, such as `print`; also with the damaged checkpoints of a run
             that were passed over.
         data_root: the former name of `eval_root`, taken with a warning.
@@ -128,7 +130,7 @@ def evaluate(
                 on_message(source.finding)
             loaded = load_model(source, target, precision=precision)
         jobs = find_jobs(families, suite, datasets, root)
-        options = EvalOptions(root, folder, batch_size, workers, precision, command="pgsclip.evaluate")
+        options = EvalOptions(root, folder, batch_size, workers, precision, background, command="pgsclip.evaluate")
         report = run_jobs(loaded, jobs, options, on_message or (lambda line: None), lambda name, done: None)
     error = nothing_done(report)
     if error is not None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from pgsclip.data.eval_images import digest, is_image, read_eval_images, tar_members
+from pgsclip.data.eval_images import digest, read_eval_images, tar_members
+from pgsclip.data.image_file import is_image_name
 from pgsclip.data.spec import local_files
 from pgsclip.files import atomic_path
 
@@ -36,11 +37,11 @@ def unseen_shards(spec: str, eval_root: Path, folder: Path) -> str:
 def _copy(shard: Path, copy: Path, known: set[bytes]) -> int:
     """How many pairs were left out."""
     members = list(tar_members(shard))
-    seen = {_key(name) for name, content in members if is_image(name) and digest(content) in known}
+    seen = {_key(name) for name, content in members if is_image_name(name) and digest(content) in known}
     with atomic_path(copy) as written, tarfile.open(written, "w") as tar:
         for name, content in members:
             if _key(name) not in seen:
-                smaller = _smaller(content) if is_image(name) else content
+                smaller = _smaller(content) if is_image_name(name) else content
                 entry = tarfile.TarInfo(name)
                 entry.size = len(smaller)
                 tar.addfile(entry, io.BytesIO(smaller))

@@ -24,6 +24,7 @@ from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Fault
 from pgsclip.data.benchmark_scenes import benchmark_scenes
 from pgsclip.data.crops import TrainCrop
+from pgsclip.data.image_file import open_image
 from pgsclip.data.normalise import Normalise
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import open_source
@@ -115,7 +116,7 @@ def _can_be_read(opened: Open) -> bool:
 
 
 def _reopen(content: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(content))
+    return open_image(content)
 
 
 @contextmanager

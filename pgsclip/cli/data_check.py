@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pgsclip.cli.data_settings import Settings, read_data_settings
+
 FAULTY = 1
 """Exit code when faults were found; 2 is what all commands give when they could not do their work."""
 
@@ -23,6 +25,7 @@ def check(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Shards read at once; one for each core if not given.")
     ] = None,
+    settings: Settings = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything that was found there.")] = None,
 ) -> None:
     """Read everything once and say what is there, what is damaged, what comes twice.
@@ -32,11 +35,10 @@ def check(
     """
     from pgsclip.cli.figures import write_figures
     from pgsclip.cli.waiting import late_bar
-    from pgsclip.config.schema import DataConfig
     from pgsclip.data.check import check_data
     from pgsclip.data.check_report import figures, lines
 
-    config = DataConfig() if workers is None else DataConfig(workers=workers)
+    config = read_data_settings(settings, workers=workers)
     with late_bar("checking") as progress:
         found = check_data(spec, eval_root=eval_root, config=config, ranks=ranks, jobs=jobs, on_progress=progress)
     typer.echo("\n".join(lines(found)))

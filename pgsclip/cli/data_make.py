@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pgsclip.cli.data_settings import Settings, read_data_settings
+
 
 def make(
     source: Annotated[
@@ -20,7 +22,7 @@ def make(
         int | None, typer.Option(min=1, help="Scale larger images until the shorter side has so many pixels.")
     ] = None,
     pad: Annotated[
-        bool, typer.Option("--pad", help="Lay each image whole on a white square; --side is the longest then.")
+        bool, typer.Option("--pad", help="Lay each image whole on a square; --side is the longest then.")
     ] = False,
     quality: Annotated[int, typer.Option(min=1, max=95, help="Of the JPEGs that are written.")] = 90,
     per_shard: Annotated[int, typer.Option(min=1, help="Pairs a shard is made from.")] = 1000,
@@ -28,6 +30,7 @@ def make(
     shuffle: Annotated[bool, typer.Option("--shuffle", help="Deal the pairs out in a random order.")] = False,
     image_key: Annotated[str | None, typer.Option(help="Column of the images; found by its name if not given.")] = None,
     caption_key: Annotated[str | None, typer.Option(help="Column of the captions; found likewise.")] = None,
+    settings: Settings = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Shards made at once; one a core if not given.")] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the counts there.")] = None,
 ) -> None:
@@ -41,14 +44,13 @@ def make(
     """
     from pgsclip.cli.figures import write_figures
     from pgsclip.cli.waiting import late_bar
-    from pgsclip.config.schema import DataConfig
     from pgsclip.data.make import causes, make_shards
     from pgsclip.data.shard_writer import ShardOptions
 
-    how = ShardOptions(side, pad, quality, per_shard, held_out, shuffle)
-    columns = DataConfig(image_key=image_key, caption_key=caption_key)
+    config = read_data_settings(settings, image_key=image_key, caption_key=caption_key)
+    how = ShardOptions(side, pad, quality, per_shard, held_out, shuffle, config.background)
     with late_bar("making shards") as progress:
-        made = make_shards(source, out, how, config=columns, jobs=jobs, on_progress=progress)
+        made = make_shards(source, out, how, config=config, jobs=jobs, on_progress=progress)
     before = f", {made.kept:,} of them made before" if made.kept else ""
     typer.echo(f"{made.pairs:,} pairs in {made.shards:,} shard{'s' * (made.shards != 1)}{before}")
     if made.refused:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pgsclip.cli.completion import masker_names
+from pgsclip.cli.data_settings import Settings, read_data_settings
 
 
 def preview(
@@ -23,6 +24,7 @@ def preview(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Pairs on the sheet.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Which pairs, and all chance in the masks.")] = 0,
+    settings: Settings = None,
 ) -> None:
     """Draw a contact sheet: pairs at random from the first 2,000, with captions and, if wanted, masks."""
     from rich.console import Console
@@ -36,11 +38,11 @@ def preview(
 
     if ratio and not masker:
         raise ConfigError("--ratio is the share that a masker hides; name one with --masker, or leave --ratio out.")
+    config = read_data_settings(settings)
     columns = columns_of(masker, ratio) if masker else []
     with Console(stderr=True).status("drawing"):
-        sheet = compose(
-            draw_contact_sheet(spec, columns, count=count, across=max(1, 6 // (1 + len(columns))), seed=seed)
-        )
+        across = max(1, 6 // (1 + len(columns)))
+        sheet = compose(draw_contact_sheet(spec, columns, count=count, across=across, seed=seed, config=config))
         save_picture(sheet, out)
     print_image(sheet, Console())
     typer.echo(f"{out}  ({sheet.width} x {sheet.height} pixels)")

@@ -33,6 +33,7 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Images encoded at once on o
 Workers = Annotated[int | None, typer.Option(min=0, help="Loader processes; chosen by the set when not given.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str, typer.Option(metavar="auto|fp32|amp", help="auto: amp on a GPU, fp32 elsewhere.")]
+Background = Annotated[str, typer.Option(metavar="COLOUR", help="Colour that shows where an image is see-through.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of results; RUN/eval or ./eval when not given.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all figures here as well.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch missing sets and weights.")]
@@ -62,6 +63,7 @@ class _Asked(NamedTuple):
     workers: int | None
     device: str
     precision: str
+    background: str
     out: Path | None
     json_file: Path | None
     download: bool
@@ -80,6 +82,7 @@ def _command(family: str) -> Callable[..., None]:
         workers: Workers = None,
         device: Device = "auto",
         precision: Precision = "auto",
+        background: Background = "white",
         out: Out = None,
         json_file: JsonFile = None,
         download: Download = False,
@@ -90,8 +93,8 @@ def _command(family: str) -> Callable[..., None]:
         families = list(FAMILIES) if family == "all" else [family]
         _run(
             _Asked(
-                families, checkpoint, suite, datasets, eval_root, batch_size, workers, device, precision, out,
-                json_file, download, demo,
+                families, checkpoint, suite, datasets, eval_root, batch_size, workers, device, precision, background,
+                out, json_file, download, demo,
             )
         )  # fmt: skip
 
@@ -170,7 +173,9 @@ def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> EvalReport:
             typer.echo(asked.source.finding, err=True)
         model = load_model(asked.source, device, download=asked.download, precision=asked.precision)
     command = shlex.join(["pgsclip", *sys.argv[1:]])
-    options = EvalOptions(asked.root, asked.out, asked.batch_size, asked.workers, asked.precision, command=command)
+    options = EvalOptions(
+        asked.root, asked.out, asked.batch_size, asked.workers, asked.precision, asked.background, command=command
+    )
     console = Console(stderr=True)
     with console.status("reading") if leads and console.is_terminal else _Silence() as status:
         report = evaluate(

@@ -39,6 +39,9 @@ def viz_mask(
     patch_size: Annotated[
         int | None, typer.Option(min=1, help="Side of a patch in pixels; 16, or the checkpoint's.")
     ] = None,
+    background: Annotated[
+        str, typer.Option(metavar="COLOUR", help="Colour that shows where an image is see-through.")
+    ] = "white",
     seed: Annotated[int, typer.Option(min=0, help="Of all chance in the masks.")] = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Also what led pgs and salient there.")] = False,
     seeds: Annotated[
@@ -76,7 +79,7 @@ def viz_mask(
 
     _check(images, out, explain=explain, seeds=seeds, over_progress=over_progress)
     columns = columns_of(masker, ratio)
-    pictures = _pictures(images, image_size, patch_size, checkpoint, model, columns)
+    pictures = _pictures(images, image_size, patch_size, checkpoint, model, columns, background)
     if over_progress and checkpoint is None:
         typer.echo("without --checkpoint raw pixels stand in for embeddings, so masks hardly change", err=True)
     with Console(stderr=True).status("drawing"):
@@ -126,6 +129,7 @@ def _pictures(
     checkpoint: Path | None,
     model: str | None,
     columns: list[MaskerColumn],
+    background: str,
 ) -> list[Picture]:
     """The images as the maskers see them; with a checkpoint, maskers that look with a model of their own get it."""
     from pgsclip.errors import ConfigError
@@ -134,7 +138,7 @@ def _pictures(
     if checkpoint is None:
         if model is not None:
             raise ConfigError("--model names the architecture of a --checkpoint; give one, or leave --model out.")
-        return [open_picture(path, size or 224, patch or 16) for path in paths]
+        return [open_picture(path, size or 224, patch or 16, background=background) for path in paths]
     if size is not None or patch is not None:
         raise ConfigError(
             "A --checkpoint brings its own image and patch size; leave --image-size and --patch-size out."
@@ -146,7 +150,7 @@ def _pictures(
         typer.echo(embedder.finding, err=True)
     for column in columns:
         embedder.start(column.masker)
-    return [embedder.open(path) for path in paths]
+    return [embedder.open(path, background) for path in paths]
 
 
 def columns_of(maskers: list[str] | None, ratios: list[str] | None) -> list[MaskerColumn]:

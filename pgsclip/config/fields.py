@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from PIL import ImageColor
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
@@ -22,6 +23,18 @@ def _in_order(given: tuple[float, float]) -> tuple[float, float]:
 
 Shares = Annotated[tuple[Share, Share], AfterValidator(_in_order)]
 """Smallest and largest share, both above 0."""
+
+
+def _colour(given: str) -> str:
+    try:
+        ImageColor.getrgb(given)
+    except ValueError:
+        raise ValueError(f"{given!r} is not a colour; give a name such as white, or #rrggbb") from None
+    return given
+
+
+Colour = Annotated[str, AfterValidator(_colour)]
+"""Name of a colour in CSS, or `#rrggbb`."""
 
 
 def _only_auto(given: Any) -> Any:

@@ -10,6 +10,7 @@ from pgsclip.config.defaults import CROP_SCALE, EVAL_BATCH_SIZE, LOGITS_PER_CHUN
 from pgsclip.config.fields import (
     Above0,
     Channels,
+    Colour,
     Count,
     CountOrAuto,
     Decay,
@@ -49,6 +50,8 @@ class DataConfig(Section):
     """Random crops per image. Each is masked by itself and compared with the caption; their losses are averaged."""
     max_bad_share: Share = 0.02
     """Share of the pairs read so far, 0 to 1, that may be unusable; the run stops when there are more."""
+    background: Colour = "white"
+    """Colour that shows where an image is see-through, by name or as `#rrggbb`."""
     stall_seconds: Annotated[float, Field(gt=0, le=1e7)] = 600.0
     """Seconds that a batch may take. After that the run ends and names the shard that was being read."""
     image_key: str | None = None

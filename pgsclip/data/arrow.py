@@ -9,11 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from pgsclip.data.batch import Fault
+from pgsclip.data.image_file import open_image
 from pgsclip.data.image_files import CAPTION_NAMES, IMAGE_NAMES, find_column
-from pgsclip.data.shards import open_bytes
 from pgsclip.data.source import Raw
 from pgsclip.errors import DataError
 
@@ -54,8 +52,8 @@ class ArrowPairs:
             content = content.get("bytes") or content.get("path")
         if content is None:
             return Fault("caption without image", self._origin, key)
-        opener = partial(Image.open, content) if isinstance(content, str) else partial(open_bytes, content)
-        return Raw(self._origin, key, str(caption).strip(), opener)
+        source = Path(content) if isinstance(content, str) else content
+        return Raw(self._origin, key, str(caption).strip(), partial(open_image, source))
 
 
 def open_arrow(path: Path, image_key: str | None, caption_key: str | None) -> ArrowPairs:

@@ -15,14 +15,15 @@ import numpy as np
 
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Fault
-from pgsclip.data.decoding import decoded_rgb
+from pgsclip.data.decoding import decode_pair
 from pgsclip.data.duplicate_captions import DuplicateCaptions
 from pgsclip.data.eval_images import digest, read_eval_images
 from pgsclip.data.generated import GeneratedSource
+from pgsclip.data.image_file import open_image
 from pgsclip.data.loading import loader_workers
 from pgsclip.data.near_duplicates import LENGTH, Fingerprints, duplicate_groups, find_matches, fingerprint
 from pgsclip.data.shard_stats import CountTokens, ShardStats, collect_stats, open_clip_tokens
-from pgsclip.data.shards import open_bytes, read_shard
+from pgsclip.data.shards import read_shard
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import open_source, shard_urls
 from pgsclip.data.stall_guard import init_worker
@@ -175,8 +176,8 @@ def _overlaps(root: Path, names: list[str], digests: set[bytes], prints: Fingerp
     for image in read_eval_images(root):
         overlap = found.setdefault(image.set, Overlap())
         overlap.images += 1
-        raw = Raw(image.set, image.place, "", partial(open_bytes, image.content))
-        picture = decoded_rgb(raw)
+        raw = Raw(image.set, image.place, "", partial(open_image, image.content))
+        picture = decode_pair(raw)
         if isinstance(picture, Fault):
             overlap.unreadable += 1
             continue

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pgsclip.data.batch import Batch, Fault, Position
 from pgsclip.data.captions import part_or_whole
-from pgsclip.data.decoding import decoded
+from pgsclip.data.decoding import try_decode
 from pgsclip.data.source import Raw
 from pgsclip.seeding import derive
 from pgsclip.token_ids import count_tokens
@@ -72,7 +72,7 @@ class Collator:
                     views.append(self.transform(picture, chance))
             return views[0] if self.views == 1 else torch.stack(views)
 
-        return decoded(raw, crop)
+        return try_decode(raw, crop)
 
     def _caption(self, raw: Raw, epoch: int) -> str:
         if not self.caption_parts:

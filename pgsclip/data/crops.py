@@ -20,7 +20,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from pgsclip.data.to_rgb import to_rgb, upright_size
+from pgsclip.data.image_file import format_of
+from pgsclip.data.to_rgb import WHITE, to_rgb, upright_size
 
 _TRIES = 10
 _ASPECTS = (3 / 4, 4 / 3)
@@ -51,15 +52,19 @@ class TrainCrop:
     """Smallest and largest share of the image's area."""
     interpolation: str = "bicubic"
     """Or `bilinear`; both antialiased."""
+    background: str = WHITE
+    """Colour that shows where the image is see-through."""
 
     def __call__(self, picture: Image.Image, chance: random.Random) -> UInt8[Tensor, "3 H W"]:
         """Decode and crop; which crop is decided by `chance` alone. Raises what Pillow raises."""
-        image = None if picture.format == "JPEG" else to_rgb(picture)  # others may say late how they stand
+        image = (
+            None if format_of(picture) == "JPEG" else to_rgb(picture, self.background)
+        )  # others may say late how they stand
         width, height = upright_size(picture) if image is None else image.size
         box = draw_box(width, height, self.scale, chance)
         if image is None:
             factor = self._shrunk(picture, box)
-            image, box = to_rgb(picture), box.divided(factor)
+            image, box = to_rgb(picture, self.background), box.divided(factor)
         pixels = _cut(np.asarray(image), box)
         return F.interpolate(pixels, self.size, mode=self.interpolation, antialias=True)[0].contiguous()
 

@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from PIL import Image
 
 from pgsclip.data.batch import Fault
+from pgsclip.data.image_file import ImageTooLargeError, UnsupportedImageError, open_image
 from pgsclip.data.source import Raw
-from pgsclip.data.to_rgb import to_rgb
+from pgsclip.data.to_rgb import WHITE, to_rgb
 from pgsclip.errors import InstallationError
 
 T = TypeVar("T")
 
 
-def decoded(raw: Raw, use: Callable[[Callable[[], Image.Image]], T]) -> T | Fault:
-    """What `use` makes of a picture; it is given what opens it, and opens it as often as it likes.
+def read_image(source: bytes | Path | str, background: str = WHITE) -> Image.Image:
+    """Read an image as training reads it: upright, sRGB, 8 bits, on a ground of one colour.
 
-    Returns:
-        a Fault, never an exception, for whatever a damaged, missing or monstrous file does to a decoder.
+    Args:
+        source: a file, or the bytes of one.
+        background: colour that shows where the image is see-through, by name or as `#rrggbb`.
+
+    Raises:
+        Exception: what `open_image` and `to_rgb` raise.
+    """
+    with open_image(Path(source) if isinstance(source, str) else source) as picture:
+        return to_rgb(picture, background)
+
+
+def try_decode(raw: Raw, use: Callable[[Callable[[], Image.Image]], T]) -> T | Fault:
+    """Return what `use` makes of a picture; `use` is given what opens it, and opens it as often as it likes.
+
+    A Fault is returned, and nothing raised, for whatever a damaged, missing or monstrous file does to a decoder.
 
     Raises:
         InstallationError: `use` needs a library that cannot be loaded here.
@@ -28,10 +43,11 @@ def decoded(raw: Raw, use: Callable[[Callable[[], Image.Image]], T]) -> T | Faul
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
             return use(raw.picture)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (ImageTooLargeError, Image.DecompressionBombError) as error:
         return Fault("image too large", raw.shard, raw.key, str(error))
+    except UnsupportedImageError as error:
+        return Fault("unsupported image", raw.shard, raw.key, str(error))
     except FileNotFoundError as error:
         return Fault("missing image", raw.shard, raw.key, str(error))
     except InstallationError:
@@ -40,11 +56,11 @@ def decoded(raw: Raw, use: Callable[[Callable[[], Image.Image]], T]) -> T | Faul
         return Fault("corrupt image", raw.shard, raw.key, f"{type(error).__name__}: {error}")
 
 
-def decoded_rgb(raw: Raw) -> Image.Image | Fault:
-    """The whole picture, upright."""
+def decode_pair(raw: Raw, background: str = WHITE) -> Image.Image | Fault:
+    """Decode the whole picture of a pair, upright."""
 
     def whole(open_picture: Callable[[], Image.Image]) -> Image.Image:
         with open_picture() as picture:
-            return to_rgb(picture)
+            return to_rgb(picture, background)
 
-    return decoded(raw, whole)
+    return try_decode(raw, whole)

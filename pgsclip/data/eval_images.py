@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pgsclip.data.tar_members import IMAGES
+from pgsclip.data.image_file import is_image_name
 from pgsclip.errors import DataError
 
 
@@ -38,9 +38,9 @@ def read_eval_images(root: Path) -> Iterator[EvalImage]:
         name = place.parts[0].removesuffix(".tar")
         if path.suffix.lower() == ".tar":
             for member, content in tar_members(path):
-                if is_image(member):
+                if is_image_name(member):
                     yield EvalImage(name, f"{place}: {member}", content)
-        elif is_image(path.name) and path.is_file():
+        elif is_image_name(path.name) and path.is_file():
             yield EvalImage(name, str(place), path.read_bytes())
 
 
@@ -60,11 +60,6 @@ def tar_members(path: Path) -> Iterator[tuple[str, bytes]]:
         raise DataError(
             f"{path} cannot be read as a tar: {str(error).splitlines()[0].rstrip(':')}. Get it again, or leave it out."
         ) from None
-
-
-def is_image(name: str) -> bool:
-    """Tell by the ending of its name whether a file is an image."""
-    return name.lower().rpartition(".")[2] in IMAGES
 
 
 def digest(content: bytes) -> bytes:

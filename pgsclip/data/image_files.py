@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from PIL import Image
-
 from pgsclip.data.batch import Fault
+from pgsclip.data.image_file import IMAGE_ENDINGS, open_image
 from pgsclip.data.source import Raw, WorkerPass
-from pgsclip.data.tar_members import IMAGES
 from pgsclip.errors import DataError, did_you_mean
 
 IMAGE_NAMES = ("filepath", "image_path", "image", "path", "file", "filename", "file_name")
@@ -47,7 +45,7 @@ class FileSource:
             return Fault("image without caption", self._origin, str(path))
         if not caption.strip():
             return Fault("empty caption", self._origin, str(path))
-        return Raw(self._origin, str(path), caption.strip(), partial(Image.open, path))
+        return Raw(self._origin, str(path), caption.strip(), partial(open_image, path))
 
 
 def open_table(path: Path, image_key: str | None, caption_key: str | None) -> FileSource:
@@ -76,7 +74,7 @@ def open_folder(path: Path) -> FileSource:
     Raises:
         DataError: no image has a caption.
     """
-    images = sorted(file for file in path.rglob("*") if file.suffix.lower().lstrip(".") in IMAGES)
+    images = sorted(file for file in path.rglob("*") if file.suffix.lower().lstrip(".") in IMAGE_ENDINGS)
     pairs = [(image, _caption_beside(image)) for image in images]
     if all(caption is None for _, caption in pairs):
         raise DataError(

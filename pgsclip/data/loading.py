@@ -127,7 +127,7 @@ def read_all(
 ) -> Iterator[Batch]:
     """Yield every usable pair once, in order, in this process; the last batch may be short. For evaluation."""
     source = open_source(spec, config)
-    collator = Collator(lambda picture, _: transform(to_rgb(picture)), tokenizer, seed=0)
+    collator = Collator(lambda picture, _: transform(to_rgb(picture, config.background)), tokenizer, seed=0)
     for item in source.read_all():
         collator.take(item, epoch=0)
         if len(collator.images) == batch_size:

@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from pgsclip.data.batch import Fault
-from pgsclip.data.decoding import decoded
+from pgsclip.data.decoding import try_decode
 from pgsclip.data.eval_images import digest
+from pgsclip.data.image_file import format_of
 from pgsclip.data.near_duplicates import LENGTH, Fingerprint, Fingerprints, fingerprint
 from pgsclip.data.source import Raw
 from pgsclip.data.to_rgb import to_rgb, upright_size
@@ -47,7 +48,7 @@ def collect_stats(shard: str, items: Iterable[Raw | Fault], count_tokens: CountT
     stats = ShardStats(shard)
     prints = []
     for item in items:
-        seen = item if isinstance(item, Fault) else decoded(item, _seen)
+        seen = item if isinstance(item, Fault) else try_decode(item, _inspect)
         if isinstance(item, Raw) and not isinstance(seen, Fault):
             kind, size, content, mark = seen
             stats.usable += 1
@@ -76,9 +77,9 @@ def _count(tokenizer: object, caption: str) -> int:
     return len(tokenizer.encode(caption)) + 2  # type: ignore[attr-defined]
 
 
-def _seen(open_picture: Callable[[], Image.Image]) -> tuple[str, tuple[int, int], bytes, Fingerprint]:
+def _inspect(open_picture: Callable[[], Image.Image]) -> tuple[str, tuple[int, int], bytes, Fingerprint]:
     with open_picture() as picture:
-        kind = picture.format or "?"
+        kind = format_of(picture) or "?"
         file: IO[bytes] = picture.fp  # type: ignore[attr-defined]  # not typed, but documented
         file.seek(0)
         content = digest(file.read())

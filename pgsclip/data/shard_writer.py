@@ -13,9 +13,10 @@ from typing import IO, Any, Protocol, runtime_checkable
 from PIL import Image, ImageOps
 
 from pgsclip.data.batch import Fault
-from pgsclip.data.decoding import decoded
+from pgsclip.data.decoding import try_decode
+from pgsclip.data.image_file import format_of
 from pgsclip.data.source import Raw
-from pgsclip.data.to_rgb import to_rgb, upright_size
+from pgsclip.data.to_rgb import WHITE, is_see_through, to_rgb, upright_size
 from pgsclip.files import atomic_path
 
 _KEPT_AS_THEY_ARE = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
@@ -28,7 +29,7 @@ class ShardOptions:
     side: int | None = None
     """Larger images are scaled until their shorter side (with `pad`, the longer) has so many pixels; none when None."""
     pad: bool = False
-    """Lay every image whole on a white square of that side; nothing is then lost to a square crop."""
+    """Lay every image whole on a square of that side; nothing is then lost to a square crop."""
     quality: int = 90
     """Of the JPEGs that are written; images that need no change stay as they are."""
     per_shard: int = 1000
@@ -37,6 +38,8 @@ class ShardOptions:
     """NumberedPairs that go to `val-*.tar`, which training evaluates on."""
     shuffle: bool = False
     """Deal the pairs out in a random order, always the same one."""
+    background: str = WHITE
+    """Colour where an image is see-through, and around a padded one."""
 
 
 @runtime_checkable
@@ -54,7 +57,7 @@ def write_shard(pairs: NumberedPairs, path: Path, numbers: list[int], how: Shard
     with atomic_path(path) as temporary, tarfile.open(temporary, "w") as tar:
         for number in numbers:
             item = pairs.pair(number)
-            image = item if isinstance(item, Fault) else decoded(item, lambda opener: _encoded(opener, how))
+            image = item if isinstance(item, Fault) else try_decode(item, lambda opener: _encoded(opener, how))
             if isinstance(image, Fault):
                 report["refused"][image.cause] += 1
                 report["examples"].setdefault(image.cause, f"{image.key} {image.detail}".strip())
@@ -74,26 +77,21 @@ def write_shard(pairs: NumberedPairs, path: Path, numbers: list[int], how: Shard
 def _encoded(open_picture: Callable[[], Image.Image], how: ShardOptions) -> tuple[str, bytes]:
     """Ending and content of the file that goes into the tar."""
     with open_picture() as picture:
-        kind = _KEPT_AS_THEY_ARE.get(picture.format or "")
+        kind = _KEPT_AS_THEY_ARE.get(format_of(picture))
         length = (max if how.pad else min)(upright_size(picture))
-        see_through = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+        see_through = is_see_through(picture)
         file: IO[bytes] = picture.fp  # type: ignore[attr-defined]  # not typed, but documented
         file.seek(0)
         content = file.read()
     with open_picture() as picture:
-        image = to_rgb(_on_white(picture) if see_through else picture)  # also what stays must be whole
+        image = to_rgb(picture, how.background)  # also what stays must be whole
     if kind and not see_through and not how.pad and (how.side is None or length <= how.side):
         return kind, content
     if how.side is not None and length > how.side:
         size = [max(1, round(one * how.side / length)) for one in image.size]
         image = image.resize(size, Image.Resampling.LANCZOS)
     if how.pad:
-        image = ImageOps.pad(image, (max(image.size),) * 2, color="white")
+        image = ImageOps.pad(image, (max(image.size),) * 2, color=how.background)
     written = io.BytesIO()
     image.save(written, "JPEG", quality=how.quality)
     return "jpg", written.getvalue()
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    """Drawings are often see-through, and what shows through in a decoder is black."""
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))

@@ -6,7 +6,6 @@ neither resume nor count what it skips.
 
 from __future__ import annotations
 
-import io
 import json
 import random
 import tarfile
@@ -17,12 +16,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from webdataset import tariterators
 
 from pgsclip.data.batch import Fault
+from pgsclip.data.image_file import ENDINGS, IMAGE_ENDINGS, open_image
 from pgsclip.data.source import Raw, WorkerPass
-from pgsclip.data.tar_members import CAPTIONS, IMAGES, is_wanted, member_names, members
+from pgsclip.data.tar_members import CAPTIONS, is_wanted, member_names, members
 from pgsclip.errors import DataError
 from pgsclip.seeding import derive
 
@@ -39,8 +38,8 @@ class ShardSource:
         if self.size == 0:
             raise DataError(
                 f"There are no pairs in {urls[0]}{' and the others' if len(urls) > 1 else ''}: a pair is an image "
-                f"({', '.join(IMAGES)}) and a caption (txt, or json with a 'caption') next to each other in one tar, "
-                f"of the same name up to its first dot."
+                f"(jpg, png, webp or another of {', '.join(ENDINGS)}) and a caption (txt, or json with a 'caption') "
+                f"next to each other in one tar, of the same name up to its first dot."
             )
         self.description = f"{self.size:,} pairs in {len(urls):,} shard{'s' if len(urls) > 1 else ''}"
 
@@ -106,12 +105,12 @@ def count_pairs(url: str) -> int:
     except OSError as error:
         raise DataError(f"The shard {url} cannot be opened: {error.strerror or error}.") from None
     found = ({extension.lower() for _, extension in pair} for _, pair in groupby(names, itemgetter(0)))
-    return sum(1 for kinds in found if kinds & {*IMAGES} and kinds & {*CAPTIONS})
+    return sum(1 for kinds in found if kinds & {*IMAGE_ENDINGS} and kinds & {*CAPTIONS})
 
 
 def _pair(url: str, sample: dict[str, Any]) -> Raw | Fault:
     key = str(sample["__key__"])
-    kind = next((extension for extension in IMAGES if extension in sample), None)
+    kind = next((extension for extension in IMAGE_ENDINGS if extension in sample), None)
     if kind is None and not any(extension in sample for extension in CAPTIONS):
         others = ", ".join(sorted(name for name in sample if not name.startswith("__")))
         return Fault("no image and no caption", url, key, f"only {others}; a name ends at its first dot")
@@ -122,7 +121,7 @@ def _pair(url: str, sample: dict[str, Any]) -> Raw | Fault:
         return Fault("image without caption", url, key)
     if not caption.strip():
         return Fault("empty caption", url, key)
-    return Raw(url, key, caption.strip(), partial(open_bytes, sample[kind]), f"{key}.{kind}")
+    return Raw(url, key, caption.strip(), partial(open_image, sample[kind]), f"{key}.{kind}")
 
 
 def _caption(sample: dict[str, Any]) -> str | None:
@@ -136,8 +135,3 @@ def _caption(sample: dict[str, Any]) -> str | None:
         caption = content.get("caption") if isinstance(content, dict) else None
         return caption if isinstance(caption, str) else None
     return None
-
-
-def open_bytes(content: bytes) -> Image.Image:
-    """Of an encoded file; may raise what Pillow raises."""
-    return Image.open(io.BytesIO(content))

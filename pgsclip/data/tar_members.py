@@ -19,8 +19,8 @@ from webdataset import tariterators
 from webdataset.gopen import gopen
 
 from pgsclip.data.batch import Fault
+from pgsclip.data.image_file import IMAGE_ENDINGS
 
-IMAGES = ("jpg", "jpeg", "png", "webp")
 CAPTIONS = ("txt", "json")
 _BLOCK = 512
 _BUFFER = 2**20
@@ -69,7 +69,7 @@ def member_names(path: Path) -> Iterator[str]:
 def is_wanted(name: str) -> bool:
     """Whether a member is an image or a caption by its ending; hidden files have none."""
     _, extension = tariterators.base_plus_ext(name)
-    return (extension or "").rpartition(".")[2].lower() in (*IMAGES, *CAPTIONS)
+    return (extension or "").rpartition(".")[2].lower() in (*IMAGE_ENDINGS, *CAPTIONS)
 
 
 def _plain(file: BinaryIO) -> Generator[tuple[str, int], None, None]:

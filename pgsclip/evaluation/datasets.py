@@ -11,18 +11,22 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from clip_benchmark.datasets.builder import build_dataset
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from webdataset.autodecode import Decoder
 from webdataset.cache import StreamingOpen
 from webdataset.compat import check_empty
 
+from pgsclip.data.decoding import read_image
+from pgsclip.data.to_rgb import WHITE
 from pgsclip.errors import DataError
 from pgsclip.evaluation.layouts import EvalSet, MissingSetError
 
@@ -30,7 +34,8 @@ Transform = Callable[[Any], Any]
 Place = tuple[int, int]
 """Number of the shard, number of the sample within it."""
 
-_KNOWN = ("jpg", "jpeg", "png", "webp", "cls", "npy", "txt")
+_IMAGES = ("jpg", "jpeg", "png", "webp")
+_KNOWN = (*_IMAGES, "cls", "npy", "txt")
 _SMALL = 64 * 2**20
 """Bytes up to which starting worker processes costs more than they save."""
 
@@ -63,12 +68,14 @@ def open_set(
     world: int = 1,
     only: set[Place] | None = None,
     collate: Callable[[list[Any]], Any] | None = None,
+    background: str = WHITE,
 ) -> OpenSet:
     """Open this rank's share of a split.
 
     Args:
         workers: loader processes; chosen by the size of the set when None, never more than there are shards.
         only: the samples at these places alone; the others are not decoded.
+        background: colour that shows where an image is see-through.
 
     Raises:
         DataError: while it is read: damaged shards or images, members missing.
@@ -79,14 +86,15 @@ def open_set(
         stage = _Stage(rank, world, only)
         opener = next(i for i, step in enumerate(dataset.pipeline) if isinstance(step, StreamingOpen))
         dataset.pipeline[opener] = _open_files
-        decoder = next(i for i, step in enumerate(dataset.pipeline) if _is_decoder(step))
+        decoder = next(i for i, step in enumerate(dataset.pipeline) if _decoder_of(step))
+        _decoder_of(dataset.pipeline[decoder]).handlers.insert(0, partial(_decode_image, background=background))
         dataset.pipeline.insert(decoder, stage.before)
         if check_empty in dataset.pipeline:  # it would refuse a worker whose shards are empty when others' are not
             dataset.pipeline.remove(check_empty)
         dataset.pipeline.append(stage.after)
         count = _workers(workers, found.shards if split == "test" else _shards(found, split), found.bytes)
     else:
-        dataset = _Subset(dataset, rank, world, only)
+        dataset = _Subset(dataset, found, rank, world, only, background)
         count = _workers(workers, 4, found.bytes)
     loader = DataLoader(
         dataset,
@@ -149,10 +157,12 @@ class _Stage:
 
 
 class _Subset(Dataset[Any]):
-    """A set with an index, cut to the share of one rank."""
+    """A set with an index, cut to the share of one rank; its images are read here, and not as clip-benchmark does."""
 
-    def __init__(self, dataset: Any, rank: int, world: int, only: set[Place] | None) -> None:
-        self._dataset = dataset
+    def __init__(
+        self, dataset: Any, found: EvalSet, rank: int, world: int, only: set[Place] | None, background: str
+    ) -> None:
+        self._dataset, self._layout, self._background = dataset, found.layout, background
         mine = range(rank, len(dataset), world)
         self._indices = [index for index in mine if only is None or (0, index) in only]
 
@@ -160,8 +170,22 @@ class _Subset(Dataset[Any]):
         return len(self._indices)
 
     def __getitem__(self, number: int) -> tuple[Any, Any, Place]:
-        image, target = self._dataset[self._indices[number]]
-        return image, target, (0, self._indices[number])
+        index = self._indices[number]
+        file, target = self._file_and_target(index)
+        image = read_image(Path(self._dataset.root, file), self._background)
+        return self._dataset.transform(image), target, (0, index)
+
+    def _file_and_target(self, index: int) -> tuple[str, Any]:
+        """Look up a sample in the annotations that clip-benchmark has read."""
+        if self._layout == "flickr":
+            name, captions = self._dataset.data[index]
+            return name, captions
+        if self._layout == "sugar_crepe":
+            entry = self._dataset.ann[self._dataset.idx_strings[index]]
+            return entry["filename"], [entry["caption"], entry["negative_caption"]]
+        number = self._dataset.ids[index]
+        captions = [one["caption"] for one in self._dataset.coco.loadAnns(self._dataset.coco.getAnnIds(number))]
+        return self._dataset.coco.loadImgs(number)[0]["file_name"], captions
 
 
 def _build(found: EvalSet, split: str, transform: Transform) -> Any:
@@ -171,22 +195,12 @@ def _build(found: EvalSet, split: str, transform: Transform) -> Any:
         warnings.simplefilter("ignore")  # webdataset's reminder about shuffling
         try:
             return build_dataset(
-                name, root=str(found.folder), transform=_Rgb(transform), split=split, download=False, task=task
+                name, root=str(found.folder), transform=transform, split=split, download=False, task=task
             )
         except ModuleNotFoundError as error:
             raise DataError(
                 f"The set {found.dataset} needs the package {error.name}: pip install {error.name}."
             ) from None
-
-
-class _Rgb:
-    """The transform on RGB images; SugarCrepe hands grey ones over as they are."""
-
-    def __init__(self, transform: Transform) -> None:
-        self._transform = transform
-
-    def __call__(self, image: Any) -> Any:
-        return self._transform(image.convert("RGB"))
 
 
 def _collate(items: list[tuple[Tensor, Any, Place]]) -> EvalBatch:
@@ -201,8 +215,14 @@ def _open_files(shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield {"url": shard["url"], "stream": stream}
 
 
-def _is_decoder(step: Any) -> bool:
-    return any(isinstance(argument, Decoder) for argument in getattr(step, "args", ()))
+def _decoder_of(step: Any) -> Any:
+    """Find the decoder that a step of a pipeline calls; None where it calls another thing."""
+    return next((argument for argument in getattr(step, "args", ()) if isinstance(argument, Decoder)), None)
+
+
+def _decode_image(key: str, content: bytes, *, background: str) -> Image.Image | None:
+    """Decode an image as training does, before webdataset's own handlers; leave every other member to them."""
+    return read_image(content, background) if key.rpartition(".")[2].lower() in _IMAGES else None
 
 
 def _number(url: str) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pgsclip.config.defaults import EVAL_BATCH_SIZE
 from pgsclip.config.schema import ProbeConfig
+from pgsclip.data.to_rgb import WHITE
 from pgsclip.distributed import broadcast_object, get_rank, get_world_size
 from pgsclip.errors import PgsclipError
 from pgsclip.evaluation import metrics
@@ -55,6 +56,8 @@ class EvalOptions:
     batch_size: int = EVAL_BATCH_SIZE
     workers: int | None = None
     precision: str = "fp32"
+    background: str = WHITE
+    """Colour that shows where an image is see-through."""
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     command: str = ""
 
@@ -139,6 +142,8 @@ class Evaluator:
     def settings(self, job: Job, found: EvalSet) -> dict[str, Any]:
         """List what the numbers depend on beside weights and set."""
         own: dict[str, Any] = {"precision": self.options.precision, "data": found.fingerprint("test")}
+        if self.options.background != WHITE:
+            own["background"] = self.options.background
         if job.family == "linear-probe":
             own |= {"probe": self.options.probe.model_dump(), "train_data": found.fingerprint("train")}
         return own
@@ -169,7 +174,7 @@ class Evaluator:
     def keep_gallery(self, found: EvalSet, result: Path) -> None:
         """Write some queries of the last retrieval with their best answers, for the report."""
         if self._last is not None:
-            write_gallery(found, *self._last, result)
+            write_gallery(found, *self._last, result, self.options.background)
 
     def _images(self, found: EvalSet, split: str, on_progress: Callable[[int], None]) -> tuple[OpenSet, EncodedSet]:
         key = (found.folder, f"{found.dataset}/{split}")
@@ -180,6 +185,7 @@ class Evaluator:
                 self.transform,
                 batch_size=self.options.batch_size,
                 workers=self.options.workers,
+                background=self.options.background,
                 rank=get_rank(),
                 world=get_world_size(),
             )

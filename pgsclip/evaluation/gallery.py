@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pgsclip.data.to_rgb import WHITE
 from pgsclip.evaluation.datasets import open_set
 from pgsclip.evaluation.features import EncodedSet
 from pgsclip.evaluation.layouts import EvalSet
@@ -24,7 +25,13 @@ _SIDE = 112
 
 
 def write_gallery(
-    found: EvalSet, encoded: EncodedSet, texts: Tensor, image_of_text: list[int], captions: list[str], result: Path
+    found: EvalSet,
+    encoded: EncodedSet,
+    texts: Tensor,
+    image_of_text: list[int],
+    captions: list[str],
+    result: Path,
+    background: str = WHITE,
 ) -> None:
     """Write `<result>.gallery.json`; the same queries for every model on the same set."""
     scores = texts @ encoded.features.T
@@ -51,17 +58,24 @@ def write_gallery(
         "dataset": found.dataset,
         "text_to_image": to_image,
         "image_to_text": to_text,
-        "images": _thumbnails(found, encoded, sorted(wanted)),
+        "images": _thumbnails(found, encoded, sorted(wanted), background),
     }
     path = result.with_name(result.name.removesuffix(".json") + GALLERY)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps(content))
 
 
-def _thumbnails(found: EvalSet, encoded: EncodedSet, rows: list[int]) -> dict[str, str]:
+def _thumbnails(found: EvalSet, encoded: EncodedSet, rows: list[int], background: str) -> dict[str, str]:
     places = {encoded.places[row]: row for row in rows}
     opened = open_set(
-        found, "test", _thumbnail, batch_size=64, workers=0, only=set(places), collate=lambda items: items
+        found,
+        "test",
+        _thumbnail,
+        batch_size=64,
+        workers=0,
+        only=set(places),
+        collate=lambda items: items,
+        background=background,
     )
     return {str(places[place]): jpeg for items in opened.batches for jpeg, _, place in items}  # type: ignore[misc]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pgsclip.data.to_rgb import WHITE
 from pgsclip.errors import DataError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.evaluate import EvalOptions, Evaluator
@@ -26,11 +27,14 @@ class SuiteSets:
     jobs: list[Job]
     transform: Callable[[Any], Tensor]
     batch_size: int
+    background: str = WHITE
     missing: list[str] = field(default_factory=list)
 
     def evaluate(self, encoder: Encoder) -> dict[str, float]:
         """Compute `family/dataset/metric` → value."""
-        work = Evaluator(encoder, self.transform, "", EvalOptions(self.root, batch_size=self.batch_size))
+        work = Evaluator(
+            encoder, self.transform, "", EvalOptions(self.root, batch_size=self.batch_size, background=self.background)
+        )
         found: dict[str, float] = {}
         for job in self.jobs:
             scores, _, _ = work.scores(job, locate(job, self.root), lambda done: None)
@@ -50,7 +54,9 @@ class SuiteSets:
         return f"suite {self.name}, {len(self.jobs)} sets: {', '.join(parts)}{left_out}"
 
 
-def open_suite(suite: str, root: Path, transform: Callable[[Any], Tensor], batch_size: int) -> SuiteSets:
+def open_suite(
+    suite: str, root: Path, transform: Callable[[Any], Tensor], batch_size: int, background: str = WHITE
+) -> SuiteSets:
     """Open the sets of a suite that are there.
 
     Raises:
@@ -72,4 +78,4 @@ def open_suite(suite: str, root: Path, transform: Callable[[Any], Tensor], batch
             f"None of the sets of the suite {suite} is in {root}. Name another folder with "
             f"--set evaluate.eval_root=DIR, or leave the suite out with evaluate.suite=null. {missing[0]}"
         )
-    return SuiteSets(Path(suite).stem, root, jobs, transform, batch_size, missing)
+    return SuiteSets(Path(suite).stem, root, jobs, transform, batch_size, background, missing)

@@ -6,6 +6,7 @@ the comparison. Cosines are what a CLIP is used for; 0.9999 leaves room for anot
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from pgsclip.data.decoding import read_image
 from pgsclip.data.generated import HELD_OUT, scene
 from pgsclip.errors import ModelError
 from pgsclip.models.opening import Opened
@@ -57,11 +59,22 @@ def probes(size: tuple[int, int]) -> tuple[list[Image.Image], list[str]]:
     scenes = [scene(HELD_OUT, number, side=160) for number in range(_PROBES)]
     height, width = size
     images = [
-        Image.fromarray(one.image).resize(((2 + n % 2) * (width + 4 * n), (2 + n % 2) * height))
+        _from_file(Image.fromarray(one.image).resize(((2 + n % 2) * (width + 4 * n), (2 + n % 2) * height)))
         for n, one in enumerate(scenes)
     ]
     texts = [one.caption for one in scenes]
     return images, [*texts, "Two cats' café, no. 42: it's RED & blue!", " ".join(texts * 4)]
+
+
+def read_probe(content: bytes) -> Image.Image:
+    """Read an encoded picture as training reads one."""
+    return read_image(content)
+
+
+def _from_file(image: Image.Image) -> Image.Image:
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    return read_probe(content.getvalue())
 
 
 def probes_for(opened: Opened) -> tuple[list[Image.Image], list[str]]:

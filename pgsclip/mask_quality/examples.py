@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from pgsclip.data.benchmark_scenes import benchmark_scenes
+from pgsclip.data.image_file import ENDINGS, open_image
 from pgsclip.data.to_rgb import to_rgb
 from pgsclip.errors import ImageError
 from pgsclip.masking.pixels import normalised
@@ -100,7 +101,9 @@ def _example(path: Path, folder: Path, side: int) -> Example | None:
             f"The mask {beside} has {known.width} x {known.height} pixels and its image {path} "
             f"{image.width} x {image.height}; make them the same size."
         )
-    colours = to_rgb(image.convert("RGBA") if image.mode in ("P", "PA", "LA") else image)
+    if beside is None:  # its alpha says what is object; the colours behind it are what a masker is asked about
+        image = image.convert("RGBA").convert("RGB")
+    colours = to_rgb(image)
     mask = np.asarray(known.resize((side, side), Image.Resampling.BOX)) >= 128
     squeezed = np.asarray(colours.resize((side, side), Image.Resampling.BICUBIC))
     return Example(path.name, path.parent.name, normalised(squeezed), torch.from_numpy(mask))
@@ -120,8 +123,8 @@ def _mask_file(path: Path, folder: Path) -> Path | None:
 
 def _open(path: Path) -> Image.Image:
     try:
-        with Image.open(path) as file:
+        with open_image(path) as file:
             file.load()
             return ImageOps.exif_transpose(file)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
-        raise ImageError(f"{path} is not an image that can be read: {error}. JPEG, PNG and WebP are.") from None
+    except Exception as error:  # decoders of damaged files raise anything
+        raise ImageError(f"{path} is not an image that can be read: {error}. Read are {', '.join(ENDINGS)}.") from None

@@ -153,7 +153,12 @@ def open_training_data(config: RunConfig, built: BuiltModel, source: PairSource,
     return open_stream(
         source,
         config=config.data,
-        transform=TrainCrop(built.image_tower.image_size, config.data.crop_scale, built.preprocess["interpolation"]),
+        transform=TrainCrop(
+            built.image_tower.image_size,
+            config.data.crop_scale,
+            built.preprocess["interpolation"],
+            config.data.background,
+        ),
         tokenizer=built.tokenizer,
         seed=config.seed,
         world=world.size,
@@ -194,5 +199,5 @@ def open_held_out(config: RunConfig, built: BuiltModel) -> list[HeldOut]:
     sets = held_out_sets(spec, config.data, built.preprocess_eval(), built.tokenizer, config.evaluate.batch_size)
     if config.evaluate.suite is not None:
         root, size = Path(config.evaluate.eval_root), config.evaluate.batch_size
-        sets.append(open_suite(config.evaluate.suite, root, built.preprocess_eval(), size))
+        sets.append(open_suite(config.evaluate.suite, root, built.preprocess_eval(), size, config.data.background))
     return sets

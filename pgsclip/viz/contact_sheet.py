@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from pgsclip.config.schema import DataConfig
 from pgsclip.data.batch import Fault
-from pgsclip.data.decoding import decoded_rgb
+from pgsclip.data.decoding import decode_pair
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import open_source
 from pgsclip.errors import DataError
@@ -44,7 +44,7 @@ def draw_contact_sheet(
     source = open_source(spec, config)
     raws = [item for item in islice(source.read_all(), _READ) if isinstance(item, Raw)]
     random.Random(derive(seed, "contact")).shuffle(raws)
-    pairs = list(islice(_open(raws), count))
+    pairs = list(islice(_open(raws, config.background), count))
     if not pairs:
         raise DataError(f"Nothing in {spec} can be shown; `pgsclip data check` tells what is wrong with it.")
     cells = [_draw_pair(picture, caption, columns, seed) for picture, caption in pairs]
@@ -53,9 +53,9 @@ def draw_contact_sheet(
     ]
 
 
-def _open(raws: Iterable[Raw]) -> Iterable[tuple[Picture, str]]:
+def _open(raws: Iterable[Raw], background: str) -> Iterable[tuple[Picture, str]]:
     for raw in raws:
-        image = decoded_rgb(raw)
+        image = decode_pair(raw, background)
         if not isinstance(image, Fault):
             # the middle of the picture, as training's crops have it on average
             yield cut_picture(raw.key, ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.BICUBIC), PATCH), raw.caption

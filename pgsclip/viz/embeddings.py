@@ -12,6 +12,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_tensor
 
 from pgsclip.config.schema import ModelConfig
+from pgsclip.data.to_rgb import WHITE
 from pgsclip.errors import ModelError
 from pgsclip.grid import Grid
 from pgsclip.masking.masker_api import MaskerHandle
@@ -33,13 +34,13 @@ class Embedder(NamedTuple):
     finding: str | None = None
     """A sentence that the user should read: damaged checkpoints that were passed over, or named."""
 
-    def open(self, path: Path) -> Picture:
+    def open(self, path: Path, background: str = WHITE) -> Picture:
         """An image file as the model is shown it whole, with its embeddings of the patches.
 
         Raises:
             ImageError: the file is missing, or no image.
         """
-        image = fit_transform(self.built.preprocess)(read_image(path))
+        image = fit_transform(self.built.preprocess)(read_image(path, background))
         side = self.built.image_tower.patch_size[0]
         grid = Grid(image.height // side, image.width // side, side)
         image = image.crop((0, 0, grid.columns * side, grid.rows * side))  # the patch convolution sees no more

@@ -7,16 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from pgsclip.data.to_rgb import to_rgb
+from pgsclip.data import decoding
+from pgsclip.data.image_file import ENDINGS
+from pgsclip.data.to_rgb import WHITE
 from pgsclip.errors import ImageError
 from pgsclip.grid import Grid
 from pgsclip.masking import pixels
 
 SIDE, PATCH = 224, 16
 """Pixels of a picture and of a patch where nobody asks for others."""
+_LONGEST = 16
+"""Longer side by shorter side beyond which a picture is cut: a line of pixels would fill a sheet of its own."""
 
 
 class Picture(NamedTuple):
@@ -31,13 +35,15 @@ class Picture(NamedTuple):
     """Patch embeddings of a trained model; raw pixels stand in for them when None."""
 
 
-def open_picture(path: Path, size: int, patch: int) -> Picture:
-    """Read an image, bring its shorter side to `size` and crop the middle to whole patches; it stays as wide as it is.
+def open_picture(path: Path, size: int, patch: int, background: str = WHITE) -> Picture:
+    """Read an image, bring its shorter side to `size` and crop the middle to whole patches.
+
+    It stays as wide as it is.
 
     Raises:
         ImageError: missing, no image, or smaller than one patch.
     """
-    image = read_image(path)
+    image = read_image(path, background)
     if size < patch:
         raise ImageError(f"An image side of {size} pixels holds no patch of {patch}; raise --image-size.")
     scale = size / min(image.size)
@@ -53,21 +59,27 @@ def cut_picture(name: str, image: Image.Image, patch: int) -> Picture:
     return Picture(name, image, normalise_image(image), grid)
 
 
-def read_image(path: Path) -> Image.Image:
-    """Read an image file, upright and RGB.
+def read_image(path: Path, background: str = WHITE) -> Image.Image:
+    """Read an image file, upright and RGB; of one that is over 16 times as long as wide, the middle.
 
     Raises:
         ImageError: missing, or no image.
     """
     try:
-        with Image.open(path) as file:
-            return to_rgb(file)
+        return _cut_to(decoding.read_image(path, background), _LONGEST)
     except FileNotFoundError:
         raise ImageError(f"There is no image {path}.") from None
     except IsADirectoryError:
         raise ImageError(f"{path} is a folder; name its images, for example {path}/*.jpg.") from None
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
-        raise ImageError(f"{path} is not an image that can be read: {error}. JPEG, PNG and WebP are.") from None
+    except Exception as error:  # decoders of damaged files raise anything
+        raise ImageError(f"{path} is not an image that can be read: {error}. Read are {', '.join(ENDINGS)}.") from None
+
+
+def _cut_to(image: Image.Image, times: int) -> Image.Image:
+    """Keep the middle of an image whose longer side is more than `times` the shorter."""
+    width, height = (min(side, times * min(image.size)) for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image if (width, height) == image.size else image.crop((left, top, left + width, top + height))
 
 
 def normalise_image(image: Image.Image) -> Float[Tensor, "1 3 H W"]:

@@ -7,9 +7,10 @@ from itertools import islice
 from PIL import Image
 
 from pgsclip.config.schema import DataConfig
+from pgsclip.data.batch import Fault
+from pgsclip.data.decoding import decode_pair
 from pgsclip.data.source import Raw
 from pgsclip.data.spec import find_held_out, open_source
-from pgsclip.data.to_rgb import to_rgb
 from pgsclip.viz.pictures import PATCH, SIDE, Picture, cut_picture
 
 
@@ -21,9 +22,10 @@ def read_samples(data: DataConfig, count: int = 4) -> list[Picture]:
     """
     spec = find_held_out(data.spec) or data.spec
     source = open_source(spec, data.model_copy(update={"samples": 1}))  # a number that is given is not counted
-    raws = (item for item in source.read_all() if isinstance(item, Raw))
-    return [_squeeze(raw) for raw in islice(raws, count)]
+    found = ((item, decode_pair(item, data.background)) for item in source.read_all() if isinstance(item, Raw))
+    readable = ((raw, image) for raw, image in found if not isinstance(image, Fault))
+    return [_squeeze(raw.key, image) for raw, image in islice(readable, count)]
 
 
-def _squeeze(raw: Raw) -> Picture:
-    return cut_picture(raw.key, to_rgb(raw.picture()).resize((SIDE, SIDE), Image.Resampling.BICUBIC), PATCH)
+def _squeeze(name: str, image: Image.Image) -> Picture:
+    return cut_picture(name, image.resize((SIDE, SIDE), Image.Resampling.BICUBIC), PATCH)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pgsclip.data import image_file
 from pgsclip.data.batch import Fault
-from pgsclip.data.decoding import decoded
-from pgsclip.data.shards import open_bytes
+from pgsclip.data.decoding import try_decode
+from pgsclip.data.image_file import open_image
 from pgsclip.data.source import Raw
 
 
@@ -22,16 +23,16 @@ def test_a_picture_is_used_and_everything_else_is_a_fault_of_its_kind(
     photo: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def of(content: bytes) -> Raw:
-        return Raw("a.tar", "7", "caption", partial(open_bytes, content))
+        return Raw("a.tar", "7", "caption", partial(open_image, content))
 
-    assert decoded(of(photo()), size) == (8, 8)
-    cut = decoded(of(photo(0, "jpeg", 64)[:-40]), size)
+    assert try_decode(of(photo()), size) == (8, 8)
+    cut = try_decode(of(photo(0, "jpeg", 64)[:-40]), size)
     assert isinstance(cut, Fault)
     assert (cut.cause, cut.shard, cut.key) == ("corrupt image", "a.tar", "7")
-    missing = decoded(Raw("list.csv", "x.jpg", "caption", partial(Image.open, Path("x.jpg"))), size)
+    missing = try_decode(Raw("list.csv", "x.jpg", "caption", partial(open_image, Path("x.jpg"))), size)
     assert isinstance(missing, Fault)
     assert missing.cause == "missing image"
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
-    large = decoded(of(photo()), size)
+    monkeypatch.setattr(image_file, "MAX_PIXELS", 40)
+    large = try_decode(of(photo()), size)
     assert isinstance(large, Fault)
     assert large.cause == "image too large"

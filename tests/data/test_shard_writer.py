@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from pgsclip.data.batch import Fault
+from pgsclip.data.image_file import open_image
 from pgsclip.data.shard_writer import ShardOptions, write_shard
-from pgsclip.data.shards import open_bytes
 from pgsclip.data.source import Raw
 
 Photo = Callable[..., bytes]
@@ -28,7 +28,7 @@ class Listed:
         content = self.contents[index]
         if isinstance(content, Fault):
             return content
-        return Raw("list", str(index), f"number {index}", partial(open_bytes, content))
+        return Raw("list", str(index), f"number {index}", partial(open_image, content))
 
 
 def members(path: Path) -> dict[str, bytes]:

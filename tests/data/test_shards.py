@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from pgsclip.data.batch import Fault
+from pgsclip.data.image_file import NotAnImageError
 from pgsclip.data.shards import ShardSource, count_pairs, read_shard
 from pgsclip.data.source import Raw, WorkerPass
 from pgsclip.errors import DataError
@@ -321,5 +321,5 @@ def test_shard_order_changes_with_the_epoch_and_read_all_does_not_shuffle(
 def test_picture_is_opened_late(write_tar: WriteTar) -> None:
     (item,) = read_shard(write_tar("a.tar", [("a.jpg", b"no picture"), ("a.txt", "text")]))
     assert isinstance(item, Raw)
-    with pytest.raises(Image.UnidentifiedImageError):
+    with pytest.raises(NotAnImageError):
         item.picture()

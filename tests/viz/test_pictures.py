@@ -79,7 +79,7 @@ def test_mistakes_are_sentences(tmp_path: Path) -> None:
     for name, words in [
         ("absent.jpg", r"There is no image .*absent\.jpg\."),
         ("", r"is a folder; name its images, for example .*/\*\.jpg"),
-        ("text.jpg", r"text\.jpg is not an image that can be read: .*JPEG, PNG and WebP are"),
+        ("text.jpg", r"text\.jpg is not an image that can be read: .*JPEG, PNG, WEBP"),
         ("empty.png", r"empty\.png is not an image that can be read"),
         ("cut.png", r"cut\.png is not an image that can be read"),
     ]:
