@@ -101,10 +101,10 @@ def _draw_inputs(image_size: int, patch_size: int, width: int, batch_size: int, 
 def _count_floor(masker: PgsMasker, grid: Grid, width: int, device: torch.device) -> float:
     """Milliseconds per image."""
     params = masker.params
-    rows = max(1, round(params.seed_share * grid.patches))
+    rows = max(1, round(params.candidate_share * grid.patches))
     if params.transport:
         rows += len(spread_patches(grid, params.landmarks, device))
-    wide = 3 * cells_of(grid, params.detail).side ** 2 + (width if params.features else 0)
+    wide = 3 * cells_of(grid, params.detail).side ** 2 + (width if params.use_embeddings else 0)
     operations = 2 * rows * grid.patches * wide
-    numbers = 3 * grid.patches * grid.side**2 + (grid.patches * width if params.features else 0)
+    numbers = 3 * grid.patches * grid.side**2 + (grid.patches * width if params.use_embeddings else 0)
     return 1000 * (operations / matrix_rate(device, torch.float32) + 4 * numbers / copy_rate(device))

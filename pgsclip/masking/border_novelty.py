@@ -1,4 +1,4 @@
-"""How strange each patch looks, in colour and texture, among patches taken for background."""
+"""Novelty of each patch against the border of its picture, in colour and texture."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, patch_means
 from pgsclip.masking.similarity import take_rows
 
 _BANDWIDTH = 2.0
-"""Of the density of the rim, in its own distances. Between 1 and 8 recall differs by less than 0.01."""
+"""Width of the density of the border, in its own distances. Between 1 and 8 recall differs by less than 0.01."""
 _NEAREST = 3
-"""Neighbours whose mean distance is a rim patch's distance to its own kind."""
+"""Neighbours whose mean distance is a border patch's distance to its own kind."""
 _FLOOR = 0.02
-"""Added to the rim's own distance, as a share of black to white: a perfectly flat sky still has a camera's noise."""
+"""Distance that is added to the border's own, as a share of black to white: a perfectly flat sky still
+has a camera's noise."""
 _FAR = 1e9
 
 
 def appearance(images: Float[Tensor, "B 3 H W"], grid: Grid, colour: float, texture: float) -> Float[Tensor, "B L F"]:
-    """Per patch: mean and deviation of brightness and two opponent colours, and mean gradient across and down.
+    """Describe each patch: mean and deviation of brightness and two opponent colours, mean gradient across and down.
 
-    In shares of black to white; opponent colours rather than Lab, which keeps no more of any object and takes five
+    All are in shares of black to white. Opponent colours and not Lab, which keeps no more of any object and takes five
     times as long.
     """
     scale, offset = (images.new_tensor(v, dtype=torch.float32).reshape(1, 3, 1, 1) for v in (CLIP_STD, CLIP_MEAN))
@@ -39,24 +40,27 @@ def appearance(images: Float[Tensor, "B 3 H W"], grid: Grid, colour: float, text
     return torch.cat([mean, texture * deviation, texture * _means(torch.stack([across, down], dim=1), grid)], dim=-1)
 
 
-def strangeness(looks: Float[Tensor, "B L F"], rim: Int[Tensor, "B N"]) -> Float[Tensor, "B L"]:
-    """Negative log density among the rim's patches, a patch itself left out; near 0 for one that sits among them.
+def novelty(appearances: Float[Tensor, "B L F"], border: Int[Tensor, "B N"]) -> Float[Tensor, "B L"]:
+    """Score each patch by its negative log density among the border's; near 0 for one that sits among them.
 
-    A density rather than the nearest neighbour: where an object is cut by the rim, the few rim patches that it covers
-    make it less strange, not usual.
+    A patch of the border is left out of its own density. It is a density rather than the distance to the nearest
+    neighbour because objects are cut by the border: the few border patches that an object covers then make it less
+    novel, and not usual.
     """
-    others = rim.shape[1]
-    with torch.autocast(looks.device.type, enabled=False):
-        distance = torch.cdist(looks, take_rows(looks, rim), compute_mode="donot_use_mm_for_euclid_dist")
-    itself: Bool[Tensor, "B L N"] = torch.arange(looks.shape[1], device=rim.device)[None, :, None] == rim[:, None, :]
+    others = border.shape[1]
+    with torch.autocast(appearances.device.type, enabled=False):
+        own_border = take_rows(appearances, border)
+        distance = torch.cdist(appearances, own_border, compute_mode="donot_use_mm_for_euclid_dist")
+    places = torch.arange(appearances.shape[1], device=border.device)
+    itself: Bool[Tensor, "B L N"] = places[None, :, None] == border[:, None, :]
     nearest = distance.masked_fill(itself, _FAR).topk(min(_NEAREST, others - 1), dim=2, largest=False).values
-    own = nearest.mean(dim=2).gather(1, rim).median(dim=1).values + _FLOOR
+    own = nearest.mean(dim=2).gather(1, border).median(dim=1).values + _FLOOR
     density = torch.logsumexp((-distance / (_BANDWIDTH * own[:, None, None])).masked_fill(itself, -_FAR), dim=2)
     return math.log(others) - density
 
 
-def smoothed(values: Float[Tensor, "B L"], grid: Grid, share: float) -> Float[Tensor, "B L"]:
-    """Blended by `share` with the mean of the 3 x 3 patches around; the outermost ring repeats beyond the picture."""
+def smooth(values: Float[Tensor, "B L"], grid: Grid, share: float) -> Float[Tensor, "B L"]:
+    """Blend each patch by `share` with the mean of the 3 x 3 around it; the outermost ring repeats beyond it."""
     field = values.reshape(-1, 1, grid.rows, grid.columns)
     around = F.avg_pool2d(F.pad(field, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     return torch.lerp(field, around, share).reshape(values.shape)

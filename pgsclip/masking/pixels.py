@@ -25,11 +25,12 @@ def patchify(images: Float[Tensor, "B C H W"], grid: Grid) -> Float[Tensor, "B L
     return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, channels * side * side)
 
 
-def cells_of(grid: Grid, cells: int) -> Grid:
-    """The grid after averaging squares of pixels, the largest that leave `cells` a side of each patch.
+def cells_of(grid: Grid, cells: int | None) -> Grid:
+    """Return the grid after averaging squares of pixels, the largest that leave `cells` a side of each patch.
 
-    A side that `cells` does not divide leaves more, one of fewer pixels all of them.
+    A side that `cells` does not divide leaves more, one of fewer pixels all of them; None leaves every pixel.
     """
+    cells = grid.side if cells is None else cells
     fits = (square for square in range(1, grid.side + 1) if grid.side % square == 0 and grid.side // square >= cells)
     return Grid(grid.rows, grid.columns, grid.side // max(fits, default=1))
 

@@ -55,8 +55,9 @@ def potentials(
         return temperature * (scale * kernel.shape[1]).log() - 0.5  # half of the 1 that was taken off the cosines
 
 
-def spread_patches(grid: Grid, wanted: int, device: torch.device) -> Int[Tensor, " M"]:
-    """At least `wanted` patches in every n-th row and column of the grid, with n as large as that allows."""
+def spread_patches(grid: Grid, wanted: int | None, device: torch.device) -> Int[Tensor, " M"]:
+    """Return at least `wanted` patches in every n-th row and column, n as large as that allows; None: all."""
+    wanted = grid.patches if wanted is None else wanted
     step = max(
         (
             n

@@ -72,11 +72,12 @@ def draw_explanation(picture: Picture, handle: MaskerHandle, seed: int, progress
             _show_heat(picture, f"{handle.name}: score", _to_unit_range(found.scores.keep[0]), "bright stays"),
         ]
     if isinstance(handle.masker, SalientMasker):
-        seen = handle.masker.explain(inputs)
+        shown = handle.masker.explain(inputs)
+        novelty = _to_unit_range(shown.novelty[0])
         return [
-            _show_framed(picture, f"{handle.name}: rim", seen.rim[0]),
-            _show_heat(picture, f"{handle.name}: strange", _to_unit_range(seen.strange[0]), "bright is unlike the rim"),
-            _show_heat(picture, f"{handle.name}: score", _to_unit_range(seen.scores.keep[0]), "bright stays"),
+            _show_framed(picture, f"{handle.name}: border", shown.border[0]),
+            _show_heat(picture, f"{handle.name}: novelty", novelty, "bright is unlike the border"),
+            _show_heat(picture, f"{handle.name}: score", _to_unit_range(shown.scores.keep[0]), "bright stays"),
         ]
     return []
 

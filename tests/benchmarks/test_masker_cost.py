@@ -13,9 +13,9 @@ SMALL = {"image_size": 32, "patch_size": 8, "width": 6, "batch_size": 2, "ratio"
 def test_maskers_stand_beside_the_straightforward_method(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pgsclip.benchmarks.masker_cost.matrix_rate", lambda *_: 1e9)
     monkeypatch.setattr("pgsclip.benchmarks.masker_cost.copy_rate", lambda *_: 1e9)
-    handles = [parsed_masker(text) for text in ("random", "pgs", "pgs features=false")]
+    handles = [parsed_masker(text) for text in ("random", "pgs", "pgs use_embeddings=false")]
     costs = bench_maskers(handles, device=torch.device("cpu"), **SMALL)
-    assert [cost.name for cost in costs] == [STRAIGHTFORWARD, "random", "pgs", "pgs features=false"]
+    assert [cost.name for cost in costs] == [STRAIGHTFORWARD, "random", "pgs", "pgs use_embeddings=false"]
     assert costs[0].ratio == 1
     assert costs[0].floor_milliseconds is None
     assert all(cost.ratio == pytest.approx(cost.milliseconds / costs[0].milliseconds) for cost in costs)

@@ -22,7 +22,7 @@ def test_its_plan_is_pot_s() -> None:
 def test_it_is_the_masker_with_nothing_saved() -> None:
     chance = Generator().manual_seed(1)
     images, patches = torch.randn(2, 3, 48, 64, generator=chance), torch.randn(2, 12, 10, generator=chance)
-    whole = PgsMasker(PgsParams(edge_scale=0.0, detail=10000, landmarks=10000, iterations=200))
+    whole = PgsMasker(PgsParams(edge_scale=0.0, detail=None, landmarks=None, iterations=200))
     ours, theirs = (
         score(MaskInputs(images, patches, Grid(3, 4, 16), 0.4, Generator().manual_seed(5)))
         for score in (whole, straightforward_pgs)

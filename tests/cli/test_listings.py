@@ -28,7 +28,7 @@ def test_maskers_says_what_each_does_and_how_to_set_it(cli: Callable[..., Any]) 
     assert f"(pgsclip {__version__})" in blocks["random"]
     assert "--ratio R or LO:HI" in blocks["pgs"]
     assert "LO:HI" not in blocks["random"]
-    assert "--set masker.params.seed_share=0.05  " in blocks["pgs"]
+    assert "--set masker.params.candidate_share=0.05  " in blocks["pgs"]
     assert "--set masker.params.transport=true" in blocks["pgs"]
 
 

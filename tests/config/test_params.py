@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
 import pytest
 
+from pgsclip import plugins
 from pgsclip.config.params import PluginParams, checked_params
 from pgsclip.config.resolve import check
-from pgsclip.errors import ConfigError, PluginError
+from pgsclip.errors import ConfigError, MaskerError, PluginError
 
 
 class Params(PluginParams):
@@ -27,3 +31,33 @@ def test_plugins_of_a_run_are_named_alone_or_with_parameters_and_once() -> None:
     assert [(one.name, one.params) for one in config.loss.auxiliary] == [("simclr", {}), ("superclip", {"weight": 0.5})]
     with pytest.raises(ConfigError, match=r"log\.loggers: board is given twice"):
         check({"log": {"loggers": ["board", {"name": "board"}]}})
+
+
+class _Renamed(PluginParams):
+    renamed: ClassVar[Mapping[str, str]] = {"pull": "bias"}
+    renamed_values: ClassVar[Mapping[str, Mapping[Any, Any]]] = {"growth": {"sum": "mean"}}
+
+    bias: float = 1.0
+    """How strongly."""
+    growth: Literal["mean", "max"] = "mean"
+    """What of many."""
+
+
+def test_old_names_and_values_are_answered_with_the_new_ones_and_never_read() -> None:
+    with pytest.raises(MaskerError) as mistake:
+        checked_params("masker 'x'", _Renamed, {"pull": 2.0, "growth": "sum"}, MaskerError)
+    assert "'pull' is called 'bias' now." in str(mistake.value)
+    assert "growth: 'sum' is called 'mean' now." in str(mistake.value)
+    assert checked_params("masker 'x'", _Renamed, {"growth": "max"}, MaskerError).growth == "max"
+
+
+@pytest.mark.parametrize("group", plugins.GROUPS)
+def test_every_old_name_has_a_new_one_that_exists_and_is_itself_gone(group: str) -> None:
+    own = [name for name, owners in plugins.available(group).items() if owners[0].distribution == plugins.OWN]
+    for name in own:
+        model = getattr(plugins.load(group, name), "Params", PluginParams)
+        assert not model.renamed.keys() & model.model_fields.keys()
+        assert set(model.renamed.values()) <= model.model_fields.keys()
+        for field, values in model.renamed_values.items():
+            for new in values.values():
+                checked_params(name, model, {field: new}, MaskerError)

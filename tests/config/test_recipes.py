@@ -40,7 +40,7 @@ def test_the_published_settings_of_the_cc12m_family() -> None:
         assert config.model == plain.model
     eclip = resolve("cc12m-vit-b16-eclip-0.3", {})
     assert (eclip.data.batch_size, eclip.optim.lr, eclip.optim.warmup_steps) == (2048, 5e-4, 2000)
-    assert resolve("cc12m-vit-b16-pgs-0.3", {}).masker.params == {"seed_share": 0.05}
+    assert resolve("cc12m-vit-b16-pgs-0.3", {}).masker.params == {"candidate_share": 0.05}
 
 
 def test_unknown_recipe_suggests_the_nearest() -> None:

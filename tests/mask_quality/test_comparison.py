@@ -78,12 +78,12 @@ def test_a_range_spreads_the_kept_share(scenes: list[Example], measure: Callable
 def test_groups_are_kinds_and_batches_do_not_matter(
     scenes: list[Example], measure: Callable[..., dict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = measure(scenes[:20], "salient noise=0 rim_share=1", ratios=("0.7",)).popitem()[1]
+    row = measure(scenes[:20], "salient noise=0 border_share=1", ratios=("0.7",)).popitem()[1]
     assert list(row.recall_by_group) == ["textured", "low-contrast", "small", "several"]
     mean = sum(found.value for found in row.recall_by_group.values()) / 4
     assert row.recall.value == pytest.approx(mean)
     monkeypatch.setattr("pgsclip.mask_quality.comparison._BATCH", 7)
-    again = measure(scenes[:20], "salient noise=0 rim_share=1", ratios=("0.7",)).popitem()[1]
+    again = measure(scenes[:20], "salient noise=0 border_share=1", ratios=("0.7",)).popitem()[1]
     assert again.recall == row.recall
     assert again.removed == row.removed
 

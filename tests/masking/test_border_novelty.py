@@ -8,7 +8,7 @@ import torch
 from torch import Generator
 
 from pgsclip.grid import Grid
-from pgsclip.masking.border_novelty import appearance, smoothed, strangeness
+from pgsclip.masking.border_novelty import appearance, novelty, smooth
 from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
 
 
@@ -29,13 +29,13 @@ def test_appearance_is_mean_deviation_and_gradient_in_float64() -> None:
         np.testing.assert_allclose(found[place], expected, atol=1e-5)
 
 
-def test_strangeness_is_the_negative_log_density_in_the_rims_own_distances() -> None:
-    looks = torch.randn(2, 12, 3, generator=Generator().manual_seed(1))
-    rim = torch.tensor([[0, 3, 5, 8, 11], [1, 2, 3, 4, 9]])
-    found = strangeness(looks, rim)
+def test_novelty_is_the_negative_log_density_in_the_borders_own_distances() -> None:
+    appearances = torch.randn(2, 12, 3, generator=Generator().manual_seed(1))
+    border = torch.tensor([[0, 3, 5, 8, 11], [1, 2, 3, 4, 9]])
+    found = novelty(appearances, border)
     for image in range(2):
-        points = looks[image].double().numpy()
-        others, drawn = points[rim[image]], rim[image].tolist()
+        points = appearances[image].double().numpy()
+        others, drawn = points[border[image]], border[image].tolist()
         own = []
         for place in drawn:
             away = sorted(np.linalg.norm(points[place] - o) for o, r in zip(others, drawn, strict=True) if r != place)
@@ -50,5 +50,5 @@ def test_strangeness_is_the_negative_log_density_in_the_rims_own_distances() -> 
 def test_smoothing_blends_with_the_neighbourhood() -> None:
     values = torch.zeros(1, 9)
     values[0, 4] = 9.0
-    assert smoothed(values, Grid(3, 3, 8), 0.5).tolist() == [[0.5, 0.5, 0.5, 0.5, 5.0, 0.5, 0.5, 0.5, 0.5]]
-    assert torch.equal(smoothed(values, Grid(3, 3, 8), 0.0), values)
+    assert smooth(values, Grid(3, 3, 8), 0.5).tolist() == [[0.5, 0.5, 0.5, 0.5, 5.0, 0.5, 0.5, 0.5, 0.5]]
+    assert torch.equal(smooth(values, Grid(3, 3, 8), 0.0), values)

@@ -7,7 +7,7 @@ import torch
 from torch import Generator
 
 from pgsclip.grid import Grid
-from pgsclip.masking.candidates import draw_candidates, nearness_to_rim
+from pgsclip.masking.candidates import draw_candidates, nearness_to_border
 
 
 @pytest.mark.parametrize(
@@ -31,12 +31,12 @@ def test_every_calm_patch_becomes_candidate_equally_often() -> None:
 
 
 def test_a_pull_draws_candidates_from_the_rim() -> None:
-    pull = 2 * nearness_to_rim(Grid(1, 3, 8), torch.device("cpu"))
-    assert pull.tolist() == [2.0, 2.0, 2.0], "a line of patches is all rim"
-    pull = 2 * nearness_to_rim(Grid(3, 3, 8), torch.device("cpu"))
-    assert pull.tolist() == [2.0, 2.0, 2.0, 2.0, 0.0, 2.0, 2.0, 2.0, 2.0]
+    bias = 2 * nearness_to_border(Grid(1, 3, 8), torch.device("cpu"))
+    assert bias.tolist() == [2.0, 2.0, 2.0], "a line of patches is all border"
+    bias = 2 * nearness_to_border(Grid(3, 3, 8), torch.device("cpu"))
+    assert bias.tolist() == [2.0, 2.0, 2.0, 2.0, 0.0, 2.0, 2.0, 2.0, 2.0]
     edges = torch.cat([torch.zeros(4000, 9), torch.ones(4000, 9)], dim=1)
-    drawn = draw_candidates(edges, 0.05, Generator().manual_seed(0), torch.cat([pull, pull]))
+    drawn = draw_candidates(edges, 0.05, Generator().manual_seed(0), torch.cat([bias, bias]))
     middle = drawn.eq(4).float().mean()
     expected = 1 / (1 + 8 * math.exp(2))
     assert abs(middle - expected) < 5 * (expected / 4000) ** 0.5

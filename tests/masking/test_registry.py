@@ -15,9 +15,9 @@ from pgsclip.masking.registry import build_masker
 
 
 def test_parameters_arrive() -> None:
-    masker = build_masker("pgs", {"seed_share": 0.1, "edges": "canny"})
+    masker = build_masker("pgs", {"candidate_share": 0.1, "edges": "canny"})
     assert isinstance(masker, PgsMasker)
-    assert (masker.params.seed_share, masker.params.edges) == (0.1, "canny")
+    assert (masker.params.candidate_share, masker.params.edges) == (0.1, "canny")
 
 
 @pytest.mark.parametrize("name", ["none", "random", "centered", "cluster", "pgs"])
@@ -35,13 +35,28 @@ def test_a_class_is_named_directly() -> None:
     [
         (
             "pgs",
-            {"seed_shar": 1},
-            r"'pgs' refuses its parameters: 'seed_shar' is unknown\. Did you mean 'seed_share'\?",
+            {"candidate_shar": 1},
+            r"'pgs' refuses its parameters: 'candidate_shar' is unknown\. Did you mean 'candidate_share'\?",
         ),
-        ("pgs", {"zzz": 1}, r"Allowed: seed_share, edges, edge_scale, edge_weight, growth, rim_pull, transport"),
+        (
+            "pgs",
+            {"zzz": 1},
+            r"Allowed: candidate_share, edges, edge_scale, edge_weight, growth, border_bias, ",
+        ),
+        ("pgs", {"seed_share": 0.1}, r"parameters: 'seed_share' is called 'candidate_share' now\.$"),
+        (
+            "pgs",
+            {"rim_pull": 1, "features": False},
+            r"'border_bias' now\. 'features' is called 'use_embeddings' now\.$",
+        ),
+        ("pgs", {"growth": "sum"}, r"growth: 'sum' is called 'mean' now\.$"),
+        ("pgs", {"growth": "median"}, r"growth: .*'mean' or 'max' \(given: 'median'\)"),
+        ("cluster", {"features": True}, r"'features' is called 'use_embeddings' now"),
+        ("salient", {"strange": 0.5}, r"'strange' is called 'background_quantile' now"),
+        ("salient", {"rim_share": 0.5}, r"'rim_share' is called 'border_share' now"),
         ("random", {"a": 1}, r"'a' is unknown\. It has no parameters\."),
         ("pgs", {"temperature": 0.01}, r"temperature: .*greater than or equal to 0\.04 \(given: 0\.01\)"),
-        ("pgs", {"seed_share": 0}, r"seed_share: .*greater than 0"),
+        ("pgs", {"candidate_share": 0}, r"candidate_share: .*greater than 0"),
         ("pgs", {"edges": "prewitt"}, r"edges: .*'sobel' or 'canny' \(given: 'prewitt'\)"),
         ("centered", {"covariance": "wide"}, r"covariance: .*valid number.*'wide'"),
     ],

@@ -153,11 +153,11 @@ def test_patches_that_look_like_landmarks_get_their_potential() -> None:
         (Grid(14, 14, 16), 49, [1, 3, 5, 7, 9, 11, 13], [1, 3, 5, 7, 9, 11, 13]),
         (Grid(7, 7, 32), 49, list(range(7)), list(range(7))),
         (Grid(24, 20, 14), 49, list(range(1, 24, 3)), list(range(1, 20, 3))),
-        (Grid(2, 3, 8), 10000, [0, 1], [0, 1, 2]),
+        (Grid(2, 3, 8), None, [0, 1], [0, 1, 2]),
         (Grid(9, 1, 8), 1, list(range(9)), [0]),
         (Grid(5, 5, 8), 1, [2], [2]),
     ],
 )
-def test_landmarks_are_spread_evenly(grid: Grid, wanted: int, rows: list[int], columns: list[int]) -> None:
+def test_landmarks_are_spread_evenly(grid: Grid, wanted: int | None, rows: list[int], columns: list[int]) -> None:
     expected = [row * grid.columns + column for row in rows for column in columns]
     assert spread_patches(grid, wanted, torch.device("cpu")).tolist() == expected

@@ -250,13 +250,13 @@ def test_a_state_that_would_be_lost_is_told(kind: type[Sound], words: str) -> No
         ("centered", {}),
         ("centered", {"covariance": 0.01}),
         ("cluster", {}),
-        ("cluster", {"features": False, "anchor_share": 0.5}),
+        ("cluster", {"use_embeddings": False, "anchor_share": 0.5}),
         ("pgs", {}),
         ("pgs", {"edges": "canny"}),
         ("pgs", {"edges": False}),
         ("pgs", {"transport": False}),
-        ("pgs", {"features": False}),
-        ("pgs", {"edges": False, "transport": False, "features": False}),
+        ("pgs", {"use_embeddings": False}),
+        ("pgs", {"edges": False, "transport": False, "use_embeddings": False}),
     ],
 )
 def test_every_built_in_masker_keeps_the_contract(name: str, params: dict[str, Any]) -> None:

@@ -63,11 +63,11 @@ def test_without_transport_there_is_no_panel_of_it(picture: Picture) -> None:
     assert titles == ["pgs: edges", "pgs: candidates", "pgs: similarity", "pgs: score"]
 
 
-def test_salient_shows_its_rim_and_what_is_strange(picture: Picture) -> None:
-    rim, strange, score = draw_explanation(picture, pgsclip.masker("salient"), 0)
-    assert (rim.title, rim.note) == ("salient: rim", "7 of 20")
-    assert (strange.title, score.title) == ("salient: strange", "salient: score")
-    assert not np.array_equal(np.asarray(strange.image), np.asarray(score.image)), "noise comes between"
+def test_salient_shows_its_border_and_what_is_novel(picture: Picture) -> None:
+    border, novelty, score = draw_explanation(picture, pgsclip.masker("salient"), 0)
+    assert (border.title, border.note) == ("salient: border", "7 of 20")
+    assert (novelty.title, score.title) == ("salient: novelty", "salient: score")
+    assert not np.array_equal(np.asarray(novelty.image), np.asarray(score.image)), "noise comes between"
 
 
 def test_a_patch_that_stays_is_brighter_in_the_score(picture: Picture) -> None:

@@ -8,6 +8,7 @@ image removes the share of its patches that lies above `threshold`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from jaxtyping import Float
@@ -23,9 +24,11 @@ _FLAT = 1e-5
 
 
 class ClusterParams(MaskerParams):
+    renamed: ClassVar[Mapping[str, str]] = {"features": "use_embeddings"}
+
     anchor_share: float = Field(default=0.03, gt=0, le=1)
     """Share of patches drawn as anchors."""
-    features: bool = True
+    use_embeddings: bool = True
     """Blend embeddings in as training goes on; false looks at pixels only."""
     threshold: float = Field(default=0.5, ge=-1, le=1)
     """Under a range: patches whose cosine with an anchor is above this are asked to go."""
@@ -44,7 +47,7 @@ class ClusterMasker:
         pixels = standardised(patchify(inputs.images, inputs.grid))
         anchors = max(1, round(self.params.anchor_share * inputs.grid.patches))
         drawn = inputs.uniform().argsort(dim=1)[:, :anchors]
-        embeddings = inputs.patches if self.params.features else None
+        embeddings = inputs.patches if self.params.use_embeddings else None
         nearest = without_noise(blended_similarity(pixels, embeddings, inputs.progress, drawn).amax(dim=1))
         return MaskScores(-nearest, (nearest > self.params.threshold).float().mean(dim=1))
 

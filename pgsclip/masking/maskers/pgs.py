@@ -7,7 +7,8 @@ words; docs/fidelity.md lists every choice.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -15,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pgsclip.grid import Grid
-from pgsclip.masking.candidates import draw_candidates, nearness_to_rim
+from pgsclip.masking.candidates import draw_candidates, nearness_to_border
 from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
 from pgsclip.masking.edges import canny_edges, sobel_edges
 from pgsclip.masking.pixels import cells_of, patchify, shrunk
@@ -24,7 +25,14 @@ from pgsclip.masking.transport import balanced_similarity, potentials, spread_pa
 
 
 class PgsParams(MaskerParams):
-    seed_share: float = Field(default=0.05, gt=0, le=1)
+    renamed: ClassVar[Mapping[str, str]] = {
+        "seed_share": "candidate_share",
+        "rim_pull": "border_bias",
+        "features": "use_embeddings",
+    }
+    renamed_values: ClassVar[Mapping[str, Mapping[Any, Any]]] = {"growth": {"sum": "mean"}}
+
+    candidate_share: float = Field(default=0.05, gt=0, le=1)
     """Share of patches drawn as candidates."""
     edges: Literal["sobel", "canny"] | bool = "sobel"
     """Edge detector; false turns edge protection off."""
@@ -32,21 +40,21 @@ class PgsParams(MaskerParams):
     """Sobel on the mean luma of squares of this share of a patch's side; 0 is pixel by pixel."""
     edge_weight: float = Field(default=0.5, ge=0)
     """How strongly an edge holds a patch back, against a similarity scaled to [0, 1]."""
-    growth: Literal["sum", "max"] = "sum"
+    growth: Literal["mean", "max"] = "mean"
     """A patch goes by its similarity to all candidates, or to the nearest: one stray candidate then takes its kind."""
-    rim_pull: float = Field(default=0.0, ge=0)
-    """Draws candidates more often near the picture's rim: exp(rim_pull) times as often there as in the middle."""
+    border_bias: float = Field(default=0.0, ge=0)
+    """Draws candidates more often near the picture's border: exp(border_bias) times as often there as in the middle."""
     transport: bool = True
     """Balance the similarity to the candidates by optimal transport."""
     temperature: float = Field(default=0.2, ge=0.04)
     """Of the transport kernel exp(similarity / temperature)."""
     iterations: int = Field(default=10, ge=1)
     """Rounds of Sinkhorn's scaling."""
-    landmarks: int = Field(default=49, ge=1)
-    """At least so many patches, evenly spread, are balanced among themselves, and the rest against them; 10000: all."""
-    detail: int = Field(default=4, ge=1)
-    """Pixels are compared as means of so many squares along a patch's side, or a few more; 10000: pixel by pixel."""
-    features: bool = True
+    landmarks: int | None = Field(default=49, ge=1)
+    """At least so many patches, evenly spread, are balanced among themselves, and the rest against them; null: all."""
+    detail: int | None = Field(default=4, ge=1)
+    """Pixels are compared as means of so many squares along a patch's side, or a few more; null: pixel by pixel."""
+    use_embeddings: bool = True
     """Blend embeddings in as training goes on; false looks at pixels only."""
     threshold: float = Field(default=0.75, ge=-1, le=1)
     """Under a range: an unprotected patch whose cosine with a candidate is above this is asked to go."""
@@ -82,10 +90,10 @@ class PgsMasker:
         cells = cells_of(grid, self.params.detail)
         small = shrunk(images, grid, cells)
         edges = self._edges(images, grid, small, cells)
-        pull = self.params.rim_pull * nearness_to_rim(grid, images.device) if self.params.rim_pull else None
-        candidates = draw_candidates(edges, self.params.seed_share, inputs.generator, pull)
+        border = self.params.border_bias * nearness_to_border(grid, images.device) if self.params.border_bias else None
+        candidates = draw_candidates(edges, self.params.candidate_share, inputs.generator, border)
         pixels = patchify(small, cells)
-        embeddings = inputs.patches if self.params.features else None
+        embeddings = inputs.patches if self.params.use_embeddings else None
         if self.params.transport:
             landmarks = spread_patches(grid, self.params.landmarks, images.device)
             wanted = torch.cat([landmarks.expand(len(images), -1), candidates], dim=1)
@@ -101,7 +109,7 @@ class PgsMasker:
         return Explanation(edges, candidates, plain, similarity, MaskScores(keep, alike.float().mean(dim=1)))
 
     def _grown(self, rows: Float[Tensor, "B N L"]) -> Float[Tensor, "B L"]:
-        return rows.mean(dim=1) if self.params.growth == "sum" else rows.amax(dim=1)
+        return rows.mean(dim=1) if self.params.growth == "mean" else rows.amax(dim=1)
 
     def _edges(self, images: Tensor, grid: Grid, small: Tensor, cells: Grid) -> Tensor:
         if self.params.edges is False:

@@ -69,7 +69,7 @@ def test_embeddings_count_at_the_end_of_a_run_and_pixels_at_its_start() -> None:
     assert torch.equal(start, _scored(images, others[1], progress=0.0).keep)
     assert torch.equal(end, _scored(others[0], patches, progress=1.0).keep)
     assert not torch.equal(start, end)
-    assert torch.equal(_scored(images, patches, progress=1.0, features=False).keep, start)
+    assert torch.equal(_scored(images, patches, progress=1.0, use_embeddings=False).keep, start)
 
 
 @pytest.mark.parametrize("level", [0.1, 0.7, -1.3])

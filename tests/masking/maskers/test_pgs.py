@@ -17,7 +17,7 @@ from pgsclip.masking.similarity import cosine
 from pgsclip.masking.transport import balanced_similarity, potentials
 
 GRID = Grid(4, 6, 8)
-OFF = {"edges": False, "transport": False, "features": False}
+OFF = {"edges": False, "transport": False, "use_embeddings": False}
 
 
 def _explained(
@@ -40,7 +40,13 @@ def _recall(kept: Tensor, inside: Tensor) -> float:
 
 @pytest.mark.parametrize(
     "params",
-    [{}, {"edges": "canny"}, {"transport": False}, {"features": False}, {"transport": False, "features": False}],
+    [
+        {},
+        {"edges": "canny"},
+        {"transport": False},
+        {"use_embeddings": False},
+        {"transport": False, "use_embeddings": False},
+    ],
 )
 def test_with_edges_the_object_stays_and_the_sky_goes(scene: Any, params: dict[str, Any]) -> None:
     images = scene.images.expand(8, -1, -1, -1)
@@ -58,20 +64,20 @@ def test_candidates_sit_below_the_median_edge(scene: Any) -> None:
         assert found.edges[0, found.candidates[0]].max() <= found.edges.median()
 
 
-def test_the_rim_pull_reaches_the_candidates(scene: Any) -> None:
+def test_the_border_bias_reaches_the_candidates(scene: Any) -> None:
     patches = patchify(scene.images, scene.grid)
-    rim = {place for place in range(196) if place % 14 in (0, 13) or place // 14 in (0, 13)}
-    drawn = _explained(scene.images, patches, scene.grid, rim_pull=30.0).candidates[0].tolist()
-    assert set(drawn) <= rim
+    border = {place for place in range(196) if place % 14 in (0, 13) or place // 14 in (0, 13)}
+    drawn = _explained(scene.images, patches, scene.grid, border_bias=30.0).candidates[0].tolist()
+    assert set(drawn) <= border
 
 
-@pytest.mark.parametrize("growth", ["sum", "max"])
+@pytest.mark.parametrize("growth", ["mean", "max"])
 def test_scores_are_edges_against_the_scaled_similarity_to_the_candidates(
     inputs: tuple[Tensor, Tensor], growth: str
 ) -> None:
     images, patches = inputs
     for transport in (False, True):
-        found = _explained(images, patches, transport=transport, edge_weight=0.7, seed_share=0.2, growth=growth)
+        found = _explained(images, patches, transport=transport, edge_weight=0.7, candidate_share=0.2, growth=growth)
         averaged = images.reshape(2, 3, 16, 2, 24, 2).mean(dim=(3, 5))  # a patch of 8 pixels as 4 squares a side
         whole = cosine(patchify(averaged, Grid(4, 6, 4)))
         if transport:
@@ -79,7 +85,7 @@ def test_scores_are_edges_against_the_scaled_similarity_to_the_candidates(
             whole = balanced_similarity(whole, potential, torch.arange(24).expand(2, -1))
         for image in range(2):
             rows = whole[image, found.candidates[image]]
-            nearest = rows.sum(dim=0) if growth == "sum" else rows.amax(dim=0)
+            nearest = rows.sum(dim=0) if growth == "mean" else rows.amax(dim=0)
             scaled = (nearest - nearest.min()) / (nearest.max() - nearest.min())
             torch.testing.assert_close(found.similarity[image], scaled, rtol=0, atol=1e-4 if transport else 1e-5)
         torch.testing.assert_close(found.scores.keep, 0.7 * found.edges - found.similarity, rtol=0, atol=1e-5)
@@ -98,7 +104,7 @@ def test_without_transport_candidates_go_first(inputs: tuple[Tensor, Tensor]) ->
         {"edges": False},
         {"edges": "canny"},
         {"transport": False},
-        {"features": False},
+        {"use_embeddings": False},
         {"edge_weight": 0.3},
         {"edge_scale": 0.0},
         {"detail": 8},
@@ -127,7 +133,7 @@ def test_pixels_count_at_the_start_of_a_run_and_embeddings_at_its_end(
     assert torch.equal(start, _explained(images, other_patches, progress=0.0, **switches).scores.keep)
     assert torch.equal(end, _explained(other_images, patches, progress=1.0, **switches).scores.keep)
     assert not torch.allclose(start, end)
-    pixels_only = _explained(images, patches, progress=1.0, **{**switches, "features": False}).scores.keep
+    pixels_only = _explained(images, patches, progress=1.0, **{**switches, "use_embeddings": False}).scores.keep
     assert torch.equal(pixels_only, start)
 
 

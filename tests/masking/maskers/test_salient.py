@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 import pgsclip
 from pgsclip.grid import Grid
 from pgsclip.masking.contract import MaskInputs
-from pgsclip.masking.maskers.salient import SalientMasker, SalientParams, draw_rim
+from pgsclip.masking.maskers.salient import SalientMasker, SalientParams, draw_border
 from pgsclip.masking.pixels import patchify
 from pgsclip.testing import check_masker
 
@@ -20,7 +20,7 @@ def _scores(images: Tensor, grid: Grid, seed: int = 0, **params: Any) -> Any:
     return masker(MaskInputs(images, patchify(images, grid), grid, 0.0, Generator().manual_seed(seed)))
 
 
-@pytest.mark.parametrize("params", [{}, {"noise": 0.0}, {"rim_share": 1.0}, {"smooth": 0.0}])
+@pytest.mark.parametrize("params", [{}, {"noise": 0.0}, {"border_share": 1.0}, {"smooth": 0.0}])
 def test_it_keeps_the_contract(params: dict[str, Any]) -> None:
     check_masker(SalientMasker(SalientParams(**params)), random=params.get("noise") != 0)
 
@@ -32,10 +32,10 @@ def test_the_object_stays_although_views_differ(scene: Any) -> None:
     assert overlap < 0.9
 
 
-def test_the_rim_is_drawn_from_the_outermost_ring_evenly() -> None:
+def test_the_border_is_drawn_from_the_outermost_ring_evenly() -> None:
     grid = Grid(4, 5, 8)
     ring = [place for place in range(20) if place // 5 in (0, 3) or place % 5 in (0, 4)]
-    drawn = draw_rim(grid, 4000, 0.5, Generator().manual_seed(0))
+    drawn = draw_border(grid, 4000, 0.5, Generator().manual_seed(0))
     assert drawn.shape == (4000, 7)
     counts = torch.bincount(drawn.flatten(), minlength=20) / 4000
     assert counts[[place for place in range(20) if place not in ring]].eq(0).all()
@@ -44,8 +44,8 @@ def test_the_rim_is_drawn_from_the_outermost_ring_evenly() -> None:
 
 
 @pytest.mark.parametrize(("rows", "columns", "share", "wanted"), [(1, 2, 0.5, 2), (1, 9, 0.1, 4), (14, 14, 1.0, 52)])
-def test_small_rims_are_taken_whole(rows: int, columns: int, share: float, wanted: int) -> None:
-    assert draw_rim(Grid(rows, columns, 4), 2, share, Generator().manual_seed(0)).shape == (2, wanted)
+def test_small_borders_are_taken_whole(rows: int, columns: int, share: float, wanted: int) -> None:
+    assert draw_border(Grid(rows, columns, 4), 2, share, Generator().manual_seed(0)).shape == (2, wanted)
 
 
 @pytest.mark.parametrize("change", [{"colour": 0.0}, {"texture": 0.0}, {"smooth": 0.0}, {"noise": 1.0}])
@@ -67,7 +67,7 @@ def test_an_image_with_more_background_asks_for_a_higher_ratio(scene: Any) -> No
     wide[:, :, 32:192, 32:192] = scene.images[:, :, 48:160, 64:176].repeat(1, 1, 2, 2)[:, :, :160, :160]
     small, large = (_scores(images, scene.grid).ratio.item() for images in (scene.images, wide))
     assert large + 0.2 < small < 0.8, "49 and 100 of 196 patches are object"
-    assert _scores(scene.images, scene.grid, strange=0.5).ratio.item() < small
+    assert _scores(scene.images, scene.grid, background_quantile=0.5).ratio.item() < small
 
 
 def test_one_patch_and_flat_pictures_fall_by_chance() -> None:
