@@ -96,7 +96,8 @@ def coverage(session: nox.Session) -> None:
     """
     _needs_install(session)
     part = [*session.posargs, "--cov-fail-under=0"] if session.posargs else TWO_PROCESSES
-    session.run(PYTHON, "-m", "pytest", *part, "--cov", "--cov-report=term-missing", external=True)
+    here = {"COVERAGE_FILE": str(ROOT / ".coverage")}  # also for commands that tests start in other folders
+    session.run(PYTHON, "-m", "pytest", *part, "--cov", "--cov-report=term-missing", env=here, external=True)
 
 
 def _plugins() -> list[Path]:
