@@ -27,8 +27,8 @@ from unseen import unseen_shards
 from pgsclip.cli.report import compare
 from pgsclip.errors import PgsclipError
 from pgsclip.files import write_atomically
-from pgsclip.report.compare import with_cost
-from pgsclip.report.cost import cost_of
+from pgsclip.report.cost import build_cost
+from pgsclip.report.curves import add_flops
 from pgsclip.report.runs import read_entries, read_rows
 from pgsclip.training.request import Resume, configure
 from pgsclip.training.run import train
@@ -154,7 +154,7 @@ def steps_at_equal_flops(out: Path, runs: Sequence[Run]) -> dict[str, int]:
     done = {run.variant: read_entries(out / run.name)[0] for run in runs if is_finished(out / run.name)}
     if REFERENCE not in done:
         return {}
-    totals = {name: with_cost(one.training, cost_of(one.config))[-1] for name, one in done.items()}
+    totals = {name: add_flops(one.training, build_cost(one.config))[-1] for name, one in done.items()}
     share = {name: totals[REFERENCE]["flops"] / total["flops"] for name, total in totals.items()}
     return {name: round(totals[name]["step"] * part) for name, part in share.items() if part * SAME < 1}
 

@@ -51,12 +51,12 @@ def eval_sets(
 ) -> None:
     """The evaluation sets: those that are there with their sizes, the missing ones with where to get them."""
     from pgsclip.evaluation.layouts import HOW_TO_GET, MissingSetError, family_of, locate, places, source_of
-    from pgsclip.results.suites import FAMILIES, PAPER, Job, canonical
+    from pgsclip.results.suites import FAMILIES, PAPER, Job, to_canonical
 
     sets = {family: list(PAPER[family]) for family in FAMILIES}
     known = {name for names in sets.values() for name in names}
     for folder in sorted(eval_root.glob("wds_*")) if eval_root.is_dir() else []:
-        name = canonical(folder.name.removeprefix("wds_"))
+        name = to_canonical(folder.name.removeprefix("wds_"))
         if name not in known:
             sets[family_of(name, eval_root)].append(name)
     width = max(len(name) for names in sets.values() for name in names)

@@ -186,9 +186,9 @@ def _evaluated(asked: _Asked, device: torch.device, leads: bool) -> EvalReport:
 
 
 def _finish(report: EvalReport, root: Path, out: Path, json_file: Path | None) -> None:
-    from pgsclip.results.averages import averages
+    from pgsclip.results.averages import compute_averages
 
-    for name, value in averages(report.results).items():
+    for name, value in compute_averages(report.results).items():
         typer.echo(f"{name}: {value:.1%}")
     if report.skipped:
         typer.echo(f"{report.skipped} of {len(report.results)} results were there already and were not computed again.")

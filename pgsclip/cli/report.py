@@ -10,8 +10,8 @@ import typer
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from pgsclip.report.compare import Cost
-    from pgsclip.report.page import Panel
+    from pgsclip.report.curves import Cost
+    from pgsclip.report.pictures import SheetImage
     from pgsclip.report.runs import ReportEntry
 
 
@@ -28,8 +28,8 @@ def report(
 
     `pgsclip report runs/a runs/b eval --out both.html`
     """
-    from pgsclip.report.formats import as_csv, latex, markdown
-    from pgsclip.report.page import as_models, build_page
+    from pgsclip.report.formats import to_csv, to_latex, to_markdown
+    from pgsclip.report.page import build_page, to_models
     from pgsclip.report.paper import load_paper
     from pgsclip.report.runs import read_entries
     from pgsclip.report.tables import build_tables
@@ -40,13 +40,13 @@ def report(
         first = subjects[0]
         out = (first if (first / "config.yaml").is_file() else Path()) / "report.html"
     paper = load_paper()
-    tables = build_tables(as_models(found), paper)
+    tables = build_tables(to_models(found), paper)
     sheet = _mask_sheet(found) if masks else []
     written = {
         out: build_page(found, paper, sheet),
-        out.with_suffix(".md"): markdown(tables),
-        out.with_suffix(".csv"): as_csv(tables),
-        out.with_suffix(".tex"): latex(tables),
+        out.with_suffix(".md"): to_markdown(tables),
+        out.with_suffix(".csv"): to_csv(tables),
+        out.with_suffix(".tex"): to_latex(tables),
     }
     _write(written)
     typer.echo("\n".join(str(path) for path in written))
@@ -63,7 +63,7 @@ def compare(
 ) -> None:
     """Runs at equal samples, equal FLOPs and equal time, and their final metrics with the paired difference."""
     from pgsclip.errors import RunError
-    from pgsclip.report.cost import cost_of
+    from pgsclip.report.cost import build_cost
     from pgsclip.report.runs import read_entries
 
     if len(runs) < 2:
@@ -73,7 +73,7 @@ def compare(
             raise RunError(f"{path} is not a run folder: it has no config.yaml. Give the --out of `pgsclip train`.")
     found = [one for path in runs for one in read_entries(path)]
     _tell_left_out(found)
-    costs = [cost_of(one.config) for one in found]
+    costs = [build_cost(one.config) for one in found]
     show = _compare_over_seeds if over_seeds else _compare
     show(found, costs, out)
     typer.echo(str(out))
@@ -86,25 +86,35 @@ def _tell_left_out(found: list[ReportEntry]) -> None:
 
 
 def _compare(found: list[ReportEntry], costs: list[Cost], out: Path) -> None:
-    from pgsclip.report.compare import compare_page, describe, final_lines
+    from pgsclip.report.compare import build_compare_page, collect_final_lines, describe_difference
 
-    lines = final_lines(found)
-    _write({out: compare_page(found, costs, lines)})
+    lines = collect_final_lines(found)
+    _write({out: build_compare_page(found, costs, lines)})
     rows = []
     for line in lines:
         cells = [f"{line.family} {line.dataset} {line.metric}"]
         for value, difference in zip(line.values, line.differences, strict=True):
-            cells.append("–" if value is None else f"{value:.1f}" + (f"  {describe(difference)}" if difference else ""))
+            cells.append(
+                "–"
+                if value is None
+                else f"{value:.1f}" + (f"  {describe_difference(difference)}" if difference else "")
+            )
         rows.append(cells)
     _print_table(["", *(one.name for one in found)], rows)
 
 
 def _compare_over_seeds(found: list[ReportEntry], costs: list[Cost], out: Path) -> None:
-    from pgsclip.report.over_seeds import NOTE, groups_of, seed_tables, seeds_markdown, seeds_page
+    from pgsclip.report.over_seeds import (
+        NOTE,
+        build_seed_tables,
+        build_seeds_page,
+        group_by_config,
+        write_seeds_markdown,
+    )
 
-    groups = groups_of(found)
-    tables = seed_tables(found, groups, costs)
-    _write({out: seeds_page(found, groups, costs, tables), out.with_suffix(".md"): seeds_markdown(tables)})
+    groups = group_by_config(found)
+    tables = build_seed_tables(found, groups, costs)
+    _write({out: build_seeds_page(found, groups, costs, tables), out.with_suffix(".md"): write_seeds_markdown(tables)})
     for table in tables:
         typer.echo(f"\n{table.title}")
         _print_table(table.head, table.rows)
@@ -132,13 +142,13 @@ def _write(files: dict[Path, str]) -> None:
             raise RunError(f"The report cannot be written to {path}: {error.strerror}. Give another --out.") from None
 
 
-def _mask_sheet(subjects: list[ReportEntry]) -> list[list[Panel]]:
+def _mask_sheet(subjects: list[ReportEntry]) -> list[list[SheetImage]]:
     """What each run's masker keeps of the same few images, drawn as `pgsclip viz-mask` does."""
     import io
 
     from pgsclip.errors import PgsclipError
     from pgsclip.masking.masker_api import masker
-    from pgsclip.report.page import Panel
+    from pgsclip.report.pictures import SheetImage
     from pgsclip.viz.explain import MaskerColumn, draw_row
     from pgsclip.viz.samples import read_samples
 
@@ -156,9 +166,9 @@ def _mask_sheet(subjects: list[ReportEntry]) -> list[list[Panel]]:
         typer.echo(f"There is no mask sheet: {error}", err=True)
         return []
 
-    def panel(title: str, image: Image, note: str) -> Panel:
+    def panel(title: str, image: Image, note: str) -> SheetImage:
         content = io.BytesIO()
         image.save(content, "JPEG", quality=85)
-        return Panel(title, content.getvalue(), note)
+        return SheetImage(title, content.getvalue(), note)
 
     return [[panel(one.title, one.image, one.note) for one in row] for row in rows]

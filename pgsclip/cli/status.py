@@ -16,5 +16,5 @@ def status(run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of th
     from pgsclip.results.status import read_state
 
     state = read_state(run)
-    typer.echo(f"{run}: {state.sentence()}")
+    typer.echo(f"{run}: {state.describe()}")
     raise typer.Exit(state.exit_code)

@@ -22,4 +22,4 @@ def watch(
     from pgsclip.report.live_view import watch as watch_run
 
     state = watch_run(run, Console(), every)
-    raise typer.Exit(PgsclipError.exit_code if state.gone else state.exit_code)
+    raise typer.Exit(PgsclipError.exit_code if state.is_gone else state.exit_code)

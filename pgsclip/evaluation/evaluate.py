@@ -29,7 +29,7 @@ from pgsclip.evaluation.layouts import AbsentSetError, EvalSet, MissingSetError,
 from pgsclip.evaluation.linear_probe import train_probe
 from pgsclip.evaluation.loaded_model import LoadedModel
 from pgsclip.evaluation.metrics import Scores
-from pgsclip.results.result import Result, file_name, load_result, pack_outcomes, save_result
+from pgsclip.results.result import Result, load_result, name_file, pack_outcomes, save_result
 from pgsclip.results.suites import Job
 
 OnMessage = Callable[[str], None]
@@ -82,7 +82,7 @@ def evaluate(
         try:
             found = locate(job, options.root)
             settings = work.settings(job, found)
-            path = options.out and options.out / file_name(model.weights, job.dataset, job.family, settings)
+            path = options.out and options.out / name_file(model.weights, job.dataset, job.family, settings)
             known = broadcast_object(load_result(path) if leads and path and path.exists() else None)
             if known is not None:
                 report.results.append(known)
@@ -118,7 +118,7 @@ def evaluate(
         if leads:
             if options.out:
                 if job.family == "retrieval":
-                    work.keep_gallery(found, options.out / file_name(result.weights, job.dataset, job.family, settings))
+                    work.keep_gallery(found, options.out / name_file(result.weights, job.dataset, job.family, settings))
                 save_result(result, options.out)
             on_message(line(result))
     return report

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from pgsclip.errors import DataError
-from pgsclip.results.suites import FAMILIES, Job, canonical, plan_jobs, spellings
+from pgsclip.results.suites import FAMILIES, Job, list_spellings, plan_jobs, to_canonical
 
 Layout = Literal["wds", "sugar_crepe", "flickr", "mscoco"]
 
@@ -75,7 +75,7 @@ class AbsentSetError(MissingSetError):
 
 def places(dataset: str, root: Path) -> list[Path]:
     """List the folders that are looked in, in turn: `wds_NAME` with slashes as dashes, then `NAME`."""
-    names = spellings(canonical(dataset))
+    names = list_spellings(to_canonical(dataset))
     dashed = [name.replace("/", "-") for name in names]
     return list(
         dict.fromkeys([*(root / f"wds_{name}" for name in dashed), *(root / name for name in (*dashed, *names))])
@@ -118,7 +118,7 @@ def find_jobs(families: Sequence[str], suite: str, datasets: Sequence[str], root
     Raises:
         ConfigError: no such family or suite.
     """
-    named = [canonical(name) for name in datasets if name.strip()]
+    named = [to_canonical(name) for name in datasets if name.strip()]
     return plan_jobs(families, suite, named, {name: family_of(name, root) for name in named})
 
 
@@ -149,7 +149,7 @@ def source_of(dataset: str) -> str:
 
 def hub_name(dataset: str) -> str:
     """Name clip-benchmark's own WebDataset copy on the hub."""
-    return f"clip-benchmark/wds_{spellings(canonical(dataset))[-1].replace('/', '-')}"
+    return f"clip-benchmark/wds_{list_spellings(to_canonical(dataset))[-1].replace('/', '-')}"
 
 
 def _wds(dataset: str, folder: Path) -> EvalSet:

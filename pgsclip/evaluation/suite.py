@@ -14,7 +14,7 @@ from pgsclip.errors import DataError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.evaluate import EvalOptions, Evaluator
 from pgsclip.evaluation.layouts import MissingSetError, family_of, locate
-from pgsclip.results.averages import averages_of
+from pgsclip.results.averages import average_values
 from pgsclip.results.suites import FAMILIES, MAIN_METRIC, Job, plan_jobs
 
 
@@ -48,7 +48,7 @@ class SuiteSets:
             for job in self.jobs
             if (value := results.get(f"{job.family}/{job.dataset}/{MAIN_METRIC[job.family]}")) is not None
         }
-        parts = [f"{name} {value:.1%}" for name, value in averages_of(main).items()]
+        parts = [f"{name} {value:.1%}" for name, value in average_values(main).items()]
         parts = parts or [f"{family} {dataset} {value:.1%}" for (family, dataset), value in main.items()][:5]
         left_out = f"; {len(self.missing)} sets are missing" if self.missing else ""
         return f"suite {self.name}, {len(self.jobs)} sets: {', '.join(parts)}{left_out}"

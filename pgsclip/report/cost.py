@@ -1,4 +1,4 @@
-"""What a training sample of a run costs, as a function of the share of patches that it shows."""
+"""Cost of a training sample of a run, as a function of the share of patches that it shows."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ModelError
 from pgsclip.models.build import build_model
 from pgsclip.models.flops import FORWARD_AND_BACKWARD, pair_flops
-from pgsclip.report.compare import Cost
+from pgsclip.report.curves import Cost
 
-_CAPTION = 20
-"""Tokens of a web caption with its two markers, about, as the plan of a run has it."""
+_CAPTION_TOKENS = 20
+"""Length of a web caption with its two markers, about, as the plan of a run has it."""
 
 
-def cost_of(config: RunConfig | None) -> Cost:
-    """Forward and backward, three times the forward pass; weights that cannot be had do not matter for it."""
+def build_cost(config: RunConfig | None) -> Cost:
+    """Build the cost function of a run: FLOPs of forward and backward, three times the forward pass.
+
+    It needs no weights. Without a config, and for models that cannot be counted, the cost is 0.
+    """
     if config is None:
         return lambda kept: 0.0
     try:
@@ -21,5 +24,5 @@ def cost_of(config: RunConfig | None) -> Cost:
         flops = pair_flops(built)
     except ModelError:
         return lambda kept: 0.0
-    text = flops.text.at(float(min(_CAPTION, built.context_length)))
+    text = flops.text.at(float(min(_CAPTION_TOKENS, built.context_length)))
     return lambda kept: FORWARD_AND_BACKWARD * (flops.image.at(kept * built.patches) + text)

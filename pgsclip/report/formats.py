@@ -6,13 +6,14 @@ import csv
 import io
 from collections.abc import Sequence
 
-from pgsclip.report.tables import Cell, Table
+from pgsclip.report.cells import Cell
+from pgsclip.report.tables import Table
 
 _SPECIAL = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": "\\textasciitilde{}", "–": "--"})
 
 
-def markdown(tables: Sequence[Table]) -> str:
-    """Each table under its title, a set to a line so that it stays readable in a terminal."""
+def to_markdown(tables: Sequence[Table]) -> str:
+    """Write each table under its title, a set to a line so that it stays readable in a terminal."""
     parts = []
     for table in tables:
         lines = [f"## {table.title}"]
@@ -27,8 +28,8 @@ def markdown(tables: Sequence[Table]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def as_csv(tables: Sequence[Table]) -> str:
-    """One number a line: table, family, row, kind, set, metric, percent, low, high."""
+def to_csv(tables: Sequence[Table]) -> str:
+    """Write one number a line: family, row, kind, set, metric, percent, low, high, note."""
     content = io.StringIO()
     writer = csv.writer(content, lineterminator="\n")
     writer.writerow(["family", "row", "kind", "set", "metric", "percent", "low", "high", "note"])
@@ -43,8 +44,8 @@ def as_csv(tables: Sequence[Table]) -> str:
     return content.getvalue()
 
 
-def latex(tables: Sequence[Table]) -> str:
-    """Rows to paste into a tabular, the column names in a comment above."""
+def to_latex(tables: Sequence[Table]) -> str:
+    """Write rows to paste into a tabular, the column names in a comment above."""
     parts = []
     for table in (one for one in tables if one.columns):
         lines = [f"% {table.title}", f"% {' & '.join(column.label for column in table.columns)}"]

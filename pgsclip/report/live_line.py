@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-def render(row: Mapping[str, float | int | str | None], total: int, seconds_left: float) -> str:
-    """`step 20/180  loss 3.412  acc@1 0.12 …`"""
+def format_line(row: Mapping[str, float | int | str | None], total: int, seconds_left: float) -> str:
+    """Write a log row as `step 20/180  loss 3.412  acc@1 0.12 …`."""
     value = {key: float(number) for key, number in row.items() if isinstance(number, int | float)}
     parts = [
         f"step {row['step']}/{total}",
@@ -18,13 +18,13 @@ def render(row: Mapping[str, float | int | str | None], total: int, seconds_left
         f"kept {value['kept']:.0%}",
         f"data wait {value['data_wait']:.0%}",
         f"{value['memory_gib']:.1f} GiB",
-        f"{clock(seconds_left)} left",
+        f"{format_clock(seconds_left)} left",
     ]
     return "  ".join(parts)
 
 
-def clock(seconds: float) -> str:
-    """`0:42`, `12:05`, `3:20:00`."""
+def format_clock(seconds: float) -> str:
+    """Write seconds as `0:42`, `12:05` or `3:20:00`."""
     hours, rest = divmod(round(seconds), 3600)
     minutes, last = divmod(rest, 60)
     return f"{hours}:{minutes:02d}:{last:02d}" if hours else f"{minutes}:{last:02d}"

@@ -17,79 +17,79 @@ from rich.text import Text
 from pgsclip.config.phases import plan_phases
 from pgsclip.config.resolve import check
 from pgsclip.errors import ConfigError
-from pgsclip.report.braille import braille
-from pgsclip.report.live_line import clock, render
+from pgsclip.report.braille import draw_braille
+from pgsclip.report.live_line import format_clock, format_line
 from pgsclip.report.runs import Row, read_rows
 from pgsclip.results.status import RUNNING, RunState, read_state
 
 _MOST_LINES, _FEWEST_LINES = 8, 2
-"""Of a curve."""
+"""Height of a curve."""
 _MOST_CURVES = 4
 
 
-class Look(NamedTuple):
+class RunSnapshot(NamedTuple):
     """A run as its folder shows it now."""
 
     name: str
     state: RunState
     rows: list[Row]
     total: int
-    """Steps of the whole run; 0 while nothing tells."""
+    """Steps of the whole run; 0 while they are not known."""
 
     @property
     def ended(self) -> bool:
-        return self.state.state != RUNNING or self.state.gone
+        return self.state.state != RUNNING or self.state.is_gone
 
 
 def watch(run: Path, console: Console, every: float, sleep: Callable[[float], None] = time.sleep) -> RunState:
     """Show a run until it ends: curves in a terminal, elsewhere a line for each new row.
 
     Args:
-        every: seconds between two looks.
+        every: seconds between two readings of the folder.
 
     Returns:
-        what the run last said.
+        The last state that the run wrote.
 
     Raises:
         RunError: no run has begun in this folder.
     """
-    look = look_at(run)
+    snapshot = read_snapshot(run)
     if not console.is_terminal:
-        return _lines(run, look, console, every, sleep)
-    with Live(screen_of(look, console.size), console=console, auto_refresh=False) as live:
-        while not look.ended:
+        return _print_lines(run, snapshot, console, every, sleep)
+    with Live(draw_screen(snapshot, console.size), console=console, auto_refresh=False) as live:
+        while not snapshot.ended:
             sleep(every)
-            look = look_at(run)
-            live.update(screen_of(look, console.size), refresh=True)
-    return look.state
+            snapshot = read_snapshot(run)
+            live.update(draw_screen(snapshot, console.size), refresh=True)
+    return snapshot.state
 
 
-def look_at(run: Path) -> Look:
-    """Read the folder once.
+def read_snapshot(run: Path) -> RunSnapshot:
+    """Read the folder of a run once.
 
     Raises:
         RunError: no run has begun there.
     """
     state = read_state(run)
     rows = [row for row in read_rows(run / "metrics.jsonl") if isinstance(row, dict) and "step" in row]
-    return Look(run.resolve().name, state, rows, _total(run, rows))
+    return RunSnapshot(run.resolve().name, state, rows, _count_steps(run, rows))
 
 
-def screen_of(look: Look, size: ConsoleDimensions) -> RenderableType:
-    """Everything that fits a terminal of so many characters and lines."""
+def draw_screen(snapshot: RunSnapshot, size: ConsoleDimensions) -> RenderableType:
+    """Draw what fits a terminal of so many characters and lines: curves, the last log row, the state."""
     points = {
-        title: [(float(row["step"]), float(row[key])) for row in look.rows if _is_number(row.get(key))]
-        for title, key in _worth_seeing(look.rows)
+        title: [(float(row["step"]), float(row[key])) for row in snapshot.rows if _is_number(row.get(key))]
+        for title, key in _choose_curves(snapshot.rows)
     }
     lines = (size.height - 4) // max(1, len(points)) - 2  # a frame takes two, the status up to three
     lines = min(_MOST_LINES, max(_FEWEST_LINES, lines))
-    curves = [_curve(title, one, size.width, lines) for title, one in points.items()]
-    status = f"{look.name}: {_said(look)}"
-    return Group(*curves, Text(_line(look) or "no row is written yet"), Text(status))
+    curves = [_draw_curve(title, one, size.width, lines) for title, one in points.items()]
+    status = f"{snapshot.name}: {_describe_state(snapshot)}"
+    return Group(*curves, Text(_write_line(snapshot) or "no row is written yet"), Text(status))
 
 
-def _worth_seeing(rows: list[Row]) -> list[tuple[str, str]]:
-    """Loss, what was evaluated (else the accuracy within a batch), and speed: title and key."""
+def _choose_curves(rows: list[Row]) -> list[tuple[str, str]]:
+    """Title and key of loss, of what was evaluated (else of the accuracy within a batch), and of speed."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
     results = [key for key in keys if key.startswith("eval/") and key.rpartition("/")[2].partition("_")[0] != "mean"]
     best = [key for key in results if key.endswith(("recall@5", "/acc1"))] or results
@@ -98,59 +98,63 @@ def _worth_seeing(rows: list[Row]) -> list[tuple[str, str]]:
     return [(title, key) for title, key in wanted if key in keys]
 
 
-def _curve(title: str, points: list[tuple[float, float]], width: int, height: int) -> RenderableType:
+def _draw_curve(title: str, points: list[tuple[float, float]], width: int, height: int) -> RenderableType:
     values = [y for _, y in points if math.isfinite(y)]
     if len(values) < 2:
         return Text(f"  {title}  {points[-1][1]:.4g}")
     span = f"{min(values):.4g} to {max(values):.4g}, now {points[-1][1]:.4g}"
-    lines = braille(points, max(10, width - 4), height)
+    lines = draw_braille(points, max(10, width - 4), height)
     return Panel(Text("\n".join(lines)), title=f"{title}  {span}", title_align="left")
 
 
-def _lines(run: Path, look: Look, console: Console, every: float, sleep: Callable[[float], None]) -> RunState:
+def _print_lines(
+    run: Path, snapshot: RunSnapshot, console: Console, every: float, sleep: Callable[[float], None]
+) -> RunState:
     told = 0
     while True:
-        for number in range(told, len(look.rows)):
-            line = _line(look._replace(rows=look.rows[: number + 1]), newest=True)
+        for number in range(told, len(snapshot.rows)):
+            line = _write_line(snapshot._replace(rows=snapshot.rows[: number + 1]), newest=True)
             if line:
                 console.print(line, highlight=False, markup=False, soft_wrap=True)
-        told = len(look.rows)  # also when there are fewer: a resumed run takes back the rows that it does again
-        if look.ended:
-            console.print(f"{look.name}: {_said(look)}", highlight=False, markup=False, soft_wrap=True)
-            return look.state
+        told = len(snapshot.rows)  # also when there are fewer: a resumed run takes back the rows that it does again
+        if snapshot.ended:
+            console.print(
+                f"{snapshot.name}: {_describe_state(snapshot)}", highlight=False, markup=False, soft_wrap=True
+            )
+            return snapshot.state
         sleep(every)
-        look = look_at(run)
+        snapshot = read_snapshot(run)
 
 
-def _line(look: Look, *, newest: bool = False) -> str:
+def _write_line(snapshot: RunSnapshot, *, newest: bool = False) -> str:
     """The last log row as training itself shows it; with `newest` the last row of any kind."""
-    if not look.rows:
+    if not snapshot.rows:
         return ""
-    last = look.rows[-1]
+    last = snapshot.rows[-1]
     if newest and "loss" not in last:
         return f"step {last['step']}  " + "  ".join(
             f"{key} {value:.4f}" for key, value in last.items() if key != "step" and _is_number(value)
         )
-    logged = next((row for row in reversed(look.rows) if "loss" in row), None)
+    logged = next((row for row in reversed(snapshot.rows) if "loss" in row), None)
     if logged is None:
         return ""
     try:
         per_step = float(logged["samples"]) / float(logged["step"])
-        left = (look.total - logged["step"]) * per_step / max(float(logged["samples_per_s"]), 1e-9)
-        line = render(logged, look.total, max(0.0, left))
+        left = (snapshot.total - logged["step"]) * per_step / max(float(logged["samples_per_s"]), 1e-9)
+        line = format_line(logged, snapshot.total, max(0.0, left))
     except (KeyError, TypeError, ZeroDivisionError):  # a row of another version
         return f"step {logged['step']}  loss {logged['loss']}"
-    return line if look.total else line.replace("/0 ", " ", 1).removesuffix(f"  {clock(0.0)} left")
+    return line if snapshot.total else line.replace("/0 ", " ", 1).removesuffix(f"  {format_clock(0.0)} left")
 
 
-def _said(look: Look) -> str:
-    if look.state.state == RUNNING and look.state.gone:
+def _describe_state(snapshot: RunSnapshot) -> str:
+    if snapshot.state.state == RUNNING and snapshot.state.is_gone:
         return "its process is gone without a word, so it was killed; `--resume` goes on from its last checkpoint."
-    return look.state.sentence()
+    return snapshot.state.describe()
 
 
-def _total(run: Path, rows: list[Row]) -> int:
-    """From the config, and where that counts in epochs from how far the rows say the run is."""
+def _count_steps(run: Path, rows: list[Row]) -> int:
+    """Steps of the whole run, by its config; where that counts in epochs, by how far the rows say the run is."""
     try:
         config = check(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")) or {})
         known: Any = next((row for row in reversed(rows) if row.get("epoch")), {"samples": 0, "epoch": 1.0})

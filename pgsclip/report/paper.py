@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from pgsclip.results.suites import AVERAGES, Average
 
 _ROUNDED = 0.05 + 0.05 + 1e-9
-"""Members and mean are both printed with one decimal."""
+"""Largest difference that rounding explains: members and mean are both printed with one decimal."""
 
 
 class _Frozen(BaseModel):
@@ -30,7 +30,7 @@ class Figure(_Frozen):
     metric: str
     method: str
     value: float
-    """In percent, as printed."""
+    """Percent, as printed."""
     source: str
 
 
@@ -43,7 +43,7 @@ class OddAverage(_Frozen):
 
 
 class TrainingTime(_Frozen):
-    """Relative to CLIP."""
+    """Training time relative to CLIP's."""
 
     source: str
     values: dict[str, float]
@@ -56,33 +56,33 @@ class Paper(_Frozen):
     arxiv: str
     sources: dict[str, str]
     incomplete: str
-    """What is not here, and why; empty when all five tables are whole."""
+    """Note about what is not here, and why; empty when all five tables are whole."""
     methods: tuple[str, ...]
     relative_training_time: TrainingTime
     do_not_recompute: tuple[OddAverage, ...]
     figures: tuple[Figure, ...]
 
-    def value(self, family: str, dataset: str, metric: str, method: str) -> float | None:
-        """A printed number in percent; None when it is not here."""
+    def find_value(self, family: str, dataset: str, metric: str, method: str) -> float | None:
+        """Find a printed number in percent; None when it is not here."""
         for one in self.figures:
             if (one.family, one.dataset, one.metric, one.method) == (family, dataset, metric, method):
                 return one.value
         return None
 
-    def recomputed(self, average: Average, metric: str, method: str) -> float | None:
-        """The mean of the cells; None when one of them is not here."""
-        cells = [self.value(average.family, member, metric, method) for member in average.members]
+    def recompute(self, average: Average, metric: str, method: str) -> float | None:
+        """Compute the mean of an average's cells; None when one of them is not here."""
+        cells = [self.find_value(average.family, member, metric, method) for member in average.members]
         known = [cell for cell in cells if cell is not None]
         return sum(known) / len(cells) if len(known) == len(cells) else None
 
-    def disagreements(self) -> list[tuple[str, str, str, float, float]]:
-        """(family, average, method, printed, recomputed) wherever both are known and differ by more than rounding."""
+    def list_disagreements(self) -> list[tuple[str, str, str, float, float]]:
+        """List (family, average, method, printed, recomputed) where both are known and differ by more than rounding."""
         found = []
         for average in AVERAGES:
             for one in self.figures:
                 if (one.family, one.dataset) != (average.family, average.name):
                     continue
-                again = self.recomputed(average, one.metric, one.method)
+                again = self.recompute(average, one.metric, one.method)
                 if again is not None and abs(again - one.value) > _ROUNDED:
                     found.append((average.family, average.name, one.method, one.value, again))
         return found
@@ -90,5 +90,5 @@ class Paper(_Frozen):
 
 @cache
 def load_paper() -> Paper:
-    """The tables that ship with the package."""
+    """Load the tables that ship with the package."""
     return Paper.model_validate_json(files("pgsclip").joinpath("report", "paper.json").read_bytes())

@@ -1,4 +1,4 @@
-"""What one evaluation of one set came to, as it lies on disk."""
+"""The result of one evaluation of one set, as it lies on disk."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ GALLERY = ".gallery.json"
 
 
 class Result(BaseModel):
-    """Complete in itself: model, set, settings, metrics, and for each question whether the answer was right."""
+    """The result of one set, complete in itself: model, settings, metrics, and whether each answer was right."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     model: str
-    """As a person calls it: run folder, model name with tag, or file."""
+    """Name that a person gave: run folder, model name with tag, or file."""
     architecture: str
     weights: str
     """Hash of the weights themselves, whatever the file is called."""
@@ -32,9 +32,9 @@ class Result(BaseModel):
     settings: dict[str, Any]
     """Everything else that the numbers depend on; part of the result's identity."""
     metrics: dict[str, float]
-    """Under clip-benchmark's names, shares in [0, 1]."""
+    """Metrics under clip-benchmark's names, shares in [0, 1]."""
     chance: dict[str, float]
-    """What guessing reaches, for the metrics that have such a number."""
+    """Level that guessing reaches, for the metrics that have such a number."""
     samples: int
     classes: int | None = None
     seconds: float
@@ -50,22 +50,22 @@ class Result(BaseModel):
 
     @property
     def key(self) -> str:
-        return result_key(self.weights, self.dataset, self.family, self.settings)
+        return hash_identity(self.weights, self.dataset, self.family, self.settings)
 
     @property
     def file_name(self) -> str:
-        return file_name(self.weights, self.dataset, self.family, self.settings)
+        return name_file(self.weights, self.dataset, self.family, self.settings)
 
 
-def result_key(weights: str, dataset: str, family: str, settings: dict[str, Any]) -> str:
-    """Identity of a result: same weights, set, task and settings give the same key, on any machine."""
+def hash_identity(weights: str, dataset: str, family: str, settings: dict[str, Any]) -> str:
+    """Hash what a result depends on: same weights, set, task and settings give the same key, on any machine."""
     text = json.dumps([weights, dataset, family, settings], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def file_name(weights: str, dataset: str, family: str, settings: dict[str, Any]) -> str:
-    """`zeroshot-cifar10-0123456789abcdef.json`."""
-    return f"{family}-{dataset.replace('/', '-')}-{result_key(weights, dataset, family, settings)}.json"
+def name_file(weights: str, dataset: str, family: str, settings: dict[str, Any]) -> str:
+    """Name the file of a result: `zeroshot-cifar10-0123456789abcdef.json`."""
+    return f"{family}-{dataset.replace('/', '-')}-{hash_identity(weights, dataset, family, settings)}.json"
 
 
 def pack_outcomes(right: Iterable[bool]) -> str:
@@ -113,6 +113,6 @@ def load_result(path: Path) -> Result:
 
 
 def load_results(folder: Path) -> list[Result]:
-    """All results of a folder, by name; other files are left alone."""
+    """Read all results of a folder, by name; other files are left alone."""
     names = sorted(path for path in folder.glob("*.json") if not path.name.endswith(GALLERY))
     return [load_result(path) for path in names if path.name.count("-") >= 2]

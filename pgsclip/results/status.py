@@ -1,4 +1,4 @@
-"""What became of a run, in its folder, for scripts whose launcher hides how a process ended.
+"""The state of a run, in its folder, for scripts whose launcher hides how a process ended.
 
 torchrun ends with 1 whatever its processes ended with, and starts anew what did not end with 0. So a run writes
 `status.json`, and `pgsclip status` reads it.
@@ -21,24 +21,24 @@ RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
 
 
 class RunState(NamedTuple):
-    """The last word of a run about itself."""
+    """The state that a run last wrote about itself."""
 
     state: str
-    """`running` (or ended without a word), `finished`, `stopped` (when asked, and saved) or `failed`."""
+    """`running` (or killed), `finished`, `stopped` (when asked, and saved) or `failed`."""
     said: str
-    """The sentence that it ended with."""
+    """Sentence that it ended with."""
     host: str
     pid: int
     at: str
-    """When this was written, UTC."""
+    """Time of writing, UTC."""
 
     @property
     def exit_code(self) -> int:
-        """As `pgsclip train` itself leaves: 0 finished, 75 stopped early, 2 anything else."""
+        """Exit code of `pgsclip train` itself: 0 finished, 75 stopped early, 2 anything else."""
         return {FINISHED: 0, STOPPED: UnfinishedError.exit_code}.get(self.state, PgsclipError.exit_code)
 
     @property
-    def gone(self) -> bool:
+    def is_gone(self) -> bool:
         """Whether it was running here, and its process is not there any more; of another host nothing is known."""
         if self.state != RUNNING or self.host != socket.gethostname():
             return False
@@ -50,18 +50,18 @@ class RunState(NamedTuple):
             return False
         return False
 
-    def sentence(self) -> str:
-        """For a person."""
+    def describe(self) -> str:
+        """Describe the state in a sentence."""
         if self.state == RUNNING:
             return f"running since {self.at} as process {self.pid} of {self.host}, unless it was killed."
         return f"{self.state} at {self.at}: {self.said}"
 
 
 def read_state(run: Path) -> RunState:
-    """What the run in a folder last said.
+    """Read the state of the run in a folder.
 
     Raises:
-        RunError: it said nothing, or something unreadable.
+        RunError: there is none, or it is unreadable.
     """
     try:
         return RunState(**json.loads((run / FILE).read_text(encoding="utf-8")))
@@ -72,7 +72,7 @@ def read_state(run: Path) -> RunState:
 
 
 def write_state(run: Path, state: str, said: str) -> None:
-    """Write what this process says about its run, now."""
+    """Write the state of this process's run, as of now."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     content = RunState(state, said, socket.gethostname(), os.getpid(), now)._asdict()
     write_atomically(run / FILE, json.dumps(content, indent=2) + "\n")

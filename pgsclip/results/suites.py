@@ -18,7 +18,7 @@ MAIN_METRIC = {
     "robustness": "acc1",
     "compositionality": "text_acc",
 }
-"""What a table shows of a family where it shows one number; clip-benchmark's names."""
+"""Metric that a table shows of a family where it shows one number; clip-benchmark's names."""
 
 _SUGAR_CREPE = ("replace_obj", "replace_att", "replace_rel", "swap_obj", "swap_att", "add_obj", "add_att")
 
@@ -43,12 +43,14 @@ DEMO: Mapping[str, tuple[str, ...]] = {
 }
 """Generated sets, one or two for each family; no name is that of a published benchmark."""
 
+_SUITES = {"paper": PAPER, "demo": DEMO}
+
 _VTAB = frozenset({"cifar10", "cifar100", "dtd", "pets", "caltech101", "flowers", "eurosat", "resisc45", "pcam"})
 """Sets that the hub calls `vtab/NAME`."""
 
 
 class Average(NamedTuple):
-    """A column that is formed of others: the plain mean over sets, each set counted once."""
+    """The plain mean over sets, each set counted once, as a column of its own."""
 
     name: str
     family: str
@@ -64,7 +66,7 @@ AVERAGES = (
     Average("attribute", "compositionality", tuple(f"sugar_crepe/{how}_att" for how in ("replace", "swap", "add"))),
     Average("relation", "compositionality", ("sugar_crepe/replace_rel",)),
 )
-"""The paper's. Out of distribution leaves out ImageNet-1K itself."""
+"""Averages of the paper. Out of distribution leaves out ImageNet-1K itself."""
 
 
 class Job(NamedTuple):
@@ -75,46 +77,50 @@ class Job(NamedTuple):
     """Canonical: without `wds/` and `vtab/`."""
 
 
-def canonical(name: str) -> str:
-    """`wds/vtab/cifar10`, `vtab/cifar10` and `wds/cifar10` are one set: `cifar10`."""
+def to_canonical(name: str) -> str:
+    """Return the one name of a set: `cifar10` for `wds/vtab/cifar10`, `vtab/cifar10` and `wds/cifar10`."""
     short = name.strip().removeprefix("wds/").strip("/")
     plain = short.removeprefix("vtab/").removeprefix("vtab-")
     return plain if plain in _VTAB else short
 
 
-def spellings(name: str) -> tuple[str, ...]:
-    """Every name that the hub or a user may give the set, the canonical one first."""
+def list_spellings(name: str) -> tuple[str, ...]:
+    """List every name that the hub or a user may give a set, the canonical one first."""
     return (name, f"vtab/{name}") if name in _VTAB else (name,)
 
 
 def plan_jobs(
     families: Sequence[str], suite: str, datasets: Sequence[str] = (), kinds: Mapping[str, str] | None = None
 ) -> list[Job]:
-    """The jobs of some families.
+    """Plan which set is evaluated in which family.
 
     Args:
         suite: `paper`, or a file with the name of one set a line, as the authors' `task-*.txt`.
         datasets: these sets instead of the suite's.
-        kinds: named set → the family that its files say it belongs to; asked when several families are evaluated and
-            a suite does not know the set.
+        kinds: set → the family that its files say it belongs to; asked when several families are evaluated and the
+            paper's suite does not know the set.
 
     Raises:
         ConfigError: no such family or suite.
     """
     for family in families:
         if family not in FAMILIES:
-            raise ConfigError(f"Unknown family {family!r}.{did_you_mean(family, FAMILIES)} There are {_listed()}.")
-    if not datasets and suite in ("paper", "demo"):
-        known = PAPER if suite == "paper" else DEMO
-        return [Job(family, name) for family in families for name in known[family]]
-    names = dict.fromkeys(canonical(name) for name in (datasets or _read_suite(suite)))
+            raise ConfigError(
+                f"Unknown family {family!r}.{did_you_mean(family, FAMILIES)} There are {', '.join(FAMILIES)}."
+            )
+    if not datasets and suite in _SUITES:
+        return [Job(family, name) for family in families for name in _SUITES[suite][family]]
+    names = dict.fromkeys(to_canonical(name) for name in (datasets or _read_suite(suite)))
+    jobs = [Job(family, name) for name in names for family in _choose_families(name, families, kinds or {})]
+    return sorted(jobs, key=lambda job: FAMILIES.index(job.family))
+
+
+def _choose_families(name: str, families: Sequence[str], kinds: Mapping[str, str]) -> list[str]:
+    """Those of `families` that a set is evaluated in; a single family takes every set that is named."""
     if len(families) == 1:
-        return [Job(families[0], name) for name in names]
-    found = []
-    for name in names:
-        own = [family for family in families if name in PAPER[family]] or [(kinds or {}).get(name, "zeroshot")]
-        found += [Job(family, name) for family in own if family in families]
-    return sorted(found, key=lambda job: FAMILIES.index(job.family))
+        return [families[0]]
+    own = [family for family in families if name in PAPER[family]] or [kinds.get(name, "zeroshot")]
+    return [family for family in own if family in families]
 
 
 def _read_suite(suite: str) -> list[str]:
@@ -131,7 +137,3 @@ def _read_suite(suite: str) -> list[str]:
     if not any(lines):
         raise ConfigError(f"The suite {suite} names no set; write the name of one set a line, such as wds/cifar10.")
     return [line for line in lines if line]
-
-
-def _listed() -> str:
-    return ", ".join(FAMILIES)

@@ -15,7 +15,7 @@ from pgsclip.config.schema import ModelConfig
 from pgsclip.data.loading import Stream
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.preprocessing import describe
-from pgsclip.report.live_line import render
+from pgsclip.report.live_line import format_line
 from pgsclip.training.request import Request
 from pgsclip.training.saved.checkpoint import Progress, Stored
 
@@ -50,7 +50,7 @@ class Display:
         """The state of the run: replaces the live line, or is one more plain line."""
         if self._silent:
             return
-        line = render(row, self._total, seconds_left)
+        line = format_line(row, self._total, seconds_left)
         if self._live is not None:
             self._live.update(Text(line))
         else:

@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleDimensions
 
 from pgsclip.config.resolve import check, to_yaml
 from pgsclip.errors import RunError
-from pgsclip.report.live_view import look_at, screen_of, watch
+from pgsclip.report.live_view import draw_screen, read_snapshot, watch
 
 
 class Run:
@@ -103,7 +103,7 @@ def test_a_terminal_gets_curves(run: Run) -> None:
 def test_results_take_the_place_of_the_accuracy_in_a_batch(run: Run) -> None:
     run.log(row(5, 3.0), row(10, 4.0), row(20, float("nan")), {"step": 20, "eval/pairs/image_retrieval_recall@5": 0.5})
     screen = io.StringIO()
-    Console(file=screen, width=80).print(screen_of(look_at(run.path), ConsoleDimensions(80, 24)))
+    Console(file=screen, width=80).print(draw_screen(read_snapshot(run.path), ConsoleDimensions(80, 24)))
     assert len(screen.getvalue().splitlines()) <= 24
     assert "pairs/image_retrieval_recall@5  0.5\n" in screen.getvalue()
     assert "acc1 " not in screen.getvalue().replace("acc@1", "")
@@ -112,9 +112,9 @@ def test_results_take_the_place_of_the_accuracy_in_a_batch(run: Run) -> None:
 
 def test_the_length_is_known_from_epochs_too_and_nothing_is_invented(tmp_path: Path) -> None:
     run = Run(tmp_path / "epochs", {"epochs": 3})
-    assert look_at(run.path).total == 0
+    assert read_snapshot(run.path).total == 0
     run.log(row(10, 4.0))
-    assert look_at(run.path).total == 60  # 200 pairs an epoch, 10 a step
+    assert read_snapshot(run.path).total == 60  # 200 pairs an epoch, 10 a step
     (run.path / "config.yaml").write_text("optim: {later: 1}")
     said, _ = shown(run, lambda: run.say("failed", "no."), terminal=False)
     assert said.startswith("step 10  loss 4.000")
@@ -126,9 +126,9 @@ def test_a_run_that_was_killed_ends_the_watch(run: Run) -> None:
     said, state = shown(run, lambda: run.say("running", pid=2**22 + 1), terminal=False)
     assert said.splitlines()[0] == "step 3  loss 1.0"
     assert "killed; `--resume` goes on" in said
-    assert state.gone
+    assert state.is_gone
     run.say("running", host="elsewhere", pid=2**22 + 1)
-    assert not look_at(run.path).ended
+    assert not read_snapshot(run.path).ended
 
 
 def test_a_folder_without_a_run_is_a_sentence(tmp_path: Path) -> None:

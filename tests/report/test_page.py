@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pgsclip.report.page import Panel, build_page
+from pgsclip.report.page import build_page
 from pgsclip.report.paper import load_paper
+from pgsclip.report.pictures import SheetImage
 from pgsclip.report.runs import read_entries
 
 Run = Callable[..., Path]
@@ -45,7 +46,9 @@ def page(run: Run) -> str:
             "images": {"0": "AAAA"},
         }
     )
-    return build_page(subjects, load_paper(), [[Panel("original", b"x", ""), Panel("pgs 0.5", b"y", "kept 50%")]])
+    return build_page(
+        subjects, load_paper(), [[SheetImage("original", b"x", ""), SheetImage("pgs 0.5", b"y", "kept 50%")]]
+    )
 
 
 def test_the_page_is_whole_and_asks_for_nothing(page: str) -> None:

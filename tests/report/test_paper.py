@@ -16,14 +16,16 @@ FOUR = {
 def test_every_average_recomputes_but_the_four_that_are_named() -> None:
     paper = load_paper()
     assert {(one.family, one.average, one.method) for one in paper.do_not_recompute} == FOUR
-    assert {row[:3] for row in paper.disagreements()} <= FOUR
+    assert {row[:3] for row in paper.list_disagreements()} <= FOUR
 
 
 def test_the_robustness_average_follows_from_imagenet_and_the_rest() -> None:
     """Six sets: ImageNet-1K and five out of distribution; the one row of which all three numbers are here."""
     paper = load_paper()
-    values = [paper.value("robustness", name, "acc1", "CLIP-PGS-0.3") for name in ("imagenet1k", "out of distribution")]
-    whole = paper.value("robustness", "average", "acc1", "CLIP-PGS-0.3")
+    values = [
+        paper.find_value("robustness", name, "acc1", "CLIP-PGS-0.3") for name in ("imagenet1k", "out of distribution")
+    ]
+    whole = paper.find_value("robustness", "average", "acc1", "CLIP-PGS-0.3")
     assert whole is not None
     assert (values[0] + 5 * values[1]) / 6 == pytest.approx(whole, abs=0.1)  # type: ignore[operator]
 
@@ -45,7 +47,7 @@ def test_every_figure_has_a_place_a_source_and_a_sensible_value() -> None:
 def test_what_is_missing_is_said_while_it_is_missing() -> None:
     paper = load_paper()
     whole = all(
-        paper.value(family, name, MAIN_METRIC[family], method) is not None
+        paper.find_value(family, name, MAIN_METRIC[family], method) is not None
         for family, names in PAPER.items()
         for name in names
         for method in paper.methods
@@ -61,7 +63,7 @@ def test_an_average_that_does_not_recompute_is_found() -> None:
         for name, value in (("cifar10", 90.0), ("cifar100", 70.0), ("imagenet1k", 62.0), ("average", 74.0))
     ]
     right = load_paper().model_copy(update={"figures": tuple(cells)})
-    assert right.disagreements() == []
+    assert right.list_disagreements() == []
     wrong = right.model_copy(update={"figures": (*cells[:3], cells[3].model_copy(update={"value": 74.2}))})
     assert isinstance(wrong, Paper)
-    assert wrong.disagreements() == [("linear-probe", "average", "CLIP", 74.2, 74.0)]
+    assert wrong.list_disagreements() == [("linear-probe", "average", "CLIP", 74.2, 74.0)]

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from pgsclip.report.cells import Cell
 from pgsclip.report.paper import Figure, load_paper
-from pgsclip.report.tables import Cell, Model, Table, build_tables, short
+from pgsclip.report.tables import Model, Table, abbreviate, build_tables
 from pgsclip.results.result import Result
 from pgsclip.results.suites import PAPER
 
@@ -84,5 +85,5 @@ def test_cells_as_text() -> None:
 
 
 def test_recalls_are_named_as_in_the_paper() -> None:
-    assert short("text_retrieval_recall@5") == "TR@5"
-    assert short("image_retrieval_recall@1") == "IR@1"
+    assert abbreviate("text_retrieval_recall@5") == "TR@5"
+    assert abbreviate("image_retrieval_recall@1") == "IR@1"

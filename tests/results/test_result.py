@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from pgsclip.errors import RunError
-from pgsclip.results.averages import averages, main_value
+from pgsclip.results.averages import compute_averages, pick_main_value
 from pgsclip.results.result import (
     GALLERY,
     Result,
+    hash_identity,
     load_result,
     load_results,
     pack_outcomes,
-    result_key,
     save_result,
     unpack_outcomes,
 )
@@ -42,12 +42,12 @@ def test_a_result_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_whatever_the_numbers_depend_on_changes_the_key() -> None:
     keys = {
-        result_key("w", "d", "f", {"a": 1, "b": 2}), result_key("v", "d", "f", {"a": 1, "b": 2}),
-        result_key("w", "e", "f", {"a": 1, "b": 2}), result_key("w", "d", "g", {"a": 1, "b": 2}),
-        result_key("w", "d", "f", {"a": 1, "b": 3}),
+        hash_identity("w", "d", "f", {"a": 1, "b": 2}), hash_identity("v", "d", "f", {"a": 1, "b": 2}),
+        hash_identity("w", "e", "f", {"a": 1, "b": 2}), hash_identity("w", "d", "g", {"a": 1, "b": 2}),
+        hash_identity("w", "d", "f", {"a": 1, "b": 3}),
     }  # fmt: skip
     assert len(keys) == 5
-    assert result_key("w", "d", "f", {"b": 2, "a": 1}) in keys
+    assert hash_identity("w", "d", "f", {"b": 2, "a": 1}) in keys
 
 
 def test_damage_and_places_that_cannot_be_written_are_sentences(tmp_path: Path) -> None:
@@ -63,13 +63,13 @@ def test_damage_and_places_that_cannot_be_written_are_sentences(tmp_path: Path) 
 
 def test_averages_are_formed_when_all_their_sets_are_there() -> None:
     every = [make("robustness", name, 0.1 * i) for i, name in enumerate(PAPER["robustness"])]
-    assert averages(every) == pytest.approx({"robustness average": 0.25, "robustness out of distribution": 0.3})
-    assert averages(every[:-1]) == {}
-    assert averages(every[1:]) == pytest.approx({"robustness out of distribution": 0.3})
+    assert compute_averages(every) == pytest.approx({"robustness average": 0.25, "robustness out of distribution": 0.3})
+    assert compute_averages(every[:-1]) == {}
+    assert compute_averages(every[1:]) == pytest.approx({"robustness out of distribution": 0.3})
 
 
 def test_a_set_of_several_labels_is_told_by_its_precision() -> None:
-    assert main_value(make(metrics={"mean_average_precision": 0.7})) == 0.7
+    assert pick_main_value(make(metrics={"mean_average_precision": 0.7})) == 0.7
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 31, 1000])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pgsclip.errors import ConfigError
-from pgsclip.results.suites import AVERAGES, PAPER, Job, canonical, plan_jobs, spellings
+from pgsclip.results.suites import AVERAGES, PAPER, Job, list_spellings, plan_jobs, to_canonical
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,8 @@ from pgsclip.results.suites import AVERAGES, PAPER, Job, canonical, plan_jobs, s
     ],
 )  # fmt: skip
 def test_spellings_of_one_set_are_one_name(given: str, name: str) -> None:
-    assert canonical(given) == name
-    assert all(canonical(f"wds/{other}") == name for other in spellings(name))
+    assert to_canonical(given) == name
+    assert all(to_canonical(f"wds/{other}") == name for other in list_spellings(name))
 
 
 def test_the_paper_s_suite_has_the_paper_s_sizes() -> None:

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pgsclip.report.live_line import clock, render
+from pgsclip.report.live_line import format_clock, format_line
 from pgsclip.training.display import Display
 
 ROW = {
@@ -41,12 +41,12 @@ def shown(*, terminal: bool, silent: bool = False, fail: bool = False) -> str:
 
 
 def test_a_row_as_a_line() -> None:
-    assert render(ROW, 180, 42.4) == LINE
+    assert format_line(ROW, 180, 42.4) == LINE
 
 
 def test_rows_of_earlier_versions_have_no_utilisation() -> None:
     earlier = {key: value for key, value in ROW.items() if key != "mfu"}
-    assert render(earlier, 180, 42.4) == LINE.replace("  MFU 43%", "")
+    assert format_line(earlier, 180, 42.4) == LINE.replace("  MFU 43%", "")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_rows_of_earlier_versions_have_no_utilisation() -> None:
     [(0.0, "0:00"), (42.4, "0:42"), (59.6, "1:00"), (725.0, "12:05"), (12000.0, "3:20:00"), (1e5, "27:46:40")],
 )
 def test_clock(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
+    assert format_clock(seconds) == text
 
 
 def test_elsewhere_than_in_a_terminal_every_row_is_a_plain_line() -> None:

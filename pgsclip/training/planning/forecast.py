@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pgsclip.config.phases import Phase
-from pgsclip.report.live_line import clock
+from pgsclip.report.live_line import format_clock
 from pgsclip.training.planning.trial_steps import Probed
 
 
@@ -56,7 +56,7 @@ class Forecast:
 
 def forecast_lines(forecasts: Sequence[Forecast], phases: Sequence[Phase]) -> list[str]:
     """A plan's lines of what was measured, for all phases of a run."""
-    first, total = forecasts[0], clock(sum(one.whole for one in forecasts))
+    first, total = forecasts[0], format_clock(sum(one.whole for one in forecasts))
     each = ", of each phase" if len(forecasts) > 1 else ""
     lines = [
         f"measured on {first.probed.steps} steps after {first.probed.warm} to warm up{each}, "

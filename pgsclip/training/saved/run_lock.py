@@ -56,7 +56,7 @@ class RunLock:
 
     def _other(self) -> str:
         with contextlib.suppress(RunError):
-            return read_state(self._run).sentence()
+            return read_state(self._run).describe()
         return "it has not said a word yet."
 
 

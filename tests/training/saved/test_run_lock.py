@@ -37,14 +37,14 @@ def test_how_a_run_ended_stands_in_its_folder(
         with locked_run(tmp_path, leads=True) as claim:
             claim.take()
             assert (read_state(tmp_path).state, read_state(tmp_path).exit_code) == ("running", 2)
-            assert "unless it was killed" in read_state(tmp_path).sentence()
+            assert "unless it was killed" in read_state(tmp_path).describe()
     else:
         with pytest.raises(type(error)), locked_run(tmp_path, leads=True) as claim:  # noqa: PT012
             claim.take()
             raise error
     found = read_state(tmp_path)
     assert (found.state, found.exit_code, found.said) == (state, code, said)
-    assert found.sentence() == f"{state} at {found.at}: {said}"
+    assert found.describe() == f"{state} at {found.at}: {said}"
 
 
 def test_who_did_not_take_the_folder_or_does_not_lead_writes_nothing(tmp_path: Path) -> None:
