@@ -8,7 +8,7 @@ from typing import Any
 
 from pgsclip.errors import ConfigError
 
-RENAMED = {"--data-root": "--eval-root"}
+RENAMED = {"--data-root": "--eval-root", "--block": "--logits-per-chunk"}
 """Old option → the one that took its place; scripts that give the old one go on working, with a sentence."""
 
 

@@ -8,32 +8,48 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgsclip.cli.bench_maskers import working_maskers
+from pgsclip.cli.completion import masker_names
 from pgsclip.cli.figures import write_figures
+from pgsclip.cli.options import ImageSize, JsonFile, PatchSize, Seed
 
 if TYPE_CHECKING:  # torch stays out of --help
     from pgsclip.config.ratio import Ratio
     from pgsclip.mask_quality.examples import Example
-    from pgsclip.masking.masker_api import MaskerHandle
+
+_Masker = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Masker to measure, with parameters if wanted: 'pgs edges=false'; repeatable. All that work if not given.",
+        autocompletion=masker_names,
+    ),
+]
 
 
 def bench_masks(
-    images: Annotated[
-        str, typer.Option(metavar="DIR|generated", help="Images with an alpha channel or mask files, or drawn scenes.")
-    ] = "generated",
-    masker: Annotated[
-        list[str] | None,
-        typer.Option(help="Repeatable, with parameters if wanted: 'pgs edges=false'. All but none when not given."),
-    ] = None,
+    masker: _Masker = None,
     ratios: Annotated[str, typer.Option(metavar="R,LO:HI,…", help="Shares of patches to hide.")] = "0.3,0.5,0.7",
-    count: Annotated[int, typer.Option(min=1, help="Pictures at most.")] = 200,
-    image_size: Annotated[int, typer.Option(min=1, help="Side of the pictures in pixels.")] = 224,
-    patch_size: Annotated[int, typer.Option(min=1, help="Side of a patch in pixels.")] = 16,
-    views: Annotated[int, typer.Option(min=2, help="Masks drawn per picture.")] = 2,
-    seed: Annotated[int, typer.Option(min=0, help="Of all chance in the masks.")] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
-    plot_file: Annotated[Path | None, typer.Option("--plot", help="Draw object recall into this PNG.")] = None,
+    images: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR|generated", help="Folder of images with an alpha channel or mask files, or drawn scenes."
+        ),
+    ] = "generated",
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="Images at most.")] = 200,
+    image_size: ImageSize = 224,
+    patch_size: PatchSize = 16,
+    views: Annotated[int, typer.Option(min=2, metavar="N", help="Masks drawn per image.")] = 2,
+    seed: Seed = 0,
+    json_file: JsonFile = None,
+    plot_file: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="PNG to draw the object recall into.")
+    ] = None,
 ) -> None:
-    """Object recall, background removed, edge energy kept, overlap of views, kept share and cost of each masker.
+    """Measure what each masker keeps of images whose objects are known, and what it costs.
+
+    The table has object recall, background removed, edge energy kept, overlap of the masks of one image, share of
+    patches kept and milliseconds per image.
 
     **Examples**
 
@@ -74,7 +90,7 @@ def _examples(images: str, count: int, side: int) -> list[Example]:
 
 
 def _said_once() -> Callable[[str], None]:
-    """Where no line can move: one plain line for each batch of pictures."""
+    """Print one plain line for each batch of images, for a terminal whose lines cannot move."""
     told: set[str] = set()
 
     def say(where: str) -> None:
@@ -94,28 +110,3 @@ def _ratios(given: str) -> list[Ratio]:
         return [Ratio.parse(part.strip()) for part in given.split(",")]
     except ValueError as error:
         raise ConfigError(f"--ratios: {error}.") from None
-
-
-def working_maskers(ratios: list[Ratio]) -> list[MaskerHandle]:
-    """Every masker that is installed, works and takes these ratios; the others are named and left out."""
-    from pgsclip import plugins
-    from pgsclip.errors import PgsclipError
-    from pgsclip.masking.masker_api import masker
-
-    found = []
-    for name in plugins.available(plugins.MASKERS):
-        try:
-            handle = masker(name)
-        except PgsclipError as error:
-            typer.echo(f"left out: {error}", err=True)
-            continue
-        if handle.hides_nothing:
-            continue
-        if handle.lacks:
-            typer.echo(f"left out: {handle.lacks}", err=True)
-            continue
-        if any(ratio.is_range for ratio in ratios) and not handle.masker.chooses_ratio:
-            typer.echo(f"left out: the masker {name!r} does not choose a ratio per image", err=True)
-            continue
-        found.append(handle)
-    return found

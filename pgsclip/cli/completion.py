@@ -1,4 +1,4 @@
-"""What the shell offers behind an option; nothing here imports more than the names' own metadata."""
+"""Names that the shell completes behind an option. Nothing heavy is imported for them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def masker_names(incomplete: str) -> list[str]:
-    """Installed maskers."""
+    """List installed maskers that begin so."""
     from pgsclip import plugins
 
     return [name for name in plugins.available(plugins.MASKERS) if name.startswith(incomplete)]
 
 
 def recipe_files(incomplete: str) -> list[str]:
-    """Shipped recipes, and YAML files that can be reached from what was typed."""
+    """List shipped recipes, and YAML files in the folder that was typed."""
     from pgsclip.config.recipes import recipe_names
 
     start = Path(incomplete)

@@ -1,4 +1,4 @@
-"""`pgsclip config`: what a recipe may say, and whether one says it right."""
+"""`pgsclip config`: the format of recipes, and a check of one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import typer
 
 from pgsclip.cli.completion import recipe_files
 
-config = typer.Typer(help="What a recipe may say, and whether it is right.", no_args_is_help=True)
+config = typer.Typer(help="Describe the format of recipes, and check one.", no_args_is_help=True)
 
 
 @config.command("schema")
 def schema(
-    out: Annotated[Path | None, typer.Option(help="Write it there instead of printing it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File to write it to instead of printing it.")
+    ] = None,
 ) -> None:
-    """The JSON schema of recipes, for editors: completion of keys, their help, mistakes while typing.
+    """Print the JSON schema of recipes, with which editors complete keys, show their help and mark mistakes.
 
-    For editors with yaml-language-server: write the schema beside your recipes and begin each of them with
+    For an editor with yaml-language-server, write the schema beside your recipes and begin each recipe with
 
     `# yaml-language-server: $schema=pgsclip.schema.json`
     """
@@ -31,22 +33,26 @@ def schema(
         typer.echo(json.dumps(recipe_schema(), indent=2))
         return
     write_figures(out, recipe_schema())
-    typer.echo(f"{out}  (begin a recipe with `# yaml-language-server: $schema={out.name}` to have it used)")
+    typer.echo(f"{out}  (begin a recipe with `# yaml-language-server: $schema={out.name}` to use it)")
 
 
 @config.command("check")
 def check(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A recipe or a config.yaml.", autocompletion=recipe_files)
+        str, typer.Argument(metavar="FILE", help="Recipe, or config.yaml of a run.", autocompletion=recipe_files)
     ],
 ) -> None:
-    """Say whether a run could be built from a file: every key, value, plugin and the model. Data is not looked at."""
+    """Check that a run could be built from a file: its keys, values, plugins and model.
+
+    The data is not read.
+    """
     from pgsclip.config.resolve import resolve
     from pgsclip.training.planning.check_config import check_config
 
     found = resolve(file, {})
     check_config(found)
-    length = f"{found.optim.steps:,} steps" if found.optim.steps else f"{found.optim.epochs or 0:g} epochs"
+    steps, epochs = found.optim.steps, found.optim.epochs
+    length = f"{steps:,} steps" if steps else f"{epochs:g} epochs" if epochs else "as long as --steps or --epochs says"
     batch = found.data.batch_size
     data = found.data.spec if "spec" in found.data.model_fields_set else "what --data names"
     typer.echo(

@@ -1,4 +1,4 @@
-"""`pgsclip data`: what lies on disk."""
+"""`pgsclip data`: build, inspect and check training data; list evaluation sets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import typer
 from pgsclip.cli.data_check import check
 from pgsclip.cli.data_make import clipart, make
 from pgsclip.cli.data_preview import preview
+from pgsclip.cli.options import EvalRoot
 
-data = typer.Typer(help="What lies on disk.", no_args_is_help=True)
+data = typer.Typer(help="Build, inspect and check training data.", no_args_is_help=True)
 
 
 data.command("check")(check)
@@ -24,9 +25,9 @@ data.command("clipart")(clipart)
 def index(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="Shards, as for `train --data`.")],
 ) -> None:
-    """Count the pairs of shards once and keep the numbers in `sizes.json` beside them, where training looks.
+    """Count the pairs of shards once, and write the counts to `sizes.json` beside them.
 
-    OpenCLIP's training reads the same file. Shards that change later are counted anew.
+    Training reads that file, and so does OpenCLIP's. Shards that change later are counted again.
     """
     from pgsclip.cli.waiting import late_bar
     from pgsclip.data.index import write_index
@@ -35,21 +36,21 @@ def index(
 
     urls = shard_urls(spec)
     if not urls:
-        raise DataError(f"The data {spec!r} is not in shards, and its pairs need no counting; train on it as it is.")
+        raise DataError(f"The data {spec!r} is not in shards, so its pairs need no counting. Train on it as it is.")
     with late_bar("counting") as progress:
         found = write_index(urls, progress)
     typer.echo(f"{found.pairs:,} pairs in {found.shards:,} shard{'s' * (found.shards != 1)}")
     for file in found.files:
         typer.echo(f"written to {file}")
     if not found.files:
-        typer.echo(f"These shards are no files here; train with --set data.samples={found.pairs}")
+        typer.echo(f"These shards are not files on this machine. Train with --set data.samples={found.pairs}")
 
 
 @data.command("eval-sets")
 def eval_sets(
-    eval_root: Annotated[Path, typer.Option(help="Where the sets lie, each as wds_NAME or NAME.")] = Path("data"),
+    eval_root: EvalRoot = Path("data"),
 ) -> None:
-    """The evaluation sets: those that are there with their sizes, the missing ones with where to get them."""
+    """List evaluation sets: those in the folder with their sizes, the missing ones with where to get them."""
     from pgsclip.evaluation.layouts import HOW_TO_GET, MissingSetError, family_of, locate, places, source_of
     from pgsclip.results.suites import FAMILIES, PAPER, Job, to_canonical
 

@@ -1,4 +1,4 @@
-"""`pgsclip data check`: whether data is fit to be trained on."""
+"""`pgsclip data check`: damage, duplicates and leakage in training data."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ from typing import Annotated
 import typer
 
 from pgsclip.cli.data_settings import Settings, read_data_settings
+from pgsclip.cli.options import Jobs, JsonFile, Spec
 
 FAULTY = 1
-"""Exit code when faults were found; 2 is what all commands give when they could not do their work."""
+"""Exit code when faults were found; 2 means, for every command, that it could not do its work."""
 
 
 def check(
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="Shards, a table or a folder, as for `train --data`.")],
+    spec: Spec,
     eval_root: Annotated[
-        Path | None, typer.Option(help="Folder of evaluation sets; no training image should be in them.")
+        Path | None, typer.Option(metavar="DIR", help="Folder of evaluation sets to check for leakage.")
     ] = None,
-    ranks: Annotated[int, typer.Option(min=1, help="Training processes that will share the shards.")] = 1,
+    ranks: Annotated[int, typer.Option(min=1, metavar="N", help="Training processes that will share the shards.")] = 1,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Loader workers of each; what training takes by itself if not given.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Loader workers per training process; training's own number if not given."
+        ),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Shards read at once; one for each core if not given.")
-    ] = None,
+    jobs: Jobs = None,
     settings: Settings = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything that was found there.")] = None,
+    json: JsonFile = None,
 ) -> None:
-    """Read everything once and say what is there, what is damaged, what comes twice.
+    """Read all data once; report what is there, what is damaged and what appears twice.
 
-    Ends with 0 when the data is sound, and with 1 when faults were found: something that cannot be used, an image that
-    is evaluated on, or fewer shards than loader workers. Duplicates are told and are no fault.
+    Exit code 0: the data is sound. Exit code 1: faults were found. A fault is a pair that cannot be used, an image of
+    an evaluation set, or a loader worker without a shard. Duplicates are reported but do not fail the check.
     """
     from pgsclip.cli.figures import write_figures
     from pgsclip.cli.waiting import late_bar

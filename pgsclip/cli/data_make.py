@@ -1,4 +1,4 @@
-"""`pgsclip data make`: shards from what people have."""
+"""`pgsclip data make` and `pgsclip data clipart`: shards from images with captions."""
 
 from __future__ import annotations
 
@@ -8,39 +8,73 @@ from typing import Annotated
 import typer
 
 from pgsclip.cli.data_settings import Settings, read_data_settings
+from pgsclip.cli.options import Jobs, JsonFile
+
+_IMAGES, _SHARDS, _COLUMNS = "Images", "Shards", "Columns of a table"
+
+_Side = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="PIXELS",
+        help="Shorter side that larger images are scaled to; with --pad the longer one.",
+        rich_help_panel=_IMAGES,
+    ),
+]
+_Pad = Annotated[bool, typer.Option("--pad", help="Lay each image whole on a square.", rich_help_panel=_IMAGES)]
+_Quality = Annotated[int, typer.Option(min=1, max=95, metavar="1..95", help="JPEG quality.", rich_help_panel=_IMAGES)]
+_PerShard = Annotated[int, typer.Option(min=1, metavar="N", help="Pairs per shard.", rich_help_panel=_SHARDS)]
+_HeldOut = Annotated[
+    int,
+    typer.Option(
+        min=0, metavar="N", help="Pairs kept for val-*.tar, which training evaluates on.", rich_help_panel=_SHARDS
+    ),
+]
+_Shuffle = Annotated[bool, typer.Option("--shuffle", help="Write the pairs in random order.", rich_help_panel=_SHARDS)]
+_ImageKey = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Column of the images; found by its name if not given.", rich_help_panel=_COLUMNS
+    ),
+]
+_CaptionKey = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Column of the captions; found by its name if not given.", rich_help_panel=_COLUMNS
+    ),
+]
 
 
 def make(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="Folder of images with .txt beside, CSV/TSV, or a dataset of Hugging Face."
+            metavar="SOURCE",
+            help="Folder of images with .txt files beside them, CSV or TSV file, or Hugging Face dataset on disk.",
         ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the shards.")],
-    side: Annotated[
-        int | None, typer.Option(min=1, help="Scale larger images until the shorter side has so many pixels.")
-    ] = None,
-    pad: Annotated[
-        bool, typer.Option("--pad", help="Lay each image whole on a square; --side is the longest then.")
-    ] = False,
-    quality: Annotated[int, typer.Option(min=1, max=95, help="Of the JPEGs that are written.")] = 90,
-    per_shard: Annotated[int, typer.Option(min=1, help="Pairs a shard is made from.")] = 1000,
-    held_out: Annotated[int, typer.Option(min=0, help="Pairs for val-*.tar, which training evaluates on.")] = 0,
-    shuffle: Annotated[bool, typer.Option("--shuffle", help="Deal the pairs out in a random order.")] = False,
-    image_key: Annotated[str | None, typer.Option(help="Column of the images; found by its name if not given.")] = None,
-    caption_key: Annotated[str | None, typer.Option(help="Column of the captions; found likewise.")] = None,
+    side: _Side = None,
+    pad: _Pad = False,
+    quality: _Quality = 90,
+    per_shard: _PerShard = 1000,
+    held_out: _HeldOut = 0,
+    shuffle: _Shuffle = False,
+    image_key: _ImageKey = None,
+    caption_key: _CaptionKey = None,
     settings: Settings = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Shards made at once; one a core if not given.")] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the counts there.")] = None,
+    jobs: Jobs = None,
+    json: JsonFile = None,
 ) -> None:
-    """Make WebDataset shards; what cannot be decoded is left out and counted. The same command goes on after a stop.
+    """Write WebDataset shards from a folder, a table or a Hugging Face dataset.
+
+    Pairs that cannot be used are left out and counted. After a stop the same command continues.
 
     **Examples**
 
     `pgsclip data make photos/ shards --side 256 --held-out 500 --shuffle`
 
-    `pgsclip data make pairs.csv shards` — a column `filepath` and a column `title`, or name others
+    `pgsclip data make pairs.csv shards` — columns `filepath` and `title`; name others with --image-key, --caption-key
     """
     from pgsclip.cli.figures import write_figures
     from pgsclip.cli.waiting import late_bar
@@ -64,16 +98,18 @@ def clipart(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the shards.")],
     sources: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[SOURCE]...", help="openclipart-png and -svg: .deb files or unpacked folders."),
+        typer.Argument(
+            metavar="SOURCE", help="Both packages, openclipart-png and openclipart-svg: .deb files or folders."
+        ),
     ] = None,
     fetch: Annotated[
         bool, typer.Option("--download", help="Get both packages with apt-get download, 156 MB, into OUT.")
     ] = False,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Shards made at once; one a core if not given.")] = None,
+    jobs: Jobs = None,
 ) -> None:
-    """Make the Open Clip Art set, public domain, from Debian's packages: drawings of 128 pixels with their titles.
+    """Write the Open Clip Art set (public domain) from Debian's packages: drawings of 128 pixels with their titles.
 
-    docs/tutorial-clipart.md goes on from there.
+    docs/tutorial-clipart.md continues from there.
     """
     from pgsclip.cli.waiting import late_bar
     from pgsclip.data.clipart import download, make_clipart

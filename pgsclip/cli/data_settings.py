@@ -11,9 +11,7 @@ if TYPE_CHECKING:
 
 Settings = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="data.KEY=VALUE", help="Any setting of the section data, as for `train`; repeatable."
-    ),
+    typer.Option("--set", metavar="data.KEY=VALUE", help="Setting of the section `data`, as for `train`; repeatable."),
 ]
 
 
@@ -28,5 +26,7 @@ def read_data_settings(settings: list[str] | None, **named: object) -> DataConfi
 
     for setting in settings or ():
         if not setting.strip().startswith("data."):
-            raise ConfigError(f"--set {setting!r} is no setting of the data; here only data.KEY=VALUE can be set.")
+            raise ConfigError(
+                f"--set {setting!r} is not a setting of the data. This command takes only data.KEY=VALUE."
+            )
     return resolve(None, {f"data.{key}": value for key, value in named.items()}, settings or ()).data

@@ -7,22 +7,24 @@ from typing import Annotated
 
 import typer
 
-Checkpoint = Annotated[
-    str,
-    typer.Argument(metavar="RUN|CHECKPOINT", help="Run folder, checkpoint folder, MODEL:TAG, MODEL:FILE or a folder."),
-]
-Download = Annotated[bool, typer.Option("--download", help="Fetch pretrained weights that are not in the cache.")]
+from pgsclip.cli.options import WEIGHTS
+
+_Checkpoint = Annotated[str, typer.Argument(metavar="RUN|CHECKPOINT", help=WEIGHTS)]
+_Download = Annotated[bool, typer.Option("--download", help="Fetch pretrained weights that are not in the cache.")]
 
 
 def export(
-    checkpoint: Checkpoint,
-    to: Annotated[str, typer.Option(metavar="open_clip|transformers|safetensors|onnx", help="For which library.")],
-    out: Annotated[Path | None, typer.Option(help="A new folder; RUN/export/FORMAT when not given.")] = None,
-    download: Download = False,
+    checkpoint: _Checkpoint,
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="Format: open_clip, transformers, safetensors or onnx.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="New folder to write; RUN/export/FORMAT if not given.")
+    ] = None,
+    download: _Download = False,
 ) -> None:
-    """Write a checkpoint as a folder that another library loads, with a model card. Offline.
+    """Write a checkpoint as a folder that another library loads, with a model card.
 
-    The folder is there only when that library, reading it back, computes the same embeddings.
+    The folder is kept only if that library loads it and computes the same embeddings. Nothing is fetched without
+    --download.
     """
     from pgsclip.export.export import export as write
 
@@ -32,11 +34,18 @@ def export(
 
 
 def push(
-    checkpoint: Checkpoint,
-    repository: Annotated[str, typer.Argument(metavar="USER/NAME", help="On huggingface.co; made when not there.")],
-    public: Annotated[bool, typer.Option("--public", help="For everybody to see; a new one is private else.")] = False,
+    checkpoint: _Checkpoint,
+    repository: Annotated[
+        str, typer.Argument(metavar="USER/NAME", help="Repository on huggingface.co; created if it does not exist.")
+    ],
+    public: Annotated[
+        bool, typer.Option("--public", help="Make a newly created repository public (default: private).")
+    ] = False,
 ) -> None:
-    """Put a checkpoint on the Hugging Face hub, where open_clip loads it as `hf-hub:USER/NAME`. Needs a login."""
+    """Upload a checkpoint to the Hugging Face hub, where open_clip loads it as `hf-hub:USER/NAME`.
+
+    You must be logged in: `hf auth login`, or HF_TOKEN in the environment.
+    """
     from pgsclip.export.push import push as upload
 
     typer.echo(f"Pushed to {upload(checkpoint, repository, public=public, on_message=_warn)}.")

@@ -1,4 +1,4 @@
-"""Figures of a command in a file for other programs: what `--json` asks for."""
+"""The file that `--json` asks for: figures of a command, for other programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pgsclip init`: a recipe of one's own from four questions."""
+"""`pgsclip init`: a recipe from four questions."""
 
 from __future__ import annotations
 
@@ -12,17 +12,27 @@ from pgsclip.cli.completion import masker_names
 
 
 def init(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recipe to write.")] = Path("recipe.yaml"),
-    data: Annotated[str | None, typer.Option(metavar="SPEC", help="Shards, table, folder or `generated`.")] = None,
-    model: Annotated[str | None, typer.Option(help="An open_clip model, or `pgsclip-clipart`.")] = None,
-    masker: Annotated[str | None, typer.Option(help="Which patches to show.", autocompletion=masker_names)] = None,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Recipe to write.")] = Path("recipe.yaml"),
+    data: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Training data: shards, a table, a folder or `generated`.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="An open_clip model, or `pgsclip-clipart`.")] = None,
+    masker: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Masker that chooses patches: `pgsclip maskers` lists them.",
+            autocompletion=masker_names,
+        ),
+    ] = None,
     ratio: Annotated[str, typer.Option(metavar="R|LO:HI", help="Share of patches that the masker hides.")] = "0.5",
-    batch_size: Annotated[int | None, typer.Option(help="Pairs per step.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Length of the run.")] = None,
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Pairs per step.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Length of the run in steps.")] = None,
 ) -> None:
-    """Ask four questions and write a recipe that is checked. What an option answers is not asked.
+    """Ask four questions, then write and check a recipe.
 
-    Without a terminal nothing is asked, and what no option answers is `generated`, ViT-B-16, pgs, 256 and 10,000.
+    A question whose option is given is not asked. Without a terminal none is: the answers are then `generated`,
+    ViT-B-16, pgs, a batch size of 256 and 10,000 steps.
     """
     from pgsclip import plugins
     from pgsclip.config.init_recipe import first_recipe, parse_length
@@ -31,8 +41,8 @@ def init(
     from pgsclip.training.planning.check_config import check_config
 
     if file.exists():
-        raise ConfigError(f"{file} exists and is not overwritten; give another name.")
-    data = data or _ask("Your data (shards, a CSV or TSV, a folder, or generated)", "generated")
+        raise ConfigError(f"{file} exists and is not overwritten. Give another FILE.")
+    data = data or _ask("Your data (shards, a CSV or TSV file, a folder, or generated)", "generated")
     model = model or _ask("The model (any open_clip ViT; pgsclip-clipart is a small one)", "ViT-B-16")
     masker = masker or _ask(f"The masker ({', '.join(plugins.available(plugins.MASKERS))})", "pgs")
     if batch_size is None or steps is None:
@@ -46,7 +56,7 @@ def init(
         write_atomically(file, text)
     except OSError as error:
         raise ConfigError(f"The recipe cannot be written to {file}: {error.strerror}. Give another FILE.") from None
-    typer.echo(f"{file} is written and valid. Look at the plan with `pgsclip train --recipe {file} --dry-run`.")
+    typer.echo(f"{file} is written and valid. `pgsclip train --recipe {file} --dry-run` shows its plan.")
 
 
 def _ask(question: str, default: str) -> str:

@@ -1,4 +1,4 @@
-"""`pgsclip maskers` and `pgsclip recipes`: what is there to choose from."""
+"""`pgsclip maskers` and `pgsclip recipes`: lists to choose from."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:  # pydantic's model class would be fine, but the maskers behin
 else:
     Context = typer.Context.__base__  # Typer hands over click's own class, and tests check annotations
 
-recipes = typer.Typer(help="Published settings, ready to train.", invoke_without_command=True)
+recipes = typer.Typer(invoke_without_command=True)
 
 
 def maskers(
-    text: Annotated[bool, typer.Option("--text", help="The maskers of captions instead.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="List the maskers of captions instead.")] = False,
 ) -> None:
-    """What is installed: each masker, its distribution, what it does, its parameters."""
+    """List the installed maskers: what each does, its parameters, the distribution it comes from."""
     from pgsclip import plugins
 
     for name, owners in plugins.available(plugins.TEXT_MASKERS if text else plugins.MASKERS).items():
@@ -34,7 +34,7 @@ def maskers(
 
 @recipes.callback()
 def _list(context: Context) -> None:
-    """The recipes that ship with pgsclip; `recipes show NAME` prints one."""
+    """List the recipes that ship with pgsclip, show one or copy one."""
     from pgsclip.config.recipes import recipe_header, recipe_names
 
     if context.invoked_subcommand is None:
@@ -45,9 +45,11 @@ def _list(context: Context) -> None:
 
 @recipes.command("show")
 def show(
-    name: Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.", autocompletion=recipe_files)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="Name of a recipe, or a YAML file.", autocompletion=recipe_files)
+    ],
 ) -> None:
-    """A recipe's header and everything that it sets, with its parents merged in."""
+    """Print a recipe: its header and everything that it sets, its parents merged in."""
     import yaml
 
     from pgsclip.config.recipes import load_recipe, recipe_header
@@ -59,10 +61,15 @@ def show(
 
 @recipes.command("copy")
 def copy(
-    name: Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.", autocompletion=recipe_files)],
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The copy; NAME.yaml if not given.")] = None,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="Name of a recipe, or a YAML file.", autocompletion=recipe_files)
+    ],
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Copy to write; NAME.yaml if not given.")] = None,
 ) -> None:
-    """Copy a recipe as it is written, comments and all, to change it; `train --recipe FILE` takes the copy."""
+    """Copy a recipe, comments and all, to change it.
+
+    `pgsclip train --recipe FILE` trains with the copy.
+    """
     from pgsclip.config.recipes import recipe_text
     from pgsclip.errors import ConfigError
     from pgsclip.files import write_atomically
@@ -70,7 +77,7 @@ def copy(
     text = recipe_text(name)
     copied = file or Path(f"{Path(name).name.removesuffix('.yaml')}.yaml")
     if copied.exists():
-        raise ConfigError(f"{copied} exists and is not overwritten; give another FILE.")
+        raise ConfigError(f"{copied} exists and is not overwritten. Give another FILE.")
     try:
         write_atomically(copied, text)
     except OSError as error:
@@ -92,7 +99,7 @@ def _describe(name: str, owner: Plugin, *, twice: bool) -> list[str]:
     lines = [(kind.__doc__ or "No description.").strip().splitlines()[0]]
     if twice:
         option = "--set text.masker=" if captions else "--masker "
-        lines.append(f"The name is taken twice; choose this one as {option}{owner.target}")
+        lines.append(f"Two distributions claim this name. Choose this one with {option}{owner.target}")
     if captions:
         words = "" if name == "none" else " --set text.max_tokens=N"
         lines.append(f"--set text.masker={name}{words}")

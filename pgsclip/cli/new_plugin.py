@@ -1,4 +1,4 @@
-"""A masker of one's own to start from: a copy of the template under another name."""
+"""A masker to start from: a copy of the template under another name."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def write_plugin(name: str, folder: Path) -> list[Path]:
     fits = words[0][:1].isalpha() and all(re.fullmatch(r"[a-z0-9]+", word) for word in words)
     if not fits or keyword.iskeyword("_".join(words)):
         raise PluginError(
-            f"{name!r} cannot be the name of a masker; give small letters and digits, with hyphens between words, such "
-            f"as 'bright-sky'."
+            f"{name!r} cannot be the name of a masker. Give lower-case letters and digits, with hyphens between words, "
+            f"such as 'bright-sky'."
         )
     if folder.exists():
-        raise PluginError(f"{folder} is there already and is not overwritten; give another name, or move it away.")
+        raise PluginError(f"{folder} exists and is not overwritten. Give another name, or move the folder away.")
     template = next((place for place in _TEMPLATE if place.is_dir()), None)
     if template is None:
-        raise PluginError("This installation of pgsclip lacks its template; install pgsclip again.")
+        raise PluginError("This installation of pgsclip lacks its template. Install pgsclip again.")
     names = {
         "pgsclip_template": f"pgsclip_{'_'.join(words)}",
         "pgsclip-template": f"pgsclip-{'-'.join(words)}",

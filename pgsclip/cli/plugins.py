@@ -1,4 +1,4 @@
-"""`pgsclip plugins`: what is installed, whether it works, and a masker of one's own to start from."""
+"""`pgsclip plugins`: a list of what is installed, a check that it works, and a template to start from."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ if TYPE_CHECKING:
 else:
     Context = typer.Context.__base__  # Typer hands over click's own class, and tests check annotations
 
-plugins = typer.Typer(help="Maskers, losses and loggers: what is installed, and how to write one.")
+plugins = typer.Typer()
 
 
 @plugins.callback(invoke_without_command=True)
 def _list(
     context: Context,
-    check: Annotated[bool, typer.Option("--check", help="Import every one, and say which do not work.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Import every plugin, and name those that do not work.")
+    ] = False,
 ) -> None:
-    """Everything that is installed, kind by kind, with the distribution that it comes from.
+    """List installed maskers, losses and loggers, or start a masker of your own.
 
-    PGSCLIP_PLUGINS=a,b lets only those distributions in beside pgsclip itself, PGSCLIP_PLUGINS= none.
+    `PGSCLIP_PLUGINS=a,b` in the environment allows only these distributions beside pgsclip itself; `PGSCLIP_PLUGINS=`
+    allows none.
     """
     from pgsclip import plugins as registry
     from pgsclip.errors import PluginError
@@ -51,15 +54,15 @@ def _list(
     for name in registry.not_installed():
         typer.echo(f"named in {registry.SWITCH} but not installed: {name}")
     if broken:
-        raise PluginError(f"{broken} of them {'does' if broken == 1 else 'do'} not work; see above.")
+        raise PluginError(f"{broken} {'plugin does' if broken == 1 else 'plugins do'} not work; see above.")
 
 
 @plugins.command("new")
 def new(
-    name: Annotated[str, typer.Argument(help="Of the masker, such as bright-sky.")],
-    folder: Annotated[Path | None, typer.Option(help="Where to write it; ./NAME when not given.")] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the masker, such as bright-sky.")],
+    folder: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write; ./NAME if not given.")] = None,
 ) -> None:
-    """Write a masker of your own to start from: a distribution that installs and passes its own tests."""
+    """Write a masker to start from, as a distribution that installs and passes its own tests."""
     from pgsclip.cli.new_plugin import write_plugin
 
     place = Path(name) if folder is None else folder

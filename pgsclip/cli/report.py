@@ -1,4 +1,4 @@
-"""`pgsclip report` and `pgsclip compare`: what came out, beside the paper and beside each other."""
+"""`pgsclip report` and `pgsclip compare`: results of runs, beside the paper and beside each other."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 
 def report(
-    subjects: Annotated[list[Path], typer.Argument(metavar="RUN|RESULTS...", help="Run folders, or results of eval.")],
-    out: Annotated[Path | None, typer.Option(help="The page; RUN/report.html or ./report.html when not given.")] = None,
-    masks: Annotated[bool, typer.Option(help="Also what the run's masker keeps of some of its images.")] = True,
+    subjects: Annotated[
+        list[Path], typer.Argument(metavar="RUN|RESULTS", help="Run folders, or folders of results of `eval`.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Page to write; RUN/report.html or ./report.html if not given.")
+    ] = None,
+    masks: Annotated[bool, typer.Option(help="Show what the masker keeps of some training images.")] = True,
 ) -> None:
-    """One HTML page with the paper's tables and ours, plots and galleries; Markdown, CSV and LaTeX beside it.
+    """Write one HTML page about runs: tables beside the paper's, curves, images that were right and wrong.
+
+    The tables are written beside it as Markdown, CSV and LaTeX.
 
     **Examples**
 
@@ -53,21 +59,21 @@ def report(
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Two or more run folders.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, two or more.")],
     over_seeds: Annotated[
-        bool, typer.Option("--over-seeds", help="Runs that differ only in their seed are one: means with intervals.")
+        bool, typer.Option("--over-seeds", help="Average runs that differ only in their seed; show intervals.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="The page to write; with --over-seeds a .md beside it.")] = Path(
-        "compare.html"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Page to write; --over-seeds writes a .md file beside it.")
+    ] = Path("compare.html"),
 ) -> None:
-    """Runs at equal samples, equal FLOPs and equal time, and their final metrics with the paired difference."""
+    """Compare runs at equal samples, equal FLOPs and equal time, and their final metrics by paired differences."""
     from pgsclip.errors import RunError
     from pgsclip.report.cost import build_cost
     from pgsclip.report.runs import read_entries
 
     if len(runs) < 2:
-        raise RunError(f"There is only {runs[0]} to compare. Give two or more run folders.")
+        raise RunError(f"compare needs two or more run folders; {runs[0]} is one.")
     for path in runs:
         if not (path / "config.yaml").is_file():
             raise RunError(f"{path} is not a run folder: it has no config.yaml. Give the --out of `pgsclip train`.")

@@ -1,4 +1,4 @@
-"""`pgsclip status`: what became of a run, as a sentence and as an exit code."""
+"""`pgsclip status`: the state of a run, as a sentence and as an exit code."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 
-def status(run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]) -> None:
-    """Say whether a run finished (exit code 0), stopped early and wants to go on (75), or neither (2).
+def status(run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]) -> None:
+    """Say whether a run finished (exit code 0), stopped early (75), or failed or still runs (2).
 
-    For scripts around torchrun and other launchers, which do not pass on the exit code of `pgsclip train`.
+    Scripts need it under torchrun and other launchers, which do not pass on the exit code of `pgsclip train`.
     """
     from pgsclip.results.status import read_state
 

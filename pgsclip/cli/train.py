@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pgsclip.cli.completion import masker_names, recipe_files
+from pgsclip.cli.train_options import (
+    BatchSize,
+    Data,
+    DryRun,
+    Engine,
+    Epochs,
+    Masker,
+    NoMeasure,
+    Out,
+    Ratio,
+    Recipe,
+    Resume,
+    Seed,
+    Settings,
+    Steps,
+    StopAfter,
+)
 
 if TYPE_CHECKING:  # both would bring torch into --help
     from pgsclip.config.schema import RunConfig
@@ -30,61 +46,27 @@ _EPILOG = """
 """
 
 
-_Masker = Annotated[
-    str | None,
-    typer.Option(help="Which patches to show: `pgsclip maskers` lists them.", autocompletion=masker_names),
-]
-_Ratio = Annotated[str | None, typer.Option(metavar="R|LO:HI", help="Share of patches to hide, or a range per image.")]
-_Recipe = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME|FILE",
-        help="`pgsclip recipes` lists them; `smoke` when not given.",
-        autocompletion=recipe_files,
-    ),
-]
-_Data = Annotated[
-    str | None,
-    typer.Option(metavar="SPEC", help="Shards `dir/{000..123}.tar`, glob, `a::b`, CSV/TSV, folder or `generated`."),
-]
-_BatchSize = Annotated[
-    str | None,
-    typer.Option(metavar="N|auto", help="Pairs per step, over all processes; `auto`: the most that fit."),
-]
-_Resume = Annotated[
-    str | None,
-    typer.Option(metavar="[auto]", help="Go on from the last checkpoint; `auto` starts where there is none."),
-]
-_StopAfter = Annotated[
-    str | None, typer.Option(metavar="3h30m", help="Save and end in time, to go on later with --resume.")
-]
-_DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print the config and the plan, measured on a few steps, then stop.")
-]
-_NoMeasure = Annotated[bool, typer.Option("--no-measure", help="With --dry-run: only count, make no steps.")]
-_Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; repeatable.")
-]
-
-
 def train(
-    masker: _Masker = None,
-    ratio: _Ratio = None,
-    recipe: _Recipe = None,
-    data: _Data = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; `runs/...` when not given.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Length of the whole run in steps.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Length of the run in passes over the data.")] = None,
-    batch_size: _BatchSize = None,
-    seed: Annotated[int | None, typer.Option(help="Where all chance comes from.")] = None,
-    engine: Annotated[str | None, typer.Option(metavar="auto|torch|deepspeed", help="What executes a step.")] = None,
-    resume: _Resume = None,
-    stop_after: _StopAfter = None,
-    dry_run: _DryRun = False,
-    no_measure: _NoMeasure = False,
-    settings: _Settings = None,
+    masker: Masker = None,
+    ratio: Ratio = None,
+    recipe: Recipe = None,
+    data: Data = None,
+    steps: Steps = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    out: Out = None,
+    seed: Seed = None,
+    engine: Engine = None,
+    resume: Resume = None,
+    stop_after: StopAfter = None,
+    dry_run: DryRun = False,
+    no_measure: NoMeasure = False,
+    settings: Settings = None,
 ) -> None:
-    """Train a CLIP model on visible patches. Without a recipe and data: a one-minute run that proves it works."""
+    """Train a CLIP model while its image encoder sees only some of the patches.
+
+    Without a recipe and data, a tiny model is trained on generated pictures: proof that everything works here.
+    """
     options: dict[str, Any] = {
         "masker.name": masker,
         "masker.ratio": ratio,
@@ -106,7 +88,7 @@ def train(
         from pgsclip.training.request import configure, parse_resume
 
         if no_measure and not dry_run:
-            raise ConfigError("--no-measure says what --dry-run is to leave out; give both, or neither.")
+            raise ConfigError("--no-measure works only together with --dry-run. Give both, or neither.")
         if epochs is not None and steps is None:  # what is typed counts, also where the recipe has steps
             settings = ["optim.steps=null", *(settings or [])]
         request = configure(recipe, options, settings or [], resume=parse_resume(resume))
@@ -164,4 +146,4 @@ def _closing(config: RunConfig, outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-train.__doc__ = f"{train.__doc__}\n{_EPILOG}"
+train.__doc__ = f"{inspect.cleandoc(train.__doc__ or '')}\n{_EPILOG}"

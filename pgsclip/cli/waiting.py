@@ -1,4 +1,4 @@
-"""A progress bar for what takes longer than a moment."""
+"""A progress bar that appears only when something takes long."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PATIENCE = 2.0
 
 @contextmanager
 def late_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives what is to be told (done, total); shows a bar on stderr after two seconds, if that is a terminal."""
+    """Yield a function to call with (done, total). After two seconds a bar is shown, if stderr is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -1,4 +1,4 @@
-"""`pgsclip watch`: a run's curves in the terminal, from anywhere that sees its folder."""
+"""`pgsclip watch`: a run's curves in the terminal, on any machine that sees its folder."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 
 
 def watch(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")],
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Time between two updates.")] = 2.0,
 ) -> None:
-    """Show loss, results, speed and time left of a run until it ends; ends with the code of `pgsclip status`.
+    """Show loss, results, speed and remaining time of a run until it ends.
 
-    Without a terminal it prints a line for each row that the run writes.
+    The exit code is that of `pgsclip status`. Without a terminal, one line is printed for each row that the run writes.
     """
     from rich.console import Console
 

@@ -75,16 +75,19 @@ class DataConfig(Section):
 
 
 class PreprocessConfig(Section):
-    """How an image is made fit for the model. What is null comes from the weights that the run starts from, and is
-    OpenAI's where they say nothing; `config.yaml` holds what was found."""
+    """Size and colours of the images that the model reads.
+
+    A setting that is null comes from the weights that the run starts from, or else is OpenAI's; the `config.yaml` of a
+    run holds what was found.
+    """
 
     mean: Channels | None = None
-    """Of red, green and blue, in [0, 1]; taken off."""
+    """Mean of red, green and blue, in [0, 1], that is subtracted."""
     std: Deviations | None = None
-    """Deviation of red, green and blue; divided by."""
+    """Standard deviation of red, green and blue, that is divided by."""
     resize_mode: Literal["shortest", "longest", "squash"] | None = None
-    """Whole images: `shortest` fills the input and crops the rest, `longest` fits within it and pads, `squash` changes
-    the aspect ratio. Training crops fill the input."""
+    """Resizing of whole images: `shortest` fills the input and crops the rest, `longest` fits within it and pads,
+    `squash` changes the aspect ratio. Training crops fill the input."""
     interpolation: Literal["bicubic", "bilinear"] | None = None
     """Filter that images and training crops are resized with."""
     fill_color: Annotated[int, Field(ge=0, le=255)] | None = None
@@ -108,7 +111,7 @@ class ModelConfig(Section):
 
 
 class MaskerConfig(Section):
-    """Which patches the image encoder sees."""
+    """The patches that the image encoder sees, chosen by a masker."""
 
     name: str = "none"
     """Registered masker (`pgsclip maskers` lists them), or `package.module:Class`."""
@@ -135,7 +138,7 @@ class MaskerConfig(Section):
 
 
 class TextConfig(Section):
-    """Which tokens of a caption the text encoder reads, and in how many passes."""
+    """The tokens of a caption that the text encoder reads, and in how many passes."""
 
     max_passes: Positive = 3
     """Captions are sorted by length and encoded in at most this many passes, each padded to its longest only. Exact."""
@@ -255,7 +258,7 @@ class CheckpointConfig(Section):
 
 
 class LogConfig(Section):
-    """What is written to metrics.jsonl and the terminal."""
+    """Rows of figures in metrics.jsonl and the terminal, and where else they go."""
 
     every_steps: Positive = 10
     """Steps between two rows."""

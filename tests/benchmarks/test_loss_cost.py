@@ -30,7 +30,7 @@ def test_a_real_process_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     from pgsclip.cli.app import main
 
     figures = tmp_path / "figures.json"
-    words = ["bench", "loss", "--batch", "96", "--width", "8", "--block", "500", "--repeats", "1"]
+    words = ["bench", "loss", "--batch", "96", "--width", "8", "--logits-per-chunk", "500", "--repeats", "1"]
     with pytest.raises(SystemExit) as stop:
         main([*words, "--json", str(figures)])
     assert stop.value.code == 0

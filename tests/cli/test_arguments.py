@@ -19,17 +19,19 @@ def test_resume_may_stand_alone_anywhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "facts"),
     [
-        (["--out", "--resume"], "--out needs a value, and the option --resume stands in its place; write --out VALUE"),
-        (["--ratio", "--set=a=1"], "--ratio needs a value, and the option --set stands in its place; write --ratio R|"),
-        (["--dry-run", "--steps", "--dry-run"], "--steps needs a value, and the option --dry-run stands"),
+        (["--out", "--resume"], ("--out needs a value", "--resume", "--out DIR")),
+        (["--ratio", "--set=a=1"], ("--ratio needs a value", "--set ", "--ratio R|LO:HI")),
+        (["--dry-run", "--steps", "--dry-run"], ("--steps needs a value", "--dry-run")),
     ],
 )
-def test_an_option_is_not_the_value_of_another(cli: Callable[..., Any], words: list[str], sentence: str) -> None:
+def test_an_option_is_not_the_value_of_another(
+    cli: Callable[..., Any], words: list[str], facts: tuple[str, ...]
+) -> None:
     said = cli("train", *words)
     assert said.code == 2
-    assert said.err.startswith(f"pgsclip: {sentence}")
+    assert all(fact in said.err for fact in facts), said.err
     assert not list(Path.cwd().iterdir())
 
 
@@ -53,7 +55,7 @@ def test_all_else_is_typer_s_to_judge(words: list[str]) -> None:
 
 
 def test_commands_within_commands_are_looked_into() -> None:
-    with pytest.raises(ConfigError, match="--batch needs a value, and the option --repeats stands in its place"):
+    with pytest.raises(ConfigError, match=r"--batch needs a value.* --repeats "):
         refuse_swallowed_options(["bench", "loss", "--batch", "--repeats"], typer.main.get_command(app))
 
 

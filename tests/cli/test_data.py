@@ -16,7 +16,7 @@ def test_index_counts_and_says_where_it_wrote(
     assert (said.code, said.out) == (0, "3 pairs in 1 shard\nwritten to sizes.json\n")
     assert json.loads((tmp_path / "sizes.json").read_text()) == {"a.tar": 3}
     said = cli("data", "index", "pipe:cat a.tar")
-    assert "train with --set data.samples=3" in said.out
+    assert "--set data.samples=3" in said.out
     write_atomically(tmp_path / "list.csv", "filepath,title\n")
     said = cli("data", "index", "list.csv")
     assert said.code == 2

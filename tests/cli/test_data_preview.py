@@ -16,4 +16,4 @@ def test_a_sheet_of_pairs_with_a_masker(cli: Callable[..., Any], tmp_path: Path,
         assert sheet.width > 3 * 2 * 224
     said = cli("data", "preview", "a.tar", "--ratio", "0.5")
     assert said.code == 2
-    assert "name one with --masker" in said.err
+    assert "Name one with --masker" in said.err

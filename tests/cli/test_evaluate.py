@@ -422,7 +422,7 @@ def test_no_checkpoint_is_a_sentence(cli: Cli) -> None:
     said = cli("eval", "all")
     assert said.code == 2
     assert "There is no checkpoint to evaluate." in said.err
-    assert "--demo evaluates the untrained smoke model" in said.err
+    assert "--demo evaluate the untrained smoke model" in said.err
 
 
 def test_the_demo_needs_nothing(cli: Cli) -> None:

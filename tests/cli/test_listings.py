@@ -68,7 +68,7 @@ def test_a_name_with_two_owners_says_how_to_choose(
     install(tmp_path, "other", "random = pgsclip.masking.maskers.random:RandomMasker")
     said = cli("maskers")
     assert "random  (other 1.2)" in said.out
-    assert "choose this one as --masker pgsclip.masking.maskers.random:RandomMasker" in said.out
+    assert "--masker pgsclip.masking.maskers.random:RandomMasker" in said.out
 
 
 def test_recipes_are_listed_with_their_first_line(cli: Callable[..., Any]) -> None:

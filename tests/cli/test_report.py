@@ -46,7 +46,9 @@ def test_two_runs_are_compared(cli: Cli, train: Cli) -> None:
 
 def test_one_run_or_no_run_cannot_be_compared(cli: Cli, train: Cli) -> None:
     train("--masker", "random")
-    assert "There is only run to compare. Give two or more run folders." in cli("compare", "run").err
+    said = cli("compare", "run")
+    assert (said.code, said.out) == (2, "")
+    assert "two or more run folders" in said.err
     assert "gone is not a run folder: it has no config.yaml." in cli("compare", "run", "gone").err
 
 

@@ -159,7 +159,7 @@ MISTAKES = {
         ["--dry-run", "--no-measure", "--batch-size", "auto"],
         r"data\.batch_size=auto is measured when a run starts.*Give a number",
     ),
-    "no measure": (["--no-measure"], r"--no-measure says what --dry-run is to leave out; give both, or neither"),
+    "no measure": (["--no-measure"], r"--no-measure works only together with --dry-run"),
     "batch": (["--batch-size", "0"], r"--batch-size: data\.batch_size: Input should be greater than 0"),
     "seed": (["--seed", str(2**70)], r"--seed: seed: Input should be less than"),
     "learning rate": (["optim.lr=.inf"], r"optim\.lr: Input should be a finite number"),

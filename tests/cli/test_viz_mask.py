@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -201,14 +202,17 @@ def run_folder(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--explain", "--seeds", "3"), "--explain, --seeds and --over-progress draw different sheets; give one"),
-        (("--out", "a.gif"), "Only --over-progress moves; give a .png for a.gif"),
-        (("--model", "ViT-B-16"), "--model names the architecture of a --checkpoint; give one, or leave --model out"),
+        (("--explain", "--seeds", "3"), r"--explain, --seeds and --over-progress .* Give one"),
+        (("--out", "a.gif"), r"only with --over-progress.* \.png .*a\.gif"),
+        (("--model", "ViT-B-16"), r"--model .* a --checkpoint.* leave --model out"),
         (
             ("--checkpoint", "nowhere"),
             "There is no checkpoint in nowhere: expected a run folder with checkpoints/step-",
         ),
-        (("--checkpoint", "nowhere", "--patch-size", "8"), "A --checkpoint brings its own image and patch size"),
+        (
+            ("--checkpoint", "nowhere", "--patch-size", "8"),
+            r"Leave --image-size and --patch-size out",
+        ),
         (("--seeds", "1"), "Invalid value for '--seeds'"),
         (("--progress", "2"), "Invalid value for '--progress'"),
     ],
@@ -216,7 +220,7 @@ def run_folder(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sheets_that_cannot_be_are_sentences(
     photo: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
 ) -> None:
-    assert sentence in _refused(capsys, photo, *words)
+    assert re.search(sentence, _refused(capsys, photo, *words))
 
 
 def test_progress_without_a_model_says_that_it_changes_little(photo: Path, tmp_path: Path, capsys: Any) -> None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from pgsclip.config.json_schema import recipe_schema
 from pgsclip.config.recipes import recipe_names, recipe_text
+from pgsclip.config.schema import PhaseConfig, ProbeConfig, RunConfig
 
 
 def fields(schema: dict[str, Any], key: str) -> dict[str, Any]:
@@ -51,3 +55,23 @@ def test_every_recipe_is_valid(name: str) -> None:
 def test_an_editor_sees_what_is_right(text: str, valid: bool) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     assert jsonschema.Draft202012Validator(recipe_schema()).is_valid(yaml.safe_load(text)) == valid
+
+
+def test_every_setting_says_what_it_is() -> None:
+    """A section is described by its class; everything else by the sentence under it."""
+
+    def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str | None]]:
+        for name, field in model.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                yield f"{prefix}{name}", field.description or field.annotation.__doc__
+                yield from settings(field.annotation, f"{prefix}{name}.")
+            else:
+                yield f"{prefix}{name}", field.description
+
+    found = dict([*settings(RunConfig), *settings(PhaseConfig, "phases."), *settings(ProbeConfig, "probe.")])
+    assert "optim.betas" in found
+    for key, text in found.items():
+        assert text, f"{key} has no help"
+        first = " ".join(text.split("\n\n")[0].split())
+        assert not re.match(r"(Of|Where|What|Which|Whether|As|Also|For|How)\b", first), f"{key}: {first!r}"
+        assert first.endswith("."), f"{key}: {first!r}"
