@@ -21,6 +21,7 @@ ACROSS_ROOMS = {
     "missing_libraries": "commands where libraries are missing",
     "repository": "this file",
     "cli/damaged_checkpoints": "every reader of a run",
+    "data/zoo": "small inputs of every kind, through every reader",
     "models/attend": "three kinds of towers",
     "models/weights_in_several_files": "every reader of such a folder",
     "training/broken_data": "a whole run over damaged shards",

@@ -73,7 +73,7 @@ def working_maskers(ratios: list[Ratio]) -> list[MaskerHandle]:
     from pgsclip.masking.masker_api import masker
 
     found = []
-    for name in plugins.available(plugins.MASKERS):
+    for name in plugins.find(plugins.MASKERS):
         try:
             handle = masker(name)
         except PgsclipError as error:

@@ -9,7 +9,7 @@ def masker_names(incomplete: str) -> list[str]:
     """List installed maskers that begin so."""
     from pgsclip import plugins
 
-    return [name for name in plugins.available(plugins.MASKERS) if name.startswith(incomplete)]
+    return [name for name in plugins.find(plugins.MASKERS) if name.startswith(incomplete)]
 
 
 def recipe_files(incomplete: str) -> list[str]:

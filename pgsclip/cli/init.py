@@ -44,7 +44,7 @@ def init(
         raise ConfigError(f"{file} exists and is not overwritten. Give another FILE.")
     data = data or _ask("Your data (shards, a CSV or TSV file, a folder, or generated)", "generated")
     model = model or _ask("The model (any open_clip ViT; pgsclip-clipart is a small one)", "ViT-B-16")
-    masker = masker or _ask(f"The masker ({', '.join(plugins.available(plugins.MASKERS))})", "pgs")
+    masker = masker or _ask(f"The masker ({', '.join(plugins.find(plugins.MASKERS))})", "pgs")
     if batch_size is None or steps is None:
         length = parse_length(_ask("Batch size and steps", f"{batch_size or 256} {steps or 10_000}"))
         batch_size, steps = batch_size or length[0], steps or length[1]

@@ -26,7 +26,7 @@ def maskers(
     """List the installed maskers: what each does, its parameters, the distribution it comes from."""
     from pgsclip import plugins
 
-    for name, owners in plugins.available(plugins.TEXT_MASKERS if text else plugins.MASKERS).items():
+    for name, owners in plugins.find(plugins.TEXT_MASKERS if text else plugins.MASKERS).items():
         for owner in owners:
             typer.echo(f"{name}  ({owner.distribution} {owner.version})")
             typer.echo("\n".join(f"    {line}" for line in _describe(name, owner, twice=len(owners) > 1)))
@@ -87,10 +87,10 @@ def copy(
 
 def _describe(name: str, owner: Plugin, *, twice: bool) -> list[str]:
     from pgsclip.errors import PgsclipError
-    from pgsclip.plugins import TEXT_MASKERS
+    from pgsclip.plugins import TEXT_MASKERS, import_plugin
 
     try:
-        kind = owner.load()
+        kind = import_plugin(owner)
         parameters = kind.Params
         captions = owner.group == TEXT_MASKERS
         range_too = not captions and kind.chooses_ratio

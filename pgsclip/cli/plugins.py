@@ -36,8 +36,8 @@ def _list(
         return
     broken = 0
     for group in registry.GROUPS:
-        found = registry.available(group)
-        typer.echo(registry.kinds_of(group))
+        found = registry.find(group)
+        typer.echo(registry.name_kinds(group))
         rows = [(name, owner, len(owners) > 1) for name, owners in found.items() for owner in owners]
         width = max((len(name) for name, _, _ in rows), default=0)
         for name, owner, twice in rows:
@@ -49,9 +49,9 @@ def _list(
                 typer.echo(f"  {'':{width}}  {problem}")
         if not rows:
             typer.echo("  none")
-    for distribution in registry.switched_off():
+    for distribution in registry.list_switched_off():
         typer.echo(f"switched off by {registry.SWITCH}: {distribution}")
-    for name in registry.not_installed():
+    for name in registry.list_missing():
         typer.echo(f"named in {registry.SWITCH} but not installed: {name}")
     if broken:
         raise PluginError(f"{broken} {'plugin does' if broken == 1 else 'plugins do'} not work; see above.")
@@ -79,9 +79,10 @@ def new(
 
 def _problem(owner: Plugin) -> str | None:
     from pgsclip.errors import PgsclipError
+    from pgsclip.plugins import import_plugin
 
     try:
-        owner.load()
+        import_plugin(owner)
     except PgsclipError as error:
         return str(error)
     return None

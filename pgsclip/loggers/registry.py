@@ -35,7 +35,7 @@ class Loggers:
             except Exception as error:  # foreign code must not end a run of days
                 del self._loggers[name]
                 self._say(
-                    f"The {plugins.described(plugins.LOGGERS, name)} failed ({type(error).__name__}: {error}); the run "
+                    f"The {plugins.describe(plugins.LOGGERS, name)} failed ({type(error).__name__}: {error}); the run "
                     f"goes on without it, and metrics.jsonl has every row."
                 )
 
@@ -51,7 +51,7 @@ def check_loggers(given: Sequence[PluginConfig]) -> dict[str, Callable[[RunInfo]
 
 def _maker(given: PluginConfig) -> Callable[[RunInfo], RunLogger]:
     kind: Any = plugins.load(plugins.LOGGERS, given.name)
-    what = plugins.described(plugins.LOGGERS, given.name)
+    what = plugins.describe(plugins.LOGGERS, given.name)
     model = getattr(kind, "Params", None)
     if not (isinstance(model, type) and issubclass(model, PluginParams) and hasattr(kind, "log")):
         raise PluginError(

@@ -78,7 +78,7 @@ def build_auxiliary(given: PluginConfig, sizes: Sizes, seed: int) -> nn.Module:
         PluginError: no such loss, no auxiliary one, parameters that it refuses, or fewer views than it compares.
     """
     kind: Any = plugins.load(plugins.LOSSES, given.name)
-    what = plugins.described(plugins.LOSSES, given.name)
+    what = plugins.describe(plugins.LOSSES, given.name)
     if hasattr(kind, "needs_bias"):
         raise PluginError(f"The {what} is a main loss and not an auxiliary one; give it as loss.name={given.name}.")
     model = getattr(kind, "Params", None)

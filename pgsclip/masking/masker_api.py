@@ -39,7 +39,7 @@ class MaskerHandle:
         if isinstance(self.masker, MaskerWithModel):
             self.masker.start(vision)
             if state is not None:
-                plugins.give_back(plugins.MASKERS, self._scorer.name, self.masker, state, MaskerError)
+                plugins.load_state(plugins.MASKERS, self._scorer.name, self.masker, state, MaskerError)
             self._needs_model = False
 
     @property

@@ -22,10 +22,10 @@ def build_masker(name: str, params: dict[str, Any] | None = None) -> Masker:
     declared = isinstance(model, type) and issubclass(model, MaskerParams) and hasattr(kind, "chooses_ratio")
     if model is None or not declared or not isinstance(kind, type):
         raise MaskerError(
-            f"{name!r}{plugins.origin(plugins.MASKERS, name)} is not a masker: a masker is a class with Params (from "
-            f"MaskerParams), chooses_ratio and __call__. `pgsclip.testing.check_masker` tells its author what "
-            f"is missing."
+            f"{name!r}{plugins.describe_origin(plugins.MASKERS, name)} is not a masker: a masker is a class with "
+            f"Params (from MaskerParams), chooses_ratio and __call__. `pgsclip.testing.check_masker` tells its author "
+            f"what is missing."
         )
-    what = plugins.described(plugins.MASKERS, name)
+    what = plugins.describe(plugins.MASKERS, name)
     masker: Masker = kind(checked_params(what, model, params or {}, MaskerError))
     return masker

@@ -69,7 +69,7 @@ class Scorer:
             raise self._broken(f"gave {int(bad.sum())} NaN or infinite scores of {values.numel()}, which have no order")
 
     def _broken(self, what: str) -> MaskerError:
-        return MaskerError(f"The {plugins.described(plugins.MASKERS, self.name)} {what}. {_HINT}")
+        return MaskerError(f"The {plugins.describe(plugins.MASKERS, self.name)} {what}. {_HINT}")
 
 
 def needs_model(masker: object) -> bool:

@@ -72,13 +72,13 @@ def build_task(
     loss_class = plugins.load(plugins.LOSSES, config.loss.name)
     if hasattr(loss_class, "fewest_views"):
         raise PluginError(
-            f"The {plugins.described(plugins.LOSSES, config.loss.name)} is an auxiliary loss, which is added to a main "
+            f"The {plugins.describe(plugins.LOSSES, config.loss.name)} is an auxiliary loss, which is added to a main "
             f"one; give it as --set 'loss.auxiliary=[{config.loss.name}]'."
         )
     if not hasattr(loss_class, "needs_bias"):
         raise PluginError(
-            f"{config.loss.name!r}{plugins.origin(plugins.LOSSES, config.loss.name)} is not a loss: a loss is a class "
-            f"with needs_bias and __call__, built with rank, world_size and block. See "
+            f"{config.loss.name!r}{plugins.describe_origin(plugins.LOSSES, config.loss.name)} is not a loss: a loss is "
+            f"a class with needs_bias and __call__, built with rank, world_size and block. See "
             f"pgsclip.losses.contrastive.ContrastiveLoss, or take clip or siglip."
         )
     masker = build_masker(config.masker.name, config.masker.params)
@@ -99,7 +99,7 @@ def _auxiliary(given: PluginConfig, config: RunConfig, masker: Masker, built: Bu
     term = build_auxiliary(given, sizes, config.seed)
     if term.wants_masker_features and not (needs_model(masker) and config.masker.ratio.high > 0):
         raise PluginError(
-            f"The {plugins.described(plugins.LOSSES, given.name)} compares with a model of the masker's own, and the "
+            f"The {plugins.describe(plugins.LOSSES, given.name)} compares with a model of the masker's own, and the "
             f"masker {config.masker.name!r} has none; take one that has, such as attention, in all phases, or leave "
             f"the loss out."
         )

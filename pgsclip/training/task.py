@@ -171,10 +171,10 @@ class Task(nn.Module):
         found = states.get(plugins.LOSSES, {})
         for name, term in self._terms:
             if name in found:
-                plugins.give_back(plugins.LOSSES, name, term, found[name], PluginError)
+                plugins.load_state(plugins.LOSSES, name, term, found[name], PluginError)
         own = states.get(plugins.MASKERS, {}).get(self._masker_name)
         if own is not None and isinstance(self.masker, MaskerWithModel):
-            plugins.give_back(plugins.MASKERS, self._masker_name, self.masker, own, MaskerError)
+            plugins.load_state(plugins.MASKERS, self._masker_name, self.masker, own, MaskerError)
 
     def borrowed_parameters(self) -> list[nn.Parameter]:
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""

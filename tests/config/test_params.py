@@ -53,7 +53,7 @@ def test_old_names_and_values_are_answered_with_the_new_ones_and_never_read() ->
 
 @pytest.mark.parametrize("group", plugins.GROUPS)
 def test_every_old_name_has_a_new_one_that_exists_and_is_itself_gone(group: str) -> None:
-    own = [name for name, owners in plugins.available(group).items() if owners[0].distribution == plugins.OWN]
+    own = [name for name, owners in plugins.find(group).items() if owners[0].distribution == plugins.OWN]
     for name in own:
         model = getattr(plugins.load(group, name), "Params", PluginParams)
         assert not model.renamed.keys() & model.model_fields.keys()

@@ -69,4 +69,4 @@ def test_what_cannot_be_added_says_why(name: str, params: dict[str, Any], words:
 def test_a_state_that_does_not_fit_says_so() -> None:
     state = {"head.weight": torch.zeros(3, 3), "head.bias": torch.zeros(2)}
     with pytest.raises(PluginError, match=r"state of the loss 'head' in the checkpoint does not fit: .*head\.weight"):
-        plugins.give_back(plugins.LOSSES, "head", build("head"), state, PluginError)
+        plugins.load_state(plugins.LOSSES, "head", build("head"), state, PluginError)

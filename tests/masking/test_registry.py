@@ -22,7 +22,7 @@ def test_parameters_arrive() -> None:
 
 @pytest.mark.parametrize("name", ["none", "random", "centered", "cluster", "pgs"])
 def test_every_built_in_masker_is_registered_and_built_without_parameters(name: str) -> None:
-    assert name in plugins.available(plugins.MASKERS)
+    assert name in plugins.find(plugins.MASKERS)
     assert callable(build_masker(name))
 
 

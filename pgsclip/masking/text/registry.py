@@ -34,11 +34,11 @@ def build_text_masker(
     declared = isinstance(model, type) and issubclass(model, MaskerParams) and hasattr(kind, "needs_counts")
     if model is None or not declared or not isinstance(kind, type):
         raise MaskerError(
-            f"{name!r}{plugins.origin(plugins.TEXT_MASKERS, name)} is not a text masker: that is a class with "
+            f"{name!r}{plugins.describe_origin(plugins.TEXT_MASKERS, name)} is not a text masker: that is a class with "
             f"Params (from MaskerParams), needs_counts and __call__. `pgsclip.testing.check_text_masker` "
             f"tells its author what is missing."
         )
-    what = plugins.described(plugins.TEXT_MASKERS, name)
+    what = plugins.describe(plugins.TEXT_MASKERS, name)
     if not takes_one_value(kind):
         raise MaskerError(
             f"The {what} cannot be called: {TEXT_CALL}. pgsclip.testing.check_text_masker tells its author more."
