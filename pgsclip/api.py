@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import open_clip
+import torch
 from rich.console import Console
 from torch import nn
 
@@ -115,27 +116,42 @@ def evaluate(
     if precision not in ("fp32", "amp"):
         raise ConfigError(f"precision {precision!r} is not one of fp32 and amp.")
     target = open_device(device, read_world())
-    was_training = isinstance(model, nn.Module) and model.training
+    say = on_message or (lambda line: None)
     with ExitStack() as around:
-        root, folder = Path(eval_root), None if out is None else Path(out)
-        if suite == "demo":
-            root = (folder or Path(around.enter_context(TemporaryDirectory()))) / "demo-sets"
-            write_demo_sets(root)
+        folder = None if out is None else Path(out)
+        root = _write_demo(folder, around) if suite == "demo" else Path(eval_root)
         if isinstance(model, nn.Module):
-            around.callback(model.train, was_training)
-            loaded: LoadedModel = as_loaded_model("model in memory", _in_memory(model, tokenizer), target, precision)
-        else:
-            source = find_source(str(model))
-            if source.finding and on_message is not None:
-                on_message(source.finding)
-            loaded = load_model(source, target, precision=precision)
+            around.callback(model.train, model.training)
+        loaded = _load(model, tokenizer, target, precision, say)
         jobs = find_jobs(families, suite, datasets, root)
         options = EvalOptions(root, folder, batch_size, workers, precision, background, command="pgsclip.evaluate")
-        report = run_jobs(loaded, jobs, options, on_message or (lambda line: None), lambda name, done: None)
+        report = run_jobs(loaded, jobs, options, say, lambda name, done: None)
     error = nothing_done(report)
     if error is not None:
         raise error
     return report
+
+
+def _write_demo(folder: Path | None, around: ExitStack) -> Path:
+    """Generate the demo's sets in the folder of results, or in one that goes when all is done."""
+    root = (folder or Path(around.enter_context(TemporaryDirectory()))) / "demo-sets"
+    write_demo_sets(root)
+    return root
+
+
+def _load(
+    model: str | Path | nn.Module,
+    tokenizer: Tokenizer | None,
+    device: torch.device,
+    precision: str,
+    say: Callable[[str], None],
+) -> LoadedModel:
+    if isinstance(model, nn.Module):
+        return as_loaded_model("model in memory", _in_memory(model, tokenizer), device, precision)
+    source = find_source(str(model))
+    if source.finding:
+        say(source.finding)
+    return load_model(source, device, precision=precision)
 
 
 def _in_memory(model: nn.Module, tokenizer: Tokenizer | None) -> Opened:

@@ -51,8 +51,8 @@ def eval_sets(
     eval_root: EvalRoot = Path("data"),
 ) -> None:
     """List evaluation sets: those in the folder with their sizes, the missing ones with where to get them."""
-    from pgsclip.evaluation.layouts import HOW_TO_GET, MissingSetError, family_of, locate, places, source_of
-    from pgsclip.results.suites import FAMILIES, PAPER, Job, to_canonical
+    from pgsclip.evaluation.layouts import HOW_TO_GET, family_of
+    from pgsclip.results.suites import FAMILIES, PAPER, to_canonical
 
     sets = {family: list(PAPER[family]) for family in FAMILIES}
     known = {name for names in sets.values() for name in names}
@@ -65,15 +65,23 @@ def eval_sets(
     for family, names in sets.items():
         typer.echo(f"{family}")
         for name in names:
-            try:
-                found = locate(Job(family, name), eval_root)
-            except MissingSetError as error:
-                there = any(folder.is_dir() for folder in places(name, eval_root))
-                typer.echo(f"  {name:{width}}  {error if there else f'missing       {source_of(name)}'}")
-                missing += 1
-                continue
-            splits = " and ".join(found.splits)
-            shards = f", {found.shards} test shard{'s' * (found.shards != 1)}" if found.shards else ""
-            typer.echo(f"  {name:{width}}  {found.bytes / 2**20:8.1f} MiB  {splits}{shards}  {found.folder}")
+            line, found = _describe_set(family, name, eval_root)
+            typer.echo(f"  {name:{width}}  {line}")
+            missing += not found
     if missing:
         typer.echo(f"\n{missing} are missing in {eval_root}. {HOW_TO_GET}")
+
+
+def _describe_set(family: str, name: str, eval_root: Path) -> tuple[str, bool]:
+    """Say what is known of an evaluation set, and whether it can be used."""
+    from pgsclip.evaluation.layouts import MissingSetError, locate, places, source_of
+    from pgsclip.results.suites import Job
+
+    try:
+        found = locate(Job(family, name), eval_root)
+    except MissingSetError as error:
+        there = any(folder.is_dir() for folder in places(name, eval_root))
+        return (str(error) if there else f"missing       {source_of(name)}"), False
+    splits = " and ".join(found.splits)
+    shards = f", {found.shards} test shard{'s' * (found.shards != 1)}" if found.shards else ""
+    return f"{found.bytes / 2**20:8.1f} MiB  {splits}{shards}  {found.folder}", True

@@ -42,15 +42,20 @@ def write_plugin(name: str, folder: Path) -> list[Path]:
         "test_contrast": f"test_{'_'.join(words)}",
         "contrast": "-".join(words),
     }
-    written = []
-    for source in sorted(template.rglob("*")):
-        parts = source.relative_to(template).parts
-        if source.is_file() and not _LEFT_OUT & set(parts) and not any(part.endswith(".egg-info") for part in parts):
-            target = folder / Path(*(_renamed(part, names) for part in parts))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(_renamed(source.read_text(encoding="utf-8"), names), encoding="utf-8")
-            written.append(target)
-    return written
+    return [_write_copy(template, part, folder, names) for part in _list_parts(template)]
+
+
+def _list_parts(template: Path) -> list[Path]:
+    """List the files of the template, without what building and testing it left there."""
+    parts = [file.relative_to(template) for file in sorted(template.rglob("*")) if file.is_file()]
+    return [part for part in parts if not any(name in _LEFT_OUT or name.endswith(".egg-info") for name in part.parts)]
+
+
+def _write_copy(template: Path, part: Path, folder: Path, names: dict[str, str]) -> Path:
+    target = folder / Path(*(_renamed(name, names) for name in part.parts))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(_renamed((template / part).read_text(encoding="utf-8"), names), encoding="utf-8")
+    return target
 
 
 def _renamed(text: str, names: dict[str, str]) -> str:

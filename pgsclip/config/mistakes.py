@@ -22,23 +22,31 @@ def explain_mistake(detail: ErrorDetails, origins: Mapping[str, str]) -> str:
         origins: dotted key → the file or option that set it.
     """
     place = tuple(str(part) for part in detail["loc"] if not _is_union_branch(part))
-    key = ".".join(place)
-    around = (o for o in origins if f"{key}.".startswith(f"{o}.") or o.startswith(f"{key}."))
-    origin = next((origins[o] for o in (key, *around) if o in origins), None)
-    where = f"{origin}: {key}" if origin else key
+    where = _where(".".join(place), origins)
     if detail["type"] == "extra_forbidden":
-        renamed = new_name(key)
-        if renamed is not None:
-            return f"{where} is called {renamed} now."
-        keys = _keys_beside(place)
-        everywhere = [name for name in dotted(RunConfig().model_dump()) if name.rpartition(".")[2] == place[-1]]
-        hint = did_you_mean(place[-1], keys) or (f" Did you mean {everywhere[0]!r}?" if everywhere else "")
-        return f"{where} is unknown.{hint} Allowed here: {', '.join(keys)}."
+        return _explain_unknown(place, where)
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "tuple_type":
         message = "Input should be a list, such as [a, b]"
     given = "" if detail["type"] == "value_error" else f" (given: {detail['input']!r})"
     return f"{where}: {message}{given}{'' if message.endswith('?') and not given else '.'}"
+
+
+def _where(key: str, origins: Mapping[str, str]) -> str:
+    """`FILE: key`, by whatever set the key, a section around it or a part of it."""
+    around = (o for o in origins if f"{key}.".startswith(f"{o}.") or o.startswith(f"{key}."))
+    origin = next((origins[o] for o in (key, *around) if o in origins), None)
+    return f"{origin}: {key}" if origin else key
+
+
+def _explain_unknown(place: tuple[str, ...], where: str) -> str:
+    renamed = new_name(".".join(place))
+    if renamed is not None:
+        return f"{where} is called {renamed} now."
+    keys = _keys_beside(place)
+    everywhere = [name for name in dotted(RunConfig().model_dump()) if name.rpartition(".")[2] == place[-1]]
+    hint = did_you_mean(place[-1], keys) or (f" Did you mean {everywhere[0]!r}?" if everywhere else "")
+    return f"{where} is unknown.{hint} Allowed here: {', '.join(keys)}."
 
 
 def _is_union_branch(part: int | str) -> bool:

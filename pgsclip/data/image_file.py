@@ -34,6 +34,10 @@ _HEAD = 64
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
     (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"), "HEIF"
 )
+_MAGIC = {
+    b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF87a": "GIF", b"GIF89a": "GIF", b"BM": "BMP",
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
+}  # fmt: skip
 _OTHERS = {
     b"%PDF": "PDF", b"%!": "EPS", b"\xc5\xd0\xd3\xc6": "EPS", b"8BPS": "PSD", b"\x00\x00\x01\x00": "ICO",
     b"\xff\x0a": "JPEG XL", b"\x00\x00\x00\x0cJXL ": "JPEG XL", b"\x00\x00\x00\x0cjP  ": "JPEG 2000", b"PK": "ZIP",
@@ -88,18 +92,11 @@ def open_image(source: bytes | Path) -> Image.Image:
 
 def find_format(head: bytes) -> str:
     """Name the format of a file by its first 64 bytes; an empty string when nothing is known about it."""
-    if head[:3] == b"\xff\xd8\xff":
-        return "JPEG"
-    if head[:8] == b"\x89PNG\r\n\x1a\n":
-        return "PNG"
+    known = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
+    if known:
+        return known
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
-    if head[:6] in (b"GIF87a", b"GIF89a"):
-        return "GIF"
-    if head[:2] == b"BM":
-        return "BMP"
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "TIFF"
     if head[4:8] == b"ftyp":
         return _BRANDS.get(head[8:12]) or next(
             (_BRANDS[head[at : at + 4]] for at in range(16, _HEAD, 4) if head[at : at + 4] in _BRANDS), "MP4"
