@@ -1,3 +1,5 @@
+"""Weights in several files with an index, as transformers writes large models: all are read, or a sentence says why."""
+
 from __future__ import annotations
 
 import json
