@@ -80,10 +80,6 @@ def test_sets_that_the_paper_has_not_stand_beside_chance(result: Make) -> None:
     assert cell(found, "a", "emoji") == Cell()
 
 
-def test_cells_as_text() -> None:
-    assert [Cell().text(), Cell(31.26).text(), Cell(31.26, 29.84, 33.0).text()] == ["–", "31.3", "31.3 (29.8 to 33.0)"]
-
-
 def test_recalls_are_named_as_in_the_paper() -> None:
     assert abbreviate("text_retrieval_recall@5") == "TR@5"
     assert abbreviate("image_retrieval_recall@1") == "IR@1"
