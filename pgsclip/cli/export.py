@@ -29,7 +29,7 @@ def export(
     from pgsclip.export.export import export as write
 
     done = write(checkpoint, to, out, download=download, on_message=_warn)
-    typer.echo(f"Exported to {done.folder}: {done.parity.sentence()}.")
+    typer.echo(f"Exported to {done.folder}: {done.parity.describe()}.")
     typer.echo(f"{done.folder / 'README.md'} is its model card and says how to load it.")
 
 

@@ -42,7 +42,7 @@ def write_card(opened: Opened, given: str, form: Format, parity: Parity, folder:
         f"```python\n{_usage(form, place)}\n```\n",
         f"`pgsclip eval all {place} --eval-root DIR` evaluates it.\n" if _is_ours_to_read(form, place) else "",
         f"Exported by pgsclip {__version__}; compared with the original on generated pictures and captions: "
-        f"{parity.sentence()}.\n",
+        f"{parity.describe()}.\n",
     ]
     (folder / "README.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
 

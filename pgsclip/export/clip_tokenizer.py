@@ -12,10 +12,10 @@ _START, _END = "<|startoftext|>", "<|endoftext|>"
 
 
 def write_tokenizer(tokenizer: SimpleTokenizer, folder: Path, context_length: int) -> None:
-    """`vocab.json`, `merges.txt` and `tokenizer_config.json`.
+    """Write `vocab.json`, `merges.txt` and `tokenizer_config.json`.
 
-    What is cut off at `context_length` and what a text begins and ends with is open_clip's; behind the end stands the
-    end again instead of zeros, which no causal tower sees.
+    Texts begin, end and are cut at `context_length` as in open_clip; they are padded with the end of text instead of
+    zeros, which no causal tower sees.
     """
     theirs = {tokenizer.sot_token_id: _START, tokenizer.eot_token_id: _END}
     write_json(

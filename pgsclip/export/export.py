@@ -1,4 +1,4 @@
-"""A model as a folder that another library loads: written, read back by that library, compared, and only then there."""
+"""Export a model as a folder that another library loads: written, read back by that library, compared, then kept."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import NamedTuple
 from pgsclip.errors import RunError
 from pgsclip.export.card import write_card
 from pgsclip.export.formats import find_format
-from pgsclip.export.parity import Parity, compare, embed, probes_for
+from pgsclip.export.parity import Parity, compare_embeddings, draw_samples_for, embed
 from pgsclip.files import atomic_folder
 from pgsclip.models.opening import open_model
 from pgsclip.models.quiet_logs import quiet_logs
 from pgsclip.models.source import find_source
 
 
-class Exported(NamedTuple):
-    """What came out."""
+class ExportResult(NamedTuple):
+    """An exported model."""
 
     folder: Path
     parity: Parity
@@ -33,7 +33,7 @@ def export(
     download: bool = False,
     place: str | None = None,
     on_message: Callable[[str], None] = lambda _: None,
-) -> Exported:
+) -> ExportResult:
     """Export a checkpoint.
 
     Args:
@@ -41,12 +41,12 @@ def export(
         to: open_clip, transformers, safetensors or onnx.
         out: the folder; `RUN/export/FORMAT`, or `export/FORMAT` of what belongs to no run, when not given.
         download: pretrained tags may be fetched.
-        place: how the model card calls the folder, where that is not `out`.
+        place: name of the folder in the model card, where that is not `out`.
         on_message: told what the user should know about the checkpoint, such as damaged ones that were passed over.
 
     Raises:
         ConfigError: no such format, or its library is not installed.
-        ModelError: no such model, the format cannot express it, or what came out computes something else.
+        ModelError: no such model, the format cannot express it, or what came out does not match it.
         RunError: the folder is there already or cannot be written.
     """
     form = find_format(to)
@@ -60,10 +60,10 @@ def export(
     with _appearing(folder) as temporary, quiet_logs(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the libraries deprecate their own parts, which nobody here can change
         write(opened, temporary)
-        images, texts = probes_for(opened)
-        parity = compare(embed(opened, images, texts), read_back(temporary, images, texts), form.name)
+        images, texts = draw_samples_for(opened)
+        parity = compare_embeddings(embed(opened, images, texts), read_back(temporary, images, texts), form.name)
         write_card(opened, given, form, parity, temporary, place or str(folder))
-    return Exported(folder, parity)
+    return ExportResult(folder, parity)
 
 
 def _refuse(folder: Path) -> None:

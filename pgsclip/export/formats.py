@@ -16,27 +16,27 @@ from pgsclip.export.parity import Embeddings
 from pgsclip.models.opening import Opened
 
 Write = Callable[[Opened, Path], None]
-"""Into an empty folder; a ModelError where the format cannot express the model."""
+"""Writes a model into an empty folder; raises ModelError where the format cannot express it."""
 ReadBack = Callable[[Path, Sequence[Image.Image], Sequence[str]], Embeddings]
-"""By the library that the format is for, from its files alone."""
+"""Computes embeddings by the library that the format is for, from the files alone."""
 
 
 class Format(NamedTuple):
-    """One of them."""
+    """One format, and the library that reads it."""
 
     name: str
     library_name: str
-    """As the hub calls it, for the model card."""
+    """Name of the library on the hub, for the model card."""
     usage: str
-    """How to load it: Python, `FOLDER` stands for the place."""
+    """Python that loads the folder; `FOLDER` stands for its place."""
     module: str
     needs: tuple[str, ...] = ()
-    """Packages that are not installed with pgsclip."""
+    """Packages that pgsclip does not install by itself."""
     extra: str = ""
-    """What of pgsclip installs them."""
+    """Extra of pgsclip that installs them."""
 
     def load(self) -> tuple[Write, ReadBack]:
-        """Its two functions.
+        """Import the functions that write and read back.
 
         Raises:
             ConfigError: a package is missing.
@@ -100,7 +100,7 @@ FORMATS = {
 
 
 def find_format(name: str) -> Format:
-    """The format of that name.
+    """Find a format by its name.
 
     Raises:
         ConfigError: there is none.
@@ -111,5 +111,12 @@ def find_format(name: str) -> Format:
 
 
 def write_json(path: Path, content: object) -> None:
-    """A file of the exported folder, for people to read as well."""
+    """Write a file of the exported folder, for people to read as well."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def save_tokenizer(opened: Opened, folder: Path) -> None:
+    """Save the tokenizer of a model that does not read CLIP's vocabulary; CLIP's own comes with every library."""
+    save = getattr(opened.tokenizer, "save_pretrained", None)
+    if save is not None:
+        save(str(folder))

@@ -1,6 +1,6 @@
 """Two encoders for onnxruntime: `image_encoder.onnx` and `text_encoder.onnx`, any number of images or texts at once.
 
-What comes out is normalised. Tokenizer and image processor lie beside them in the form of transformers; texts are
+Their embeddings are normalised. Tokenizer and image processor lie beside them in the form of transformers; texts are
 padded with zeros, as open_clip does it.
 """
 
@@ -22,14 +22,14 @@ from torch.nn import functional as F
 from pgsclip.errors import ModelError
 from pgsclip.export.clip_tokenizer import write_tokenizer
 from pgsclip.export.formats import write_json
-from pgsclip.export.parity import Embeddings, unit
+from pgsclip.export.parity import Embeddings, to_embeddings
 from pgsclip.models.description import CONFIG
 from pgsclip.models.opening import Opened
 from pgsclip.models.transformers_config import to_preprocessor
 
 _OPSET = 18
 _ONE_FILE = 1_500_000_000
-"""Bytes: a file of ONNX cannot hold more than 2 GiB, larger weights lie beside it."""
+"""Bytes of weights that fit into one file: ONNX allows 2 GiB, larger weights lie beside it."""
 
 
 class _Encoder(nn.Module):
@@ -43,10 +43,10 @@ class _Encoder(nn.Module):
 
 
 def write(opened: Opened, folder: Path) -> None:
-    """Both encoders.
+    """Write both encoders.
 
     Raises:
-        ModelError: torch cannot write the model down as ONNX, or its tokenizer is not CLIP's.
+        ModelError: torch cannot write the model as ONNX, or its tokenizer is not CLIP's.
     """
     if not isinstance(opened.tokenizer, SimpleTokenizer):
         raise ModelError("Export to onnx knows CLIP's own tokenizer only, and this model reads another vocabulary.")
@@ -58,11 +58,11 @@ def write(opened: Opened, folder: Path) -> None:
     write_tokenizer(opened.tokenizer, folder, tokens.shape[1])
     scale = float(cast(Any, opened.model).logit_scale.detach().exp())
     described = {"model_cfg": opened.model_cfg, "preprocess_cfg": dict(opened.preprocess_cfg)}
-    write_json(folder / CONFIG, {"context_length": tokens.shape[1], "temperature": scale, **described})
+    write_json(folder / CONFIG, {"context_length": tokens.shape[1], "exp_logit_scale": scale, **described})
 
 
 def read_back(folder: Path, images: Sequence[Image.Image], texts: Sequence[str]) -> Embeddings:
-    """By onnxruntime on the CPU, in batches of another size than the export's; pixels and tokens are open_clip's."""
+    """Embed by onnxruntime on the CPU, in batches of another size; pixels and tokens are open_clip's."""
     import json
 
     import onnxruntime
@@ -76,7 +76,7 @@ def read_back(folder: Path, images: Sequence[Image.Image], texts: Sequence[str])
         session = onnxruntime.InferenceSession(_file(folder, name), providers=["CPUExecutionProvider"])
         rows = [session.run(None, {name: part.numpy()})[0] for part in (given[:1], given[1:])]
         found.append(torch.from_numpy(np.concatenate(rows)))
-    return unit(*found)
+    return to_embeddings(*found)
 
 
 def _write(encoder: _Encoder, example: Tensor, name: str, folder: Path) -> None:

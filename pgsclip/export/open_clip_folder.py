@@ -1,4 +1,4 @@
-"""What `open_clip.create_model_and_transforms("local-dir:FOLDER")` loads, and the hub under `hf-hub:`."""
+"""Folders that `open_clip.create_model_and_transforms("local-dir:FOLDER")` loads, and the hub under `hf-hub:`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import open_clip
 import torch
 from PIL import Image
 
-from pgsclip.export.formats import write_json
-from pgsclip.export.parity import Embeddings, encode, unit
+from pgsclip.export.formats import save_tokenizer, write_json
+from pgsclip.export.parity import Embeddings, encode, to_embeddings
 from pgsclip.models.description import LOCAL
 from pgsclip.models.opening import Opened
 from pgsclip.models.run_weights import OPEN_CLIP_CONFIG
@@ -18,18 +18,16 @@ from pgsclip.models.weights import save_state_dict
 
 
 def write(opened: Opened, folder: Path) -> None:
-    """Weights, architecture and preprocessing; a tokenizer of its own where the model has one."""
+    """Write weights, architecture and preprocessing; a tokenizer of its own where the model has one."""
     save_state_dict(opened.model.state_dict(), folder / "open_clip_model.safetensors")
     write_json(
         folder / OPEN_CLIP_CONFIG, {"model_cfg": opened.model_cfg, "preprocess_cfg": dict(opened.preprocess_cfg)}
     )
-    keep = getattr(opened.tokenizer, "save_pretrained", None)  # of models that do not read CLIP's vocabulary
-    if keep is not None:
-        keep(str(folder))
+    save_tokenizer(opened, folder)
 
 
 def read_back(folder: Path, images: Sequence[Image.Image], texts: Sequence[str]) -> Embeddings:
-    """As anybody with open_clip would."""
+    """Embed as anybody with open_clip would."""
     model, _, preprocess = open_clip.create_model_and_transforms(f"{LOCAL}{folder}")
     pixels = torch.stack([preprocess(image) for image in images])
-    return unit(*encode(model.eval(), pixels, open_clip.get_tokenizer(f"{LOCAL}{folder}")(texts)))
+    return to_embeddings(*encode(model.eval(), pixels, open_clip.get_tokenizer(f"{LOCAL}{folder}")(texts)))

@@ -1,4 +1,4 @@
-"""Whether an exported model computes what ours computes: the same pictures and captions through both, from the file on.
+"""Parity of an exported model with ours: the same pictures and captions through both, from the file on.
 
 Each library makes images fit and cuts captions into tokens by itself, so that preprocessing and tokenizer are part of
 the comparison. Cosines are what a CLIP is used for; 0.9999 leaves room for another resizing, and for nothing else.
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torch import Tensor
@@ -22,41 +23,41 @@ from pgsclip.errors import ModelError
 from pgsclip.models.opening import Opened
 
 LEAST_COSINE = 0.9999
-_PROBES = 8
+_SAMPLES = 8
 
 
 class Embeddings(NamedTuple):
-    """Of the same pictures and captions, each of length 1."""
+    """Embeddings of the same pictures and captions, each of length 1."""
 
-    images: Tensor
-    """(B, E)"""
-    texts: Tensor
-    """(T, E)"""
+    images: Float[Tensor, "B E"]
+    texts: Float[Tensor, "T E"]
 
 
 class Parity(NamedTuple):
-    """How near two models' embeddings are."""
+    """Agreement of two models' embeddings."""
 
     image_cosine: float
-    """The smallest of all pictures."""
+    """Smallest cosine of all pictures."""
     text_cosine: float
+    """Smallest cosine of all captions."""
     largest_difference: float
-    """Of any number in any embedding."""
+    """Largest difference of any number in any embedding."""
 
-    def sentence(self) -> str:
+    def describe(self) -> str:
+        """Describe the agreement in words."""
         return (
             f"smallest cosine {self.image_cosine:.7f} for images and {self.text_cosine:.7f} for texts, largest "
             f"difference {self.largest_difference:.1e}"
         )
 
 
-def probes(size: tuple[int, int]) -> tuple[list[Image.Image], list[str]]:
-    """Pictures that have to be resized and cropped to (height, width), and captions, some longer than what fits.
+def draw_samples(size: tuple[int, int]) -> tuple[list[Image.Image], list[str]]:
+    """Draw pictures that have to be resized and cropped to (height, width), and captions, some longer than what fits.
 
     What is cropped is an even number of pixels: of an odd one, transformers takes half a pixel more on the left and
     torchvision on the right, so that those pictures never agree to the last digits, OpenAI's own models included.
     """
-    scenes = [scene(HELD_OUT, number, side=160) for number in range(_PROBES)]
+    scenes = [scene(HELD_OUT, number, side=160) for number in range(_SAMPLES)]
     height, width = size
     images = [
         _from_file(Image.fromarray(one.image).resize(((2 + n % 2) * (width + 4 * n), (2 + n % 2) * height)))
@@ -77,34 +78,36 @@ def _from_file(image: Image.Image) -> Image.Image:
     return read_probe(content.getvalue())
 
 
-def probes_for(opened: Opened) -> tuple[list[Image.Image], list[str]]:
-    """Those of the model's own size."""
+def draw_samples_for(opened: Opened) -> tuple[list[Image.Image], list[str]]:
+    """Draw samples for the size of a model's images."""
     size = opened.preprocess_cfg["size"]
-    return probes((size, size) if isinstance(size, int) else tuple(size))
+    return draw_samples((size, size) if isinstance(size, int) else tuple(size))
 
 
 def embed(opened: Opened, images: Sequence[Image.Image], texts: Sequence[str]) -> Embeddings:
-    """By open_clip, from a model that is open."""
+    """Embed by open_clip, with a model that is open."""
     transform = image_transform_v2(PreprocessCfg(**opened.preprocess_cfg), is_train=False)
-    return unit(*encode(opened.model, torch.stack([transform(image) for image in images]), opened.tokenizer(texts)))
+    return to_embeddings(
+        *encode(opened.model, torch.stack([transform(image) for image in images]), opened.tokenizer(texts))
+    )
 
 
 @torch.no_grad()
 def encode(model: torch.nn.Module, pixels: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Features of an open_clip model, all patches seen."""
+    """Compute the features of an open_clip model, all patches seen."""
     return model.encode_image(pixels), model.encode_text(tokens)  # type: ignore[operator]
 
 
-def unit(images: Tensor, texts: Tensor) -> Embeddings:
-    """Features as embeddings."""
+def to_embeddings(images: Tensor, texts: Tensor) -> Embeddings:
+    """Normalise features to embeddings."""
     return Embeddings(F.normalize(images.float(), dim=-1), F.normalize(texts.float(), dim=-1))
 
 
-def compare(ours: Embeddings, theirs: Embeddings, what: str) -> Parity:
-    """How near they are.
+def compare_embeddings(ours: Embeddings, theirs: Embeddings, form: str) -> Parity:
+    """Measure the agreement.
 
     Args:
-        what: the format, for the sentence.
+        form: name of the exported format.
 
     Raises:
         ModelError: not near enough.
@@ -116,7 +119,7 @@ def compare(ours: Embeddings, theirs: Embeddings, what: str) -> Parity:
     )
     if not (found.image_cosine >= LEAST_COSINE and found.text_cosine >= LEAST_COSINE):  # so that NaN is not enough
         raise ModelError(
-            f"The model exported to {what} computes something else than ours ({found.sentence()}; at least "
-            f"{LEAST_COSINE} is asked for), so it was not kept. Please report it with the versions of the libraries."
+            f"The exported {form} model does not match the original ({found.describe()}; required: {LEAST_COSINE}), so "
+            f"the export was discarded. Please report it with the versions of the libraries."
         )
     return found

@@ -1,4 +1,4 @@
-"""A checkpoint on the Hugging Face hub, in open_clip's format."""
+"""Push a checkpoint to the Hugging Face hub, in open_clip's format."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 def push(
     given: str, repository: str, *, public: bool = False, on_message: Callable[[str], None] = lambda _: None
 ) -> str:
-    """Export and upload; the address of the repository comes back.
+    """Export and upload a checkpoint.
 
     Args:
         given: anything that `pgsclip eval` takes, as long as it is on this machine.
         repository: `USER/NAME`; one that is there already gets a new commit and keeps who may see it.
-        public: who may see a new one.
+        public: let everybody see a new repository; it is private otherwise.
         on_message: as in `export`.
+
+    Returns:
+        The address of the repository.
 
     Raises:
         ConfigError: no name of a repository, or nobody is logged in.

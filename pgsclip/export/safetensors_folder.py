@@ -1,4 +1,4 @@
-"""Weights and what describes them, and nothing else: `model.safetensors` and `config.json`."""
+"""Folders of weights and their description, and nothing else: `model.safetensors` and `config.json`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pgsclip.export.formats import write_json
+from pgsclip.export.formats import save_tokenizer, write_json
 from pgsclip.export.parity import Embeddings, embed
 from pgsclip.models.description import CONFIG
 from pgsclip.models.opening import Opened, open_model
@@ -17,15 +17,13 @@ from pgsclip.version import __version__
 
 
 def write(opened: Opened, folder: Path) -> None:
-    """open_clip's names and shapes, its `model_cfg` and `preprocess_cfg`."""
+    """Write weights under open_clip's names, and its `model_cfg` and `preprocess_cfg`."""
     save_state_dict(opened.model.state_dict(), folder / "model.safetensors")
     described = {"model_cfg": opened.model_cfg, "preprocess_cfg": dict(opened.preprocess_cfg)}
     write_json(folder / CONFIG, {"library_name": "pgsclip", "pgsclip_version": __version__, **described})
-    keep = getattr(opened.tokenizer, "save_pretrained", None)
-    if keep is not None:
-        keep(str(folder))
+    save_tokenizer(opened, folder)
 
 
 def read_back(folder: Path, images: Sequence[Image.Image], texts: Sequence[str]) -> Embeddings:
-    """By us: there is no other library for it."""
+    """Embed by pgsclip: no other library reads this format."""
     return embed(open_model(find_source(str(folder))), images, texts)

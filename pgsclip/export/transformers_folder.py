@@ -1,4 +1,4 @@
-"""What `transformers.CLIPModel`, `CLIPProcessor` and `CLIPTokenizer` load with `from_pretrained`.
+"""Folders that `transformers.CLIPModel`, `CLIPProcessor` and `CLIPTokenizer` load with `from_pretrained`.
 
 Written without transformers; the files are those of OpenAI's models on the hub, which every version reads.
 """
@@ -15,7 +15,7 @@ from PIL import Image
 
 from pgsclip.export.clip_tokenizer import write_tokenizer
 from pgsclip.export.formats import write_json
-from pgsclip.export.parity import Embeddings, unit
+from pgsclip.export.parity import Embeddings, to_embeddings
 from pgsclip.models.description import CONFIG
 from pgsclip.models.opening import Opened
 from pgsclip.models.transformers_config import to_config, to_preprocessor
@@ -24,7 +24,7 @@ from pgsclip.models.weights import save_state_dict
 
 
 def write(opened: Opened, folder: Path) -> None:
-    """Weights, architecture, image processor and tokenizer.
+    """Write weights, architecture, image processor and tokenizer.
 
     Raises:
         ModelError: CLIPModel cannot express the model.
@@ -39,7 +39,7 @@ def write(opened: Opened, folder: Path) -> None:
 
 @torch.no_grad()
 def read_back(folder: Path, images: Sequence[Image.Image], texts: Sequence[str]) -> Embeddings:
-    """As anybody with transformers would; nothing is looked for on the hub."""
+    """Embed as anybody with transformers would; nothing is looked for on the hub."""
     import transformers
 
     library: Any = transformers
@@ -55,4 +55,4 @@ def read_back(folder: Path, images: Sequence[Image.Image], texts: Sequence[str])
         images=list(images), text=list(texts), padding="max_length", truncation=True, return_tensors="pt"
     )
     outputs = model(**inputs)
-    return unit(outputs.image_embeds, outputs.text_embeds)
+    return to_embeddings(outputs.image_embeds, outputs.text_embeds)

@@ -19,7 +19,7 @@ from pgsclip.export import formats, transformers_folder
 from pgsclip.export.clip_tokenizer import write_tokenizer
 from pgsclip.export.export import export
 from pgsclip.export.formats import FORMATS
-from pgsclip.export.parity import embed, probes_for
+from pgsclip.export.parity import draw_samples_for, embed
 from pgsclip.models.build import build_model
 from pgsclip.models.opening import open_model
 from pgsclip.models.source import find_source
@@ -43,7 +43,7 @@ def test_out_and_back_in(form: str, run: Path, monkeypatch: pytest.MonkeyPatch) 
     ours, theirs = (open_model(find_source(str(folder))) for folder in (run, done.folder))
     assert weights_hash(ours.model) == weights_hash(theirs.model) == load_model(str(done.folder), CPU).weights
     assert ours.preprocess_cfg == theirs.preprocess_cfg
-    for one, other in zip(embed(ours, *probes_for(ours)), embed(theirs, *probes_for(ours)), strict=True):
+    for one, other in zip(embed(ours, *draw_samples_for(ours)), embed(theirs, *draw_samples_for(ours)), strict=True):
         torch.testing.assert_close(one, other)
     monkeypatch.chdir(run)  # a relative folder is a folder too
     for config in (
@@ -77,7 +77,7 @@ def test_a_model_that_computes_something_else_is_not_kept(run: Path, monkeypatch
     monkeypatch.setattr(
         transformers_folder, "to_config", lambda *given: _changed(right(*given), "text_config", hidden_act="relu")
     )
-    with pytest.raises(ModelError, match=r"exported to transformers computes something else than ours \(smallest cos"):
+    with pytest.raises(ModelError, match=r"exported transformers model does not match the original \(smallest cos"):
         export(str(run), "transformers")
     assert [*(run / "export").iterdir()] == []
 
@@ -111,7 +111,7 @@ def test_the_library_s_own_preprocessing_is_compared(run: Path, monkeypatch: pyt
     monkeypatch.setattr(
         transformers_folder, "to_preprocessor", lambda given: {**right(given), "image_mean": [0.9, 0.1, 0.5]}
     )
-    with pytest.raises(ModelError, match="computes something else"):
+    with pytest.raises(ModelError, match="does not match the original"):
         export(str(run), "transformers")
 
 
