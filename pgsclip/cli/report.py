@@ -34,11 +34,11 @@ def report(
 
     `pgsclip report runs/a runs/b eval --out both.html`
     """
-    from pgsclip.report.formats import to_csv, to_latex, to_markdown
     from pgsclip.report.page import build_page, to_models
     from pgsclip.report.paper import load_paper
     from pgsclip.report.runs import read_entries
     from pgsclip.report.tables import build_tables
+    from pgsclip.report.text_formats import to_csv, to_latex, to_markdown
 
     found = [one for path in subjects for one in read_entries(path)]
     _tell_left_out(found)

@@ -13,8 +13,8 @@ def status(run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder."
 
     Scripts need it under torchrun and other launchers, which do not pass on the exit code of `pgsclip train`.
     """
-    from pgsclip.results.status import read_state
+    from pgsclip.results.run_status import read_status
 
-    state = read_state(run)
+    state = read_status(run)
     typer.echo(f"{run}: {state.describe()}")
     raise typer.Exit(state.exit_code)

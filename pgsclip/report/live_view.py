@@ -20,7 +20,7 @@ from pgsclip.errors import ConfigError
 from pgsclip.report.braille import draw_braille
 from pgsclip.report.live_line import format_clock, format_line
 from pgsclip.report.runs import Row, read_rows
-from pgsclip.results.status import RUNNING, RunState, read_state
+from pgsclip.results.run_status import RUNNING, RunStatus, read_status
 
 _MOST_LINES, _FEWEST_LINES = 8, 2
 """Height of a curve."""
@@ -31,7 +31,7 @@ class RunSnapshot(NamedTuple):
     """A run as its folder shows it now."""
 
     name: str
-    state: RunState
+    state: RunStatus
     rows: list[Row]
     total: int
     """Steps of the whole run; 0 while they are not known."""
@@ -41,7 +41,7 @@ class RunSnapshot(NamedTuple):
         return self.state.state != RUNNING or self.state.is_gone
 
 
-def watch(run: Path, console: Console, every: float, sleep: Callable[[float], None] = time.sleep) -> RunState:
+def watch(run: Path, console: Console, every: float, sleep: Callable[[float], None] = time.sleep) -> RunStatus:
     """Show a run until it ends: curves in a terminal, elsewhere a line for each new row.
 
     Args:
@@ -70,7 +70,7 @@ def read_snapshot(run: Path) -> RunSnapshot:
     Raises:
         RunError: no run has begun there.
     """
-    state = read_state(run)
+    state = read_status(run)
     rows = [row for row in read_rows(run / "metrics.jsonl") if isinstance(row, dict) and "step" in row]
     return RunSnapshot(run.resolve().name, state, rows, _count_steps(run, rows))
 
@@ -109,7 +109,7 @@ def _draw_curve(title: str, points: list[tuple[float, float]], width: int, heigh
 
 def _print_lines(
     run: Path, snapshot: RunSnapshot, console: Console, every: float, sleep: Callable[[float], None]
-) -> RunState:
+) -> RunStatus:
     told = 0
     while True:
         for number in range(told, len(snapshot.rows)):

@@ -27,7 +27,7 @@ from pgsclip.data.generated import scene
 from pgsclip.errors import ConfigError, DataError, ModelError, PluginError, RunError, TrainingError, UnfinishedError
 from pgsclip.loggers.contract import Row, RunInfo
 from pgsclip.losses.contrastive import ClipLoss
-from pgsclip.results.status import read_state
+from pgsclip.results.run_status import read_status
 from pgsclip.training import assemble as room
 from pgsclip.training.planning import autotune as settling
 from pgsclip.training.planning.trial_steps import Probed
@@ -335,7 +335,7 @@ def test_auto_does_not_start_over_where_every_checkpoint_is_damaged(tmp_path: Pa
     with pytest.raises(RunError, match=r"is whole: step-00000006 \(open_clip_model.safetensors has 0 bytes instead of"):
         train(request, Console(file=io.StringIO()))
     assert len(rows(tmp_path / "run")) == 6
-    assert read_state(tmp_path / "run").state == "failed"
+    assert read_status(tmp_path / "run").state == "failed"
 
 
 @pytest.mark.parametrize("step", [2, 4, 6])
@@ -388,11 +388,11 @@ def test_a_disk_that_is_full_costs_the_steps_since_the_last_checkpoint(tmp_path:
             go(tmp_path / "run", *settings)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert read_state(tmp_path / "run").state == "failed"
+    assert read_status(tmp_path / "run").state == "failed"
     request = configure(None, {"out": str(tmp_path / "run")}, [], resume=Resume.AUTO)
     train(request, Console(file=io.StringIO()))
     assert untimed(tmp_path / "run") == untimed(tmp_path / "whole")
-    assert read_state(tmp_path / "run").state == "finished"
+    assert read_status(tmp_path / "run").state == "finished"
 
 
 class Rows:
@@ -463,7 +463,7 @@ def test_a_step_that_does_not_fit_ends_with_a_sentence(tmp_path: Path, monkeypat
     monkeypatch.setattr(Stepper, "step", full)
     with pytest.raises(TrainingError, match=r"^A step of 8 pairs does not fit into the memory .*--batch-size auto"):
         go(tmp_path / "run")
-    state = read_state(tmp_path / "run")
+    state = read_status(tmp_path / "run")
     assert state is not None
     assert state.state == "failed"
 

@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from pgsclip.errors import PgsclipError, RunError, UnfinishedError
-from pgsclip.results.status import FAILED, FINISHED, RUNNING, STOPPED, read_state, write_state
+from pgsclip.results.run_status import FAILED, FINISHED, RUNNING, STOPPED, read_status, write_status
 
 _LOCK = ".lock"
 
@@ -39,7 +39,7 @@ class RunLock:
         except OSError:  # the file system has no locks (some NFS): run unguarded
             pass
         self._lock = lock
-        write_state(self._run, RUNNING, "")
+        write_status(self._run, RUNNING, "")
 
     def end(self, error: BaseException | None) -> None:
         """Write down how the run ended, and let go."""
@@ -47,16 +47,16 @@ class RunLock:
             return
         with contextlib.suppress(OSError):  # on a full disk; what was raised says more
             if error is None:
-                write_state(self._run, FINISHED, "all steps are done.")
+                write_status(self._run, FINISHED, "all steps are done.")
             else:
                 said = str(error) if isinstance(error, PgsclipError) else f"{type(error).__name__}: {error}"
-                write_state(self._run, STOPPED if isinstance(error, UnfinishedError) else FAILED, said)
+                write_status(self._run, STOPPED if isinstance(error, UnfinishedError) else FAILED, said)
         self._lock.close()
         self._lock = None
 
     def _other(self) -> str:
         with contextlib.suppress(RunError):
-            return read_state(self._run).describe()
+            return read_status(self._run).describe()
         return "it has not said a word yet."
 
 

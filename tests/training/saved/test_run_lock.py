@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgsclip.errors import RunError, TrainingError, UnfinishedError
-from pgsclip.results.status import read_state
+from pgsclip.results.run_status import read_status
 from pgsclip.training.saved.run_lock import locked_run
 
 HOLD = """
@@ -36,13 +36,13 @@ def test_how_a_run_ended_stands_in_its_folder(
     if error is None:
         with locked_run(tmp_path, leads=True) as claim:
             claim.take()
-            assert (read_state(tmp_path).state, read_state(tmp_path).exit_code) == ("running", 2)
-            assert "unless it was killed" in read_state(tmp_path).describe()
+            assert (read_status(tmp_path).state, read_status(tmp_path).exit_code) == ("running", 2)
+            assert "unless it was killed" in read_status(tmp_path).describe()
     else:
         with pytest.raises(type(error)), locked_run(tmp_path, leads=True) as claim:  # noqa: PT012
             claim.take()
             raise error
-    found = read_state(tmp_path)
+    found = read_status(tmp_path)
     assert (found.state, found.exit_code, found.said) == (state, code, said)
     assert found.describe() == f"{state} at {found.at}: {said}"
 
@@ -55,10 +55,10 @@ def test_who_did_not_take_the_folder_or_does_not_lead_writes_nothing(tmp_path: P
             raise TrainingError("early")
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(RunError, match=r"No run has begun in .* \(no status.json\); give the folder of a run"):
-        read_state(tmp_path)
+        read_status(tmp_path)
     (tmp_path / "status.json").write_text("{}")
     with pytest.raises(RunError, match=r"status.json cannot be read .*; look at the log"):
-        read_state(tmp_path)
+        read_status(tmp_path)
 
 
 def test_a_second_run_is_refused_until_the_first_is_gone_however_it_went(tmp_path: Path) -> None:
@@ -72,9 +72,9 @@ def test_a_second_run_is_refused_until_the_first_is_gone_however_it_went(tmp_pat
             pytest.raises(RunError, match=rf"at work in .*: running since .* as process {first.pid} of .* Wait for"),
         ):
             claim.take()
-        assert read_state(tmp_path).pid == first.pid
+        assert read_status(tmp_path).pid == first.pid
         first.kill()
         first.wait()
         with locked_run(tmp_path, leads=True) as claim:
             claim.take()
-    assert read_state(tmp_path).state == "finished"
+    assert read_status(tmp_path).state == "finished"

@@ -20,7 +20,7 @@ FILE = "status.json"
 RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
 
 
-class RunState(NamedTuple):
+class RunStatus(NamedTuple):
     """The state that a run last wrote about itself."""
 
     state: str
@@ -57,22 +57,22 @@ class RunState(NamedTuple):
         return f"{self.state} at {self.at}: {self.said}"
 
 
-def read_state(run: Path) -> RunState:
+def read_status(run: Path) -> RunStatus:
     """Read the state of the run in a folder.
 
     Raises:
         RunError: there is none, or it is unreadable.
     """
     try:
-        return RunState(**json.loads((run / FILE).read_text(encoding="utf-8")))
+        return RunStatus(**json.loads((run / FILE).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise RunError(f"No run has begun in {run} (no {FILE}); give the folder of a run.") from None
     except (OSError, ValueError, TypeError) as error:
         raise RunError(f"{run / FILE} cannot be read ({error}); look at the log of the run.") from None
 
 
-def write_state(run: Path, state: str, said: str) -> None:
+def write_status(run: Path, state: str, said: str) -> None:
     """Write the state of this process's run, as of now."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    content = RunState(state, said, socket.gethostname(), os.getpid(), now)._asdict()
+    content = RunStatus(state, said, socket.gethostname(), os.getpid(), now)._asdict()
     write_atomically(run / FILE, json.dumps(content, indent=2) + "\n")

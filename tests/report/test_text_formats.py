@@ -4,8 +4,8 @@ import csv
 import io
 
 from pgsclip.report.cells import Cell, TableColumn
-from pgsclip.report.formats import to_csv, to_latex, to_markdown
 from pgsclip.report.tables import Table, TableRow
+from pgsclip.report.text_formats import to_csv, to_latex, to_markdown
 
 TABLE = Table(
     "A title",
