@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from PIL import ImageColor
@@ -72,6 +73,24 @@ def _above_zero(given: Channels) -> Channels:
 
 
 Deviations = Annotated[Channels, AfterValidator(_above_zero)]
+
+
+def _parts_of_towers(given: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [part for part in given if not re.fullmatch(r"(image|text)(:\d+)?", part)]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is no part of a tower; give image, text, or the first blocks of one as image:6")
+    towers = [part.partition(":")[0] for part in given]
+    if len({*towers}) < len(towers):
+        raise ValueError(f"{list(given)} names a tower twice; give each once")
+    return given
+
+
+TowerParts = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
+    AfterValidator(_parts_of_towers),
+]
+"""Towers, or the first blocks of one: `image`, `text:4`."""
 
 
 class Section(BaseModel):

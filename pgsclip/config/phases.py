@@ -42,7 +42,8 @@ def plan_phases(config: RunConfig, samples: int) -> list[Phase]:
         lr = config.optim.lr if phase.lr is None else phase.lr
         optim = config.optim.model_copy(update={"lr": lr, "warmup_steps": phase.warmup_steps})
         size = phase.image_size or configs[-1].model.image_size
-        model = config.model.model_copy(update={"image_size": size})
+        freeze = configs[-1].model.freeze if phase.freeze is None else phase.freeze
+        model = config.model.model_copy(update={"image_size": size, "freeze": freeze})
         configs.append(config.model_copy(update={"masker": phase.masker, "optim": optim, "model": model}))
     ends = [sum(lengths[: number + 1]) for number in range(len(lengths))]
     starts = [0, *ends]

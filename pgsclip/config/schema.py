@@ -23,6 +23,7 @@ from pgsclip.config.fields import (
     Section,
     Share,
     Shares,
+    TowerParts,
 )
 from pgsclip.config.ratio import Ratio
 from pgsclip.errors import ConfigError
@@ -106,6 +107,11 @@ class ModelConfig(Section):
     """Side of the square input in pixels, or `[height, width]`; that of the weights to start from, or the model's own,
     when not given. Position embeddings are resized."""
     preprocess: PreprocessConfig = PreprocessConfig()
+    freeze: TowerParts = ()
+    """Parts that are not trained: `image` or `text` (LiT trains the text tower to a frozen image tower), or the first
+    blocks of one and what lies before them, such as `image:6`."""
+    train_norms: bool = False
+    """Train gains and biases of the norms in frozen parts all the same."""
     checkpoint_activations: bool = False
     """Compute activations a second time in the backward pass: less memory, about a third more time."""
 
@@ -189,6 +195,9 @@ class OptimConfig(Section):
     """Decay of weight matrices; gains, biases and logit_scale never decay."""
     warmup_steps: Count = 0
     """Steps in which the learning rate rises from 0 to its peak."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the learning rate from each layer of a tower to the one before it, for fine-tuning; 1 trains all layers
+    at the same rate."""
     clip_grad_norm: Above0 | None = None
     """Largest gradient norm; not clipped when null."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
@@ -217,6 +226,8 @@ class PhaseConfig(Section):
     """Steps in which the learning rate rises from 0 to its peak."""
     masker: MaskerConfig = MaskerConfig()
     """Masker of the phase; every patch is shown when not given."""
+    freeze: TowerParts | None = None
+    """Parts that are not trained, as `model.freeze`; as before when not given."""
     image_size: ImageSize | None = None
     """Side of the input in pixels, or `[height, width]`; as before when not given. Position embeddings are resized."""
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError
 from pgsclip.models.description import describe_model, open_clip_name
+from pgsclip.models.freezing import Frozen, freeze
+from pgsclip.models.layers import Layers, Passes, count_passes, find_layers
 from pgsclip.models.logit_scale import BIAS, SCALE, give_bias, has_bias, take_bias
 from pgsclip.models.preprocessing import Preprocess, attach, eval_transform
 from pgsclip.models.quiet_logs import quiet_logs
@@ -43,6 +45,10 @@ class BuiltModel:
     """open_clip's description of how an image is made fit, complete."""
     model_cfg: Mapping[str, Any] = field(default_factory=dict)
     """From which open_clip builds this very architecture."""
+    layers: Layers = field(default_factory=Layers)
+    """The place of each parameter in its tower."""
+    frozen: Frozen = field(default_factory=Frozen)
+    """What is not trained."""
     loaded: Loaded | None = None
     """What became of the weights that it starts from; None where it has none."""
     finding: str | None = None
@@ -53,6 +59,11 @@ class BuiltModel:
         """Patches of one image at the model's input size; 1 where the tower cannot hide any."""
         (height, width), (rows, columns) = self.image_tower.image_size, self.image_tower.patch_size
         return (height // rows) * (width // columns)
+
+    @property
+    def passes(self) -> Passes:
+        """What a step costs each tower, in forward passes."""
+        return count_passes(self.model, self.layers)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -90,17 +101,21 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool, begin: b
         )
     if config.checkpoint_activations:
         model.set_grad_checkpointing(True)
+    image_tower, text_tower = adapt_or_whole(model.visual), TextTower(model)
+    layers = find_layers(model, image_tower.blocks, text_tower.blocks)
     return BuiltModel(
         name=config.name,
         model=model,
-        image_tower=adapt_or_whole(model.visual),
-        text_tower=TextTower(model),
+        image_tower=image_tower,
+        text_tower=text_tower,
         tokenizer=tokenizer,
         # What it gives, and not what the tower could take: Hugging Face's towers tell 512, 514, or nothing.
         context_length=int(getattr(tokenizer, "context_length", None) or model.context_length),
         vocab_size=int(model.vocab_size),
         preprocess=attach(model, config.preprocess),
         model_cfg=model_cfg,
+        layers=layers,
+        frozen=freeze(model, layers, config.freeze, norms=config.train_norms),
         loaded=loaded,
         finding=None if start is None else start.finding,
     )

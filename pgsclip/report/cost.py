@@ -5,7 +5,7 @@ from __future__ import annotations
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ModelError
 from pgsclip.models.build import build_model
-from pgsclip.models.flops import FORWARD_AND_BACKWARD, pair_flops
+from pgsclip.models.flops import pair_flops
 from pgsclip.report.curves import Cost
 
 _CAPTION_TOKENS = 20
@@ -13,7 +13,8 @@ _CAPTION_TOKENS = 20
 
 
 def build_cost(config: RunConfig | None) -> Cost:
-    """Build the cost function of a run: FLOPs of forward and backward, three times the forward pass.
+    """Build the cost function of a run: FLOPs of the forward and backward passes that its
+    trained parts need.
 
     It needs no weights. Without a config, and for models that cannot be counted, the cost is 0.
     """
@@ -24,5 +25,5 @@ def build_cost(config: RunConfig | None) -> Cost:
         flops = pair_flops(built)
     except ModelError:
         return lambda kept: 0.0
-    text = flops.text.at(float(min(_CAPTION_TOKENS, built.context_length)))
-    return lambda kept: FORWARD_AND_BACKWARD * (flops.image.at(kept * built.patches) + text)
+    text = built.passes.text * flops.text.at(float(min(_CAPTION_TOKENS, built.context_length)))
+    return lambda kept: built.passes.image * flops.image.at(kept * built.patches) + text

@@ -85,8 +85,10 @@ def introduction(
     )
 
 
-def starting_weights(config: ModelConfig, built: BuiltModel) -> str:
-    """Which weights were loaded, what became of them, and how images are made fit for them, in one line."""
-    assert built.loaded is not None
-    weights = config.pretrained or config.name
-    return f"Starts from {weights}: {built.loaded.sentence()}. Images: {describe(built.preprocess)}."
+def beginning(config: ModelConfig, built: BuiltModel) -> list[str]:
+    """What a phase begins with, in a line each: the weights, how images are made fit for them, and what is frozen."""
+    lines = []
+    if built.loaded is not None:
+        weights = config.pretrained or config.name
+        lines.append(f"Starts from {weights}: {built.loaded.sentence()}. Images: {describe(built.preprocess)}.")
+    return [*lines, built.frozen.sentence] if built.frozen.sentence else lines

@@ -8,7 +8,7 @@ two passes of an accumulated step: they are the price of a method, not work that
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import torch
@@ -18,7 +18,8 @@ from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ModelError
 from pgsclip.models.build import BuiltModel
 from pgsclip.models.device_speed import matrix_rate
-from pgsclip.models.flops import FORWARD_AND_BACKWARD, PairFlops, pair_flops
+from pgsclip.models.flops import PairFlops, pair_flops
+from pgsclip.models.layers import Passes
 
 _SECONDS = 0.25
 """For measuring the rate of a CPU."""
@@ -37,6 +38,8 @@ class Arithmetic:
     """What a text masker leaves of a longer caption."""
     rate: float
     """FLOPs per second of this process, measured on a product of large matrices in the dtype of the run."""
+    passes: Passes = field(default_factory=Passes)
+    """Of each tower, fewer where parts of it are frozen."""
     finding: str | None = None
     """Why the model could not be counted."""
 
@@ -52,8 +55,9 @@ class Arithmetic:
         total = 0.0
         for part in lengths:
             read = part if self.tokens is None else part.clamp(max=self.tokens)
-            total += len(part) * self.views * self.pair.image.at(kept * self.patches) + self.pair.text.total(read)
-        return FORWARD_AND_BACKWARD * total
+            total += self.passes.image * len(part) * self.views * self.pair.image.at(kept * self.patches)
+            total += self.passes.text * self.pair.text.total(read)
+        return total
 
 
 def measure_arithmetic(
@@ -72,7 +76,7 @@ def measure_arithmetic(
         pair = pair_flops(built)
     except ModelError as error:
         finding = f"No MFU and no FLOPs are told in this run: {error} Training is not touched by it."
-    return Arithmetic(pair, built.patches, config.data.views, config.text.max_tokens, rate, finding)
+    return Arithmetic(pair, built.patches, config.data.views, config.text.max_tokens, rate, built.passes, finding)
 
 
 @cache

@@ -3,25 +3,68 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pgsclip.config.schema import OptimConfig
+from pgsclip.errors import ConfigError
+from pgsclip.models.layers import Layers, rate_share
 
 _UNDECAYED = ("bn", "ln", "bias", "logit_scale")
 
 
-def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """Two groups: weight matrices decay; gains, biases, class embedding and temperature do not."""
+def build_optimizer(
+    model: nn.Module, config: OptimConfig, shares: Mapping[int, float] = MappingProxyType({})
+) -> torch.optim.AdamW:
+    """Build AdamW: weight matrices decay; gains, biases, class embedding and temperature do not.
+
+    Frozen parameters are in no group. Without `shares` there are two groups, those that do not decay first.
+
+    Args:
+        shares: of the learning rate, by the identity of a parameter; all of it for those that are not there.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     decayed, kept = split_parameters(model)
+    for decay, parameters in ((0.0, kept), (config.weight_decay, decayed)):
+        for parameter in parameters:
+            groups.setdefault((shares.get(id(parameter), 1.0), decay), []).append(parameter)
     return torch.optim.AdamW(
-        [{"params": kept, "weight_decay": 0.0}, {"params": decayed, "weight_decay": config.weight_decay}],
+        [
+            {"params": parameters, "weight_decay": decay, "share_of_lr": share}
+            for (share, decay), parameters in groups.items()
+        ],
         lr=config.lr,
         betas=config.betas,
         eps=config.eps,
         fused=True,  # one pass over memory, and it leaves out a step whose gradient is not finite by itself
     )
+
+
+def layer_shares(model: nn.Module, layers: Layers, decay: float) -> dict[int, float]:
+    """Shares of the learning rate that fall with each layer before the last, by the identity of a parameter.
+
+    Raises:
+        ConfigError: a tower has no layers to count.
+    """
+    if decay == 1:
+        return {}
+    without = [tower for tower, blocks in layers.blocks.items() if not blocks]
+    if without:
+        raise ConfigError(
+            f"optim.layer_decay={decay:g} counts the blocks of both towers, and the {without[0]} tower has none that "
+            f"are alike; leave it out, or take a model with a ViT."
+        )
+    return {id(weight): rate_share(layers.places[name], decay) for name, weight in model.named_parameters()}
+
+
+def set_learning_rate(optimizer: Any, lr: float) -> None:
+    """Set the rate of the last layer of each tower; those before it have their share."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["share_of_lr"]
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

@@ -37,7 +37,7 @@ from pgsclip.training.assemble import (
     pairs_per_batch,
 )
 from pgsclip.training.diagnosis import Diagnosis
-from pgsclip.training.display import Display, change_since, introduction, starting_weights
+from pgsclip.training.display import Display, beginning, change_since, introduction
 from pgsclip.training.engines.base import Engine, autocast_dtype, pick_engine
 from pgsclip.training.loop import Loop
 from pgsclip.training.mask_pictures import check_mask_images
@@ -179,8 +179,8 @@ class _Run:
         self.display.say(introduction(self.request, self.phases, phase, stream, f"{name} engine", self.device, start))
         if arithmetic.finding:
             self._say_once(arithmetic.finding)
-        if built.loaded is not None:
-            self.display.say(starting_weights(config.model, built))
+        for line in beginning(config.model, built):
+            self.display.say(line)
         evaluation.encoder = Encoder(engine.encode, built.tokenizer, self.device)
         self._loop(phase, engine, stream, start, evaluation, arithmetic).run()
         del engine, task, built  # before the next phase builds its own

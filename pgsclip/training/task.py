@@ -47,6 +47,9 @@ class Task(nn.Module):
         self.model = built.model
         self.description = built.description
         """What open_clip needs to build the model, and to make an image fit for it."""
+        self.layers = built.layers
+        """The place of each of the model's parameters."""
+        self._frozen = built.frozen.modules
         self.image_tower = built.image_tower
         self.text_tower = built.text_tower
         # Hidden from nn.Module: a masker's own model is neither trained nor spread over processes.
@@ -117,6 +120,13 @@ class Task(nn.Module):
         detached = {name: term.detach() for name, term in terms.items()}
         report = StepReport(acc1(images, texts), features.scale.detach(), similarity, features.patches_kept, detached)
         return loss, report
+
+    def train(self, mode: bool = True) -> Task:
+        """Set the mode of all modules but the frozen ones, which always evaluate."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
 
     def start(self) -> None:
         """Show a masker with a model of its own the tower; again where its weights were replaced."""

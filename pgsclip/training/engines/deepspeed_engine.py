@@ -27,7 +27,7 @@ from pgsclip.models.towers.compiled import compile_blocks
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
 from pgsclip.training.engines.zero_moments import gather, spread
 from pgsclip.training.features import FeatureGradients, Features, StepContext, StepReport
-from pgsclip.training.optimizer import build_optimizer, leave_out_unless_finite
+from pgsclip.training.optimizer import build_optimizer, layer_shares, leave_out_unless_finite, set_learning_rate
 from pgsclip.training.task import Task
 
 
@@ -49,7 +49,7 @@ class DeepSpeedEngine:
             self._declare_borrowed_parameters()
         if config.compile:
             compile_blocks(task.blocks, device)
-        self._adam = build_optimizer(self.task, optim)
+        self._adam = build_optimizer(task, optim, layer_shares(task.model, task.layers, optim.layer_decay))
         self._left_out = torch.zeros((), dtype=torch.bool, device=device)
         if self.stage == 0:  # the others look at the norm themselves
             self._adam.register_step_pre_hook(self._check_gradients)
@@ -87,8 +87,7 @@ class DeepSpeedEngine:
         return nullcontext()  # backward adds up by itself, and step knows that it ends the accumulation
 
     def step(self, lr: float) -> Tensor:
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
+        set_learning_rate(self._optimizer, lr)
         self._engine.step()
         if self.stage > 0:
             self._left_out = torch.tensor(not self._engine.was_step_applied(), device=self.device)

@@ -16,7 +16,7 @@ from pgsclip.models.plugin_states import States
 from pgsclip.models.towers.compiled import compile_blocks
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
 from pgsclip.training.features import FeatureGradients, Features, StepContext, StepReport
-from pgsclip.training.optimizer import build_optimizer, leave_out_unless_finite
+from pgsclip.training.optimizer import build_optimizer, layer_shares, leave_out_unless_finite, set_learning_rate
 from pgsclip.training.task import Task
 
 
@@ -33,7 +33,7 @@ class TorchEngine:
         self._world = world
         if config.compile:
             compile_blocks(task.blocks, device)
-        self._optimizer = build_optimizer(self.task, optim)
+        self._optimizer = build_optimizer(task, optim, layer_shares(task.model, task.layers, optim.layer_decay))
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._dtype == torch.float16)
         self._module: nn.Module = self.task
         if world.size > 1:
@@ -77,8 +77,7 @@ class TorchEngine:
                 yield
 
     def step(self, lr: float) -> Tensor:
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
+        set_learning_rate(self._optimizer, lr)
         self._scaler.unscale_(self._optimizer)
         left_out = leave_out_unless_finite(self._optimizer, self._clip)
         self._scaler.step(self._optimizer)

@@ -21,5 +21,6 @@ def check_config(config: RunConfig) -> None:
     world = read_world()
     build_task(config.model_copy(update={"model": model}), world, count_words=False)
     for phase in config.phases:
-        resized = model if phase.image_size is None else model.model_copy(update={"image_size": phase.image_size})
-        build_task(config.model_copy(update={"model": resized, "masker": phase.masker}), world, count_words=False)
+        given = {"image_size": phase.image_size, "freeze": phase.freeze}
+        changed = model.model_copy(update={name: value for name, value in given.items() if value is not None})
+        build_task(config.model_copy(update={"model": changed, "masker": phase.masker}), world, count_words=False)

@@ -14,7 +14,7 @@ from pgsclip.distributed import World
 from pgsclip.errors import ModelError, TrainingError
 from pgsclip.masking.selection import count_kept
 from pgsclip.models.build import BuiltModel
-from pgsclip.models.flops import FORWARD_AND_BACKWARD, count_flops
+from pgsclip.models.flops import count_flops
 from pgsclip.training.assemble import build_task, open_device, open_training_data
 from pgsclip.training.engines.base import autocast_dtype, pick_engine
 from pgsclip.training.planning.forecast import Forecast, forecast_lines
@@ -106,6 +106,7 @@ def make_plan(config: RunConfig, world: World) -> Plan:
     ratio = config.masker.ratio
     kept = (count_kept(total, ratio.high), count_kept(total, ratio.low))
     parameters = sum(p.numel() for p in task.parameters())
+    trained = sum(p.numel() for p in task.parameters() if p.requires_grad)
     dtype = autocast_dtype(config.engine.precision, device)
     return Plan(
         description=stream.description,
@@ -116,7 +117,7 @@ def make_plan(config: RunConfig, world: World) -> Plan:
         kept=kept,
         compute=_count(built, round(sum(kept) / 2), config.data.views),
         parameters=parameters,
-        state_gib=_state_bytes(parameters, engine, config.engine.zero_stage, world.size) / 2**30,
+        state_gib=_state_bytes(parameters, trained, engine, config.engine.zero_stage, world.size) / 2**30,
         engine=f"{engine} on {device.type}, {str(dtype or torch.float32).removeprefix('torch.')}, "
         f"{world.size} process{'es' if world.size > 1 else ''}",
         later=[_describe(phase) for phase in phases[1:]],
@@ -130,8 +131,8 @@ def _count(built: BuiltModel, kept_patches: int, views: int) -> Compute | str:
         unmasked = count_flops(built, kept_patches=built.patches, text_length=caption)
     except ModelError as error:
         return f"not counted: {error}"
-    scale = FORWARD_AND_BACKWARD / 1e9
-    return Compute(scale * flops.image * views, scale * flops.text, scale * unmasked.image * views)
+    image, text = (passes / 1e9 for passes in built.passes)
+    return Compute(image * flops.image * views, text * flops.text, image * unmasked.image * views)
 
 
 def _describe(phase: Phase) -> str:
@@ -141,10 +142,12 @@ def _describe(phase: Phase) -> str:
     return f"{phase.steps:,} steps with {shown}{f' at {size} px' if size else ''}, lr {phase.config.optim.lr:g}"
 
 
-def _state_bytes(parameters: int, engine: str, stage: int, size: int) -> float:
-    """fp32: 4 bytes of weights, 4 of gradients, 8 of moments; ZeRO splits moments (1), gradients (2), weights (3)."""
+def _state_bytes(parameters: int, trained: int, engine: str, stage: int, size: int) -> float:
+    """fp32: 4 bytes of weights; of those that are trained 4 of gradients and 8 of moments. ZeRO splits moments (1),
+    gradients (2), weights (3).
+    """
     stage = stage if engine == "deepspeed" else 0
     moments = 8 / (size if stage >= 1 else 1)
     gradients = 4 / (size if stage >= 2 else 1)
     weights = 4 / (size if stage >= 3 else 1)
-    return parameters * (moments + gradients + weights)
+    return trained * (moments + gradients) + parameters * weights

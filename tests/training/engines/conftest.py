@@ -16,6 +16,10 @@ import torch
 ENGINES = {"torch": {"engine": "torch"}} | {f"zero{n}": {"engine": "deepspeed", "stage": n} for n in range(4)}
 
 
+LOCKED = {"clip": 0.5, "freeze": ["image"]}
+TUNED = {"freeze": ["image:1", "text"], "norms": True, "decay": 0.5}
+
+
 def cell(engine: str, loss: str, world: int, parts: int) -> str:
     return f"{engine}-{loss}-{world}x{parts}"
 
@@ -23,6 +27,11 @@ def cell(engine: str, loss: str, world: int, parts: int) -> str:
 TRIALS: list[dict[str, Any]] = [
     *({"name": f"{name}-alone", **engine} for name, engine in ENGINES.items()),
     *({"name": f"{name}-two", "world": 2, "clip": 0.5, **engine} for name, engine in ENGINES.items()),
+    *(
+        {"name": f"{name}-locked", "world": 2, "clip": 0.5, "freeze": ["image"]} | engine
+        for name, engine in ENGINES.items()
+    ),
+    *({"name": f"{name}-tuned", "world": 2} | TUNED | engine for name, engine in ENGINES.items()),
     *({"name": f"{name}-plugged", "world": 2, "plugged": True, **engine} for name, engine in ENGINES.items()),
     {"name": "torch-plugged-1", "plugged": True, **ENGINES["torch"]},
     {"name": "torch-plugged-1x2", "plugged": True, "parts": 2, **ENGINES["torch"]},

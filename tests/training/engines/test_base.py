@@ -45,6 +45,33 @@ def test_a_resumed_run_is_the_same_to_the_last_bit(trial: str, found: Found) -> 
     torch.testing.assert_close(result["resumed weights"], result["weights"], atol=0, rtol=0)
 
 
+@pytest.mark.parametrize("case", ["locked", "tuned"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_is_frozen_stays_and_the_rest_is_trained_as_by_a_plain_loop(engine: str, case: str, found: Found) -> None:
+    """`tuned` also trains the norms of what is frozen, and each layer at half the rate of the next one."""
+    result = found(f"{engine}-{case}")
+    reference = result["reference"]
+    torch.testing.assert_close(result["losses"].double(), reference["losses"], atol=2e-6, rtol=2e-6)
+    weights = {name: tensor.double() for name, tensor in result["weights"].items()}
+    torch.testing.assert_close(weights, reference["weights"], atol=5e-6, rtol=1e-5)
+    still = {name for name, before in result["before"].items() if torch.equal(result["weights"][name], before)}
+    assert still.isdisjoint(result["moments"])
+    assert still | {*result["moments"]} == result["weights"].keys()
+    visual = {name for name in result["weights"] if name.startswith("visual.")}
+    if case == "locked":
+        assert still == visual
+    else:
+        assert "visual.transformer.resblocks.1.mlp.c_fc.weight" not in still
+        assert {
+            "visual.conv1.weight",
+            "visual.transformer.resblocks.0.mlp.c_fc.weight",
+            "token_embedding.weight",
+        } <= still
+        assert not any("ln_" in name for name in still)
+    assert torch.equal(result["resumed losses"], result["losses"][2:])
+    torch.testing.assert_close(result["resumed weights"], result["weights"], atol=0, rtol=0)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_maskers_and_losses_that_follow_the_weights_do_so_on_every_engine_and_resume_to_the_last_bit(
     engine: str, found: Found

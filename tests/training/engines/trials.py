@@ -33,6 +33,8 @@ from pgsclip.losses.auxiliary import Sizes
 from pgsclip.losses.contrastive import ClipLoss, SigLipLoss
 from pgsclip.masking.registry import build_masker
 from pgsclip.models.build import BuiltModel
+from pgsclip.models.freezing import freeze
+from pgsclip.models.layers import find_layers
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.text_tower import TextTower
 from pgsclip.models.weights import load_weights
@@ -65,6 +67,9 @@ class Trial:
     parts: int = 1
     masker: str = "random"
     act: str = "train"
+    freeze: tuple[str, ...] = ()
+    norms: bool = False
+    decay: float = 1.0
     plugged: bool = False
     """With a masker and an auxiliary loss that follow the weights."""
 
@@ -86,7 +91,10 @@ def make_task(trial: Trial, world: World, config: RunConfig, seed: int = 0) -> T
     model = make_model(trial.model, seed, trial.loss)
     size = {"tokenizer": lambda texts: torch.zeros(len(texts), 12), "context_length": 12, "vocab_size": 64}
     colour = {"preprocess": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}}
-    built = BuiltModel("tiny", model, adapt(model.visual), TextTower(model), **size, **colour)
+    image, text = adapt(model.visual), TextTower(model)
+    layers = find_layers(model, image.blocks, text.blocks)
+    frozen = freeze(model, layers, trial.freeze, norms=trial.norms)
+    built = BuiltModel("tiny", model, image, text, **size, **colour, layers=layers, frozen=frozen)
     kind = SigLipLoss if trial.model == "timm" or trial.loss == "siglip" else ClipLoss
     loss = kind(rank=world.rank, world_size=world.size, block=2**24)
     if not trial.plugged:
@@ -100,7 +108,7 @@ def make_engine(trial: Trial, world: World, stored: Stored | None = None) -> Eng
     """Fresh, or as a checkpoint left it: then from other weights, so that what was not restored would show."""
     config = resolve(None, {"masker.name": trial.masker, "masker.ratio": 0.5, "loss.max_scale": CAP})
     engine = EngineConfig(name=trial.engine, zero_stage=trial.stage, precision=trial.precision)
-    optim = OptimConfig(**OPTIM, clip_grad_norm=trial.clip)
+    optim = OptimConfig(**OPTIM, clip_grad_norm=trial.clip, layer_decay=trial.decay)
     task = make_task(trial, world, config, seed=0 if stored is None else 1)
     if stored is not None:
         load_weights(task.model, stored.weights)
@@ -161,6 +169,7 @@ def train(trial: Trial, world: World, folder: Path) -> dict[str, Any]:
     losses += run_steps(engine, world, range(SAVED_AFTER, STEPS), trial.parts)
     found = {"losses": torch.stack(losses), "before": before, "weights": engine.weights()}
     images, texts, _ = batch_of(0)
+    found["moments"] = sorted(engine.optimizer_state().moments["exp_avg"])
     found["features"] = engine.encode(images, texts)
     found["parts"] = (engine.encode(images, None)[0], engine.encode(None, texts)[1])
     again = make_engine(trial, world, read_checkpoint(saved))
@@ -248,9 +257,14 @@ def reference(trial: Trial, world: int) -> dict[str, Any]:
     """
     model = make_model("native").double()
     model.visual.patch_dropout = KeepThese()
-    plain = [p for name, p in model.named_parameters() if p.ndim < 2]
-    matrices = [p for name, p in model.named_parameters() if p.ndim >= 2]
-    groups = [{"params": plain, "weight_decay": 0.0}, {"params": matrices, "weight_decay": OPTIM["weight_decay"]}]
+    groups = []
+    for name, parameter in model.named_parameters():
+        if is_frozen(name, trial):
+            parameter.requires_grad_(False)
+            continue
+        decay = OPTIM["weight_decay"] if parameter.ndim >= 2 else 0.0
+        share = trial.decay ** (3 - depth_of(name))
+        groups.append({"params": [parameter], "weight_decay": decay, "share": share})
     optimizer = torch.optim.AdamW(groups, lr=1.0, betas=(0.9, 0.98), eps=OPTIM["eps"])
     losses, norms = [], []
     for step in range(STEPS):
@@ -262,18 +276,39 @@ def reference(trial: Trial, world: int) -> dict[str, Any]:
         loss.backward()
         pull = temperature.grad * temperature.detach()
         model.logit_scale.grad = torch.where((model.logit_scale > math.log(CAP)) & (pull < 0), 0, pull)
-        norm = torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in model.parameters()]))
+        trained = [parameter for parameter in model.parameters() if parameter.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack([parameter.grad.norm() for parameter in trained]))
         if trial.clip is not None:
-            for parameter in model.parameters():
+            for parameter in trained:
                 parameter.grad *= min(1.0, trial.clip / norm.item())
         for group in optimizer.param_groups:
-            group["lr"] = rate(step)
+            group["lr"] = rate(step) * group["share"]
         optimizer.step()
         optimizer.zero_grad()
         losses.append(loss.detach())
         norms.append(norm)
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     return {"losses": torch.stack(losses), "weights": weights, "norms": torch.stack(norms)}
+
+
+def depth_of(name: str) -> int:
+    """0 before the two blocks, 3 behind them."""
+    if "resblocks." in name:
+        return 1 + int(name.partition("resblocks.")[2][0])
+    if any(word in name for word in ("ln_post", "ln_final")):  # with the last block
+        return 2
+    return 0 if any(word in name for word in ("conv1", "embedding", "ln_pre")) else 3
+
+
+def is_frozen(name: str, trial: Trial) -> bool:
+    if name == "logit_scale" or (trial.norms and "ln_" in name):
+        return False
+    tower = "image" if name.startswith("visual.") else "text"
+    return (
+        tower in trial.freeze
+        or f"{tower}:{depth_of(name)}" in trial.freeze
+        or (depth_of(name) == 0 and any(part.startswith(f"{tower}:") for part in trial.freeze))
+    )
 
 
 def masks_of(step: int, rank: int, rows: int, part: int = 0) -> Tensor:
