@@ -59,10 +59,9 @@ def bench_masks(
     """
     from rich.console import Console
 
-    from pgsclip.mask_quality.comparison import as_json
-    from pgsclip.mask_quality.comparison import bench_masks as measure
+    from pgsclip.mask_quality.comparison import compare_maskers, to_json
     from pgsclip.mask_quality.plot import plot_recall
-    from pgsclip.mask_quality.table import lines, lines_by_group
+    from pgsclip.mask_quality.table import write_lines, write_lines_by_group
     from pgsclip.masking.masker_api import parsed_masker
     from pgsclip.viz.save import save_picture
 
@@ -73,20 +72,22 @@ def bench_masks(
         examples = _examples(images, count, image_size)
         typer.echo(f"{len(examples)} pictures, {views} views each; intervals are 95 %, over pictures")
         progress = status.update if console.is_terminal else _said_once()
-        rows = measure(examples, handles, shares, patch_size=patch_size, views=views, seed=seed, progress=progress)
-    for line in [*lines(rows), "", *lines_by_group(rows)]:
+        rows = compare_maskers(
+            examples, handles, shares, patch_size=patch_size, views=views, seed=seed, on_progress=progress
+        )
+    for line in [*write_lines(rows), "", *write_lines_by_group(rows)]:
         typer.echo(line)
     if json_file:
         about = {"images": images, "count": len(examples), "views": views, "seed": seed}
-        write_figures(json_file, {**about, "rows": as_json(rows)})
+        write_figures(json_file, {**about, "rows": to_json(rows)})
     if plot_file:
         save_picture(plot_recall(rows), plot_file, "--plot", "plot")
 
 
 def _examples(images: str, count: int, side: int) -> list[Example]:
-    from pgsclip.mask_quality.examples import folder_examples, generated_examples
+    from pgsclip.mask_quality.examples import draw_examples, read_examples
 
-    return generated_examples(count, side) if images == "generated" else folder_examples(Path(images), count, side)
+    return draw_examples(count, side) if images == "generated" else read_examples(Path(images), count, side)
 
 
 def _said_once() -> Callable[[str], None]:

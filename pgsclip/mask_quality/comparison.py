@@ -28,7 +28,7 @@ _BATCH = 50
 
 
 @dataclass(frozen=True)
-class Row:
+class MaskerRow:
     """One masker at one ratio, over all pictures."""
 
     masker: str
@@ -41,11 +41,11 @@ class Row:
     kept_spread: float
     """Standard deviation of the kept share over images."""
     milliseconds: float
-    """Median over batches, per image, of scoring and selecting."""
+    """Milliseconds of scoring and selecting per image, median over batches."""
     recall_by_group: dict[str, Interval]
 
 
-def bench_masks(
+def compare_maskers(
     examples: list[Example],
     maskers: list[MaskerHandle],
     ratios: list[Ratio],
@@ -53,13 +53,14 @@ def bench_masks(
     patch_size: int,
     views: int = 2,
     seed: int = 0,
-    progress: Callable[[str], None] = lambda _: None,
-) -> list[Row]:
-    """MaskMetrics of each masker at each ratio, in the order given. `none` keeps everything, so it comes once.
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> list[MaskerRow]:
+    """Measure each masker at each ratio, in the order given. `none` keeps everything, so it comes once.
 
     Args:
         examples: all of one size, a multiple of `patch_size`.
-        views: masks drawn per image; each figure is their mean, overlap compares them.
+        views: masks drawn per image; each metric is their mean, overlap compares them.
+        on_progress: told the pictures, masker and ratio that are next.
 
     Raises:
         MaskerError: pictures that cannot be cut into patches, or a range for a masker that cannot choose.
@@ -71,7 +72,7 @@ def bench_masks(
             f"give an --image-size that is a multiple of --patch-size."
         )
     grid = Grid(height // patch_size, width // patch_size, patch_size)
-    pairs = [(handle, ratio) for handle in maskers for ratio in _ratios_of(handle, ratios)]
+    pairs = [(handle, ratio) for handle in maskers for ratio in _list_ratios(handle, ratios)]
     batches = [examples[start : start + _BATCH] for start in range(0, len(examples), _BATCH)]
     collected: list[list[MaskMetrics]] = [[] for _ in pairs]
     times: list[list[float]] = [[] for _ in pairs]
@@ -80,39 +81,39 @@ def bench_masks(
         truth = find_ground_truth(images, torch.stack([example.mask for example in batch]), grid)
         for place, (handle, ratio) in enumerate(pairs):
             first = number * _BATCH
-            progress(f"pictures {first} to {first + len(batch)} of {len(examples)}: {handle.name} {ratio}")
-            found, took = _views(handle, ratio, images, grid, views, derive("bench masks", seed, number))
+            on_progress(f"pictures {first} to {first + len(batch)} of {len(examples)}: {handle.name} {ratio}")
+            found, took = _draw_views(handle, ratio, images, grid, views, derive("bench masks", seed, number))
             collected[place].append(measure_masks(found, truth))
             times[place].append(took / len(batch))
     groups = [example.group for example in examples]
     return [
-        _row(handle.name, ratio, parts, median(took), groups)
+        _summarise(handle.name, ratio, parts, median(took), groups)
         for (handle, ratio), parts, took in zip(pairs, collected, times, strict=True)
     ]
 
 
-def as_json(rows: list[Row]) -> list[dict[str, Any]]:
+def to_json(rows: list[MaskerRow]) -> list[dict[str, Any]]:
     """Return the rows for `--json`: intervals as {mean, low, high}; a figure that does not exist is null."""
     return [
         {
             "masker": row.masker,
             "ratio": row.ratio,
-            **{name: _plain(getattr(row, name)) for name in ("recall", "removed", "edges", "overlap", "kept")},
+            **{name: _to_object(getattr(row, name)) for name in ("recall", "removed", "edges", "overlap", "kept")},
             "kept_spread": row.kept_spread,
             "milliseconds": row.milliseconds,
-            "recall_by_group": {group: _plain(found) for group, found in row.recall_by_group.items()},
+            "recall_by_group": {group: _to_object(found) for group, found in row.recall_by_group.items()},
         }
         for row in rows
     ]
 
 
-def _ratios_of(handle: MaskerHandle, ratios: list[Ratio]) -> list[Ratio]:
+def _list_ratios(handle: MaskerHandle, ratios: list[Ratio]) -> list[Ratio]:
     """The ratios to measure a masker at; for one that hides nothing they are all 0, and one measurement will do."""
     return list(dict.fromkeys(handle.share(ratio) for ratio in ratios))
 
 
 @torch.no_grad()
-def _views(
+def _draw_views(
     handle: MaskerHandle, ratio: Ratio, images: Tensor, grid: Grid, views: int, seed: int
 ) -> tuple[list[Tensor], float]:
     """Kept patches as (B, L) bool for each view, and the milliseconds of the fastest one."""
@@ -135,17 +136,15 @@ def _views(
     return found, min(times)
 
 
-def _row(name: str, ratio: Ratio, parts: list[MaskMetrics], took: float, groups: list[str]) -> Row:
+def _summarise(name: str, ratio: Ratio, parts: list[MaskMetrics], took: float, groups: list[str]) -> MaskerRow:
     whole = MaskMetrics(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-    by_group = {
-        group: bootstrap_mean(whole.recall[np.array([one == group for one in groups])])
-        for group in dict.fromkeys(groups)
-    }
+    kinds = np.array(groups)
+    by_group = {group: bootstrap_mean(whole.recall[kinds == group]) for group in dict.fromkeys(groups)}
     means = {column: bootstrap_mean(values) for column, values in whole._asdict().items()}
     spread = float(whole.kept.std())
-    return Row(name, str(ratio), **means, kept_spread=spread, milliseconds=took, recall_by_group=by_group)
+    return MaskerRow(name, str(ratio), **means, kept_spread=spread, milliseconds=took, recall_by_group=by_group)
 
 
-def _plain(found: Interval) -> dict[str, float | None]:
+def _to_object(found: Interval) -> dict[str, float | None]:
     named = {"mean": found.value, "low": found.low, "high": found.high}
     return {name: None if np.isnan(value) else value for name, value in named.items()}

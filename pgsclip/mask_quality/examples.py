@@ -13,12 +13,11 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from pgsclip.data.benchmark_scenes import benchmark_scenes
-from pgsclip.data.image_file import ENDINGS, open_image
+from pgsclip.data.image_file import ENDINGS, IMAGE_ENDINGS, open_image
 from pgsclip.data.to_rgb import to_rgb
 from pgsclip.errors import ImageError
 from pgsclip.masking.pixels import normalised
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 MASK_ENDINGS = ("_mask", "-mask", ".mask")
 _WAYS = (
     "An object is given by an alpha channel, by a file beside the image (cat.jpg and cat_mask.png), or by a file of "
@@ -33,21 +32,21 @@ class Example(NamedTuple):
     group: str
     """Kind of scene, or the image's folder."""
     pixels: Float[Tensor, "3 H W"]
-    """Normalised as open_clip does."""
+    """Pixels in CLIP's normalisation."""
     mask: Bool[Tensor, "H W"]
-    """Where the object is."""
+    """True where the object is."""
 
 
-def generated_examples(count: int, side: int) -> list[Example]:
-    """Hard scenes, all kinds in turn; the same for everybody."""
-    found = []
-    for number, scene in enumerate(benchmark_scenes(count, side)):
-        found.append(Example(f"{number:04d}", scene.kind, normalised(scene.image), torch.from_numpy(scene.mask)))
-    return found
+def draw_examples(count: int, side: int) -> list[Example]:
+    """Draw hard scenes, all kinds in turn; the same for everybody."""
+    return [
+        Example(f"{number:04d}", scene.kind, normalised(scene.image), torch.from_numpy(scene.mask))
+        for number, scene in enumerate(benchmark_scenes(count, side))
+    ]
 
 
-def folder_examples(folder: Path, count: int, side: int) -> list[Example]:
-    """The first `count` images of a folder and its subfolders that have a mask, in the order of their names.
+def read_examples(folder: Path, count: int, side: int) -> list[Example]:
+    """Read the first `count` images of a folder and its subfolders that have a mask, in the order of their names.
 
     Image and mask are squeezed to a square of `side` pixels, so that no object is cut. Of an image with an alpha
     channel the colours are taken as they stand in the file, also where it is transparent.
@@ -58,8 +57,8 @@ def folder_examples(folder: Path, count: int, side: int) -> list[Example]:
     if not folder.is_dir():
         raise ImageError(f"There is no folder {folder}. Give --images a folder, or `generated`.")
     found, without = [], 0
-    for path in _images(folder):
-        example = _example(path, folder, side)
+    for path in _list_images(folder):
+        example = _read(path, folder, side)
         if example is None:
             without += 1
         elif not example.mask.any() or example.mask.all():
@@ -76,17 +75,21 @@ def folder_examples(folder: Path, count: int, side: int) -> list[Example]:
     return found
 
 
-def _images(folder: Path) -> Iterator[Path]:
+def _list_images(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         is_mask = path.stem.endswith(MASK_ENDINGS) or "masks" in inside.parts[:-1]
-        if path.suffix.lower() in SUFFIXES and not is_mask and not any(part.startswith(".") for part in inside.parts):
+        if (
+            path.suffix.lower().removeprefix(".") in IMAGE_ENDINGS
+            and not is_mask
+            and not any(part.startswith(".") for part in inside.parts)
+        ):
             yield path
 
 
-def _example(path: Path, folder: Path, side: int) -> Example | None:
+def _read(path: Path, folder: Path, side: int) -> Example | None:
     image = _open(path)
-    beside = _mask_file(path, folder)
+    beside = _find_mask(path, folder)
     if beside is not None:
         known = _open(beside)
         # A mask is grey; one that is stored as a cut-out carries its shape in its alpha channel.
@@ -109,13 +112,13 @@ def _example(path: Path, folder: Path, side: int) -> Example | None:
     return Example(path.name, path.parent.name, normalised(squeezed), torch.from_numpy(mask))
 
 
-def _mask_file(path: Path, folder: Path) -> Path | None:
-    """`cat_mask.png`, `masks/cat.png` beside the image, or `masks/…/cat.png` beside the folder `images`."""
+def _find_mask(path: Path, folder: Path) -> Path | None:
+    """Find `cat_mask.png`, `masks/cat.png` beside the image, or `masks/…/cat.png` beside the folder `images`."""
     stems = [path.with_name(path.stem + ending) for ending in MASK_ENDINGS]
     stems += [path.parent / "masks" / path.stem, folder / "masks" / path.stem, path.parent.parent / "masks" / path.stem]
     for stem in stems:
-        for suffix in SUFFIXES:
-            candidate = stem.with_name(stem.name + suffix)
+        for ending in IMAGE_ENDINGS:
+            candidate = stem.with_name(f"{stem.name}.{ending}")
             if candidate.is_file():
                 return candidate
     return None

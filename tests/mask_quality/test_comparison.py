@@ -9,21 +9,21 @@ import torch
 import pgsclip
 from pgsclip.config.ratio import Ratio
 from pgsclip.errors import MaskerError
-from pgsclip.mask_quality.comparison import Row, as_json, bench_masks
-from pgsclip.mask_quality.examples import Example, generated_examples
+from pgsclip.mask_quality.comparison import MaskerRow, compare_maskers, to_json
+from pgsclip.mask_quality.examples import Example, draw_examples
 from pgsclip.masking.masker_api import parsed_masker
 
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Example]:
-    return generated_examples(60, 224)
+    return draw_examples(60, 224)
 
 
 @pytest.fixture(scope="module")
-def measure() -> Callable[..., dict[tuple[str, str], Row]]:
+def measure() -> Callable[..., dict[tuple[str, str], MaskerRow]]:
     def call(examples: list[Example], *names: str, ratios: tuple[str, ...] = ("0.5", "0.7")) -> dict:
         shares = [Ratio.parse(ratio) for ratio in ratios]
-        rows = bench_masks(examples, [parsed_masker(name) for name in names], shares, patch_size=16)
+        rows = compare_maskers(examples, [parsed_masker(name) for name in names], shares, patch_size=16)
         return {(row.masker, row.ratio): row for row in rows}
 
     return call
@@ -91,7 +91,7 @@ def test_groups_are_kinds_and_batches_do_not_matter(
 def test_global_chance_is_left_alone_and_seeds_repeat(scenes: list[Example]) -> None:
     state = torch.get_rng_state()
     first, again, other = (
-        bench_masks(scenes[:8], [pgsclip.masker("random")], [Ratio(0.5, 0.5)], patch_size=16, seed=seed)[0]
+        compare_maskers(scenes[:8], [pgsclip.masker("random")], [Ratio(0.5, 0.5)], patch_size=16, seed=seed)[0]
         for seed in (1, 1, 2)
     )
     assert torch.equal(state, torch.get_rng_state())
@@ -100,8 +100,8 @@ def test_global_chance_is_left_alone_and_seeds_repeat(scenes: list[Example]) -> 
 
 
 def test_figures_become_json(scenes: list[Example]) -> None:
-    rows = bench_masks(scenes[:4], [pgsclip.masker("random")], [Ratio(0.5, 0.5)], patch_size=16)
-    [row] = json.loads(json.dumps(as_json(rows), allow_nan=False))
+    rows = compare_maskers(scenes[:4], [pgsclip.masker("random")], [Ratio(0.5, 0.5)], patch_size=16)
+    [row] = json.loads(json.dumps(to_json(rows), allow_nan=False))
     assert row["recall"] == {"mean": rows[0].recall.value, "low": rows[0].recall.low, "high": rows[0].recall.high}
     assert set(row) == {
         "masker",
@@ -119,13 +119,13 @@ def test_figures_become_json(scenes: list[Example]) -> None:
 
 def test_progress_is_told(scenes: list[Example]) -> None:
     told: list[str] = []
-    bench_masks(scenes[:2], [pgsclip.masker("random")], [Ratio(0.5, 0.5)], patch_size=16, progress=told.append)
+    compare_maskers(scenes[:2], [pgsclip.masker("random")], [Ratio(0.5, 0.5)], patch_size=16, on_progress=told.append)
     assert told == ["pictures 0 to 2 of 2: random 0.5"]
 
 
 def test_mistakes_are_sentences(scenes: list[Example]) -> None:
     random = [pgsclip.masker("random")]
     with pytest.raises(MaskerError, match="Pictures of 224 x 224 pixels cannot be cut into patches of 15; give an"):
-        bench_masks(scenes[:2], random, [Ratio(0.5, 0.5)], patch_size=15)
+        compare_maskers(scenes[:2], random, [Ratio(0.5, 0.5)], patch_size=15)
     with pytest.raises(MaskerError, match="'random' does not choose a ratio per image"):
-        bench_masks(scenes[:2], random, [Ratio(0.3, 0.5)], patch_size=16)
+        compare_maskers(scenes[:2], random, [Ratio(0.3, 0.5)], patch_size=16)

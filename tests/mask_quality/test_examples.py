@@ -9,7 +9,7 @@ from PIL import Image
 
 from pgsclip.data.benchmark_scenes import KINDS, benchmark_scene
 from pgsclip.errors import ImageError
-from pgsclip.mask_quality.examples import folder_examples, generated_examples
+from pgsclip.mask_quality.examples import draw_examples, read_examples
 from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD
 
 
@@ -30,7 +30,7 @@ def _expected(side: int = 16) -> torch.Tensor:
 
 
 def test_generated_examples_are_the_hard_scenes() -> None:
-    found = generated_examples(5, 48)
+    found = draw_examples(5, 48)
     assert [example.group for example in found] == [*KINDS, KINDS[0]]
     scene = benchmark_scene(KINDS[1], 0, 48)
     mean, std = (torch.tensor(value).reshape(3, 1, 1) for value in (CLIP_MEAN, CLIP_STD))
@@ -48,7 +48,7 @@ def test_a_mask_is_a_file_beside_or_in_a_folder(tmp_path: Path, place: str) -> N
     (tmp_path / "masks").mkdir()
     _picture().save(folder / "cat.jpg")
     _shape().save(folder / place, lossless=True)
-    [example] = folder_examples(tmp_path, 10, 16)
+    [example] = read_examples(tmp_path, 10, 16)
     assert (example.name, example.group) == ("cat.jpg", "images")
     assert torch.equal(example.mask, _expected())
     assert example.pixels.shape == (3, 16, 16)
@@ -65,7 +65,7 @@ def test_an_alpha_channel_is_a_mask(tmp_path: Path, mode: str) -> None:
         mask = Image.new("RGB", (40, 20)) if mode == "cut-out mask" else _shape().convert("RGB")
         mask.putalpha(_shape() if mode == "cut-out mask" else 255)
         mask.save(tmp_path / "cat_mask.png")
-    [example] = folder_examples(tmp_path, 10, 16)
+    [example] = read_examples(tmp_path, 10, 16)
     assert torch.equal(example.mask, _expected())
 
 
@@ -74,7 +74,7 @@ def test_colours_under_transparency_stand_as_they_are_in_the_file(tmp_path: Path
     cut = opaque.copy()
     cut.putalpha(_shape(16, 16))
     cut.save(tmp_path / "cat.png")
-    [example] = folder_examples(tmp_path, 10, 16)
+    [example] = read_examples(tmp_path, 10, 16)
     mean, std = (torch.tensor(value).reshape(3, 1, 1) for value in (CLIP_MEAN, CLIP_STD))
     back = ((example.pixels * std + mean) * 255).round().permute(1, 2, 0).numpy()
     assert np.array_equal(back, np.asarray(opaque))
@@ -86,8 +86,8 @@ def test_a_count_takes_the_first_and_images_without_a_mask_are_passed_over(tmp_p
     for name in ("b", "c"):
         _shape().save(tmp_path / f"{name}_mask.png")
     (tmp_path / "notes.txt").write_text("no image")
-    assert [example.name for example in folder_examples(tmp_path, 10, 16)] == ["b.png", "c.png"]
-    assert [example.name for example in folder_examples(tmp_path, 1, 16)] == ["b.png"]
+    assert [example.name for example in read_examples(tmp_path, 10, 16)] == ["b.png", "c.png"]
+    assert [example.name for example in read_examples(tmp_path, 1, 16)] == ["b.png"]
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_mistakes_are_sentences(tmp_path: Path, files: dict[str, Image.Image | N
         else:
             image.save(tmp_path / name)
     with pytest.raises(ImageError, match=sentence):
-        folder_examples(tmp_path, 10, 16)
+        read_examples(tmp_path, 10, 16)
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"There is no folder .*photos\. Give --images a folder, or `generated`"):
-        folder_examples(tmp_path / "photos", 10, 16)
+        read_examples(tmp_path / "photos", 10, 16)
