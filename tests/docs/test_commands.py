@@ -83,7 +83,7 @@ NOT_RUN = {
     r"^pgsclip push ": "a network, and an account",
     r"^pgsclip train .*text\.masker=mine": "a text masker that the reader has written",
     r"^pgsclip data clipart .*\.deb$": "156 MB of packages; tests/data/test_clipart.py makes its own",
-    r"^pgsclip bench loss ": "measures in processes of its own, for minutes; tests/losses/test_bench.py runs it",
+    r"^pgsclip bench loss ": "takes minutes; tests/benchmarks/test_loss_cost.py runs it",
 }
 # Commands that end with another code than 0 when they do their work.
 CODES = {r"^pgsclip data check .*(--ranks 8|--eval-root)": 1}  # one shard for many workers; the scenes are alike
