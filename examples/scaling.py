@@ -153,7 +153,7 @@ def _measure(rank: int, folder: str, batch: int = 16, steps: int = 9) -> None:
     from pgsclip.config.ratio import Ratio
     from pgsclip.config.schema import MaskerConfig, ModelConfig, RunConfig
     from pgsclip.distributed import World
-    from pgsclip.seeding import step_generator
+    from pgsclip.seeding import make_step_generator
     from pgsclip.training.assemble import build_engine, build_task
     from pgsclip.training.features import StepContext
 
@@ -173,7 +173,7 @@ def _measure(rank: int, folder: str, batch: int = 16, steps: int = 9) -> None:
         lengths = torch.full((batch,), built.context_length)
 
         def step() -> None:
-            loss, _ = engine.forward(images, texts, lengths, StepContext(0.5, step_generator(0, rank, 0, device)))
+            loss, _ = engine.forward(images, texts, lengths, StepContext(0.5, make_step_generator(0, rank, 0, device)))
             engine.backward(loss)
             engine.step(1e-4)
 

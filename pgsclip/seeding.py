@@ -1,7 +1,7 @@
 """All chance of a run: one seed from many parts, and the generators of a step from (seed, rank, step, part).
 
-Every use of chance draws from its own stream, so a resumed step is the same step. `derive` needs no torch, and torch is
-imported only where a generator is made.
+Every use of chance draws from a stream of its own, named below, so a resumed step is the same step, and a new use moves
+no other. `derive` needs no torch; torch is imported only where a generator is made.
 """
 
 from __future__ import annotations
@@ -13,14 +13,33 @@ if TYPE_CHECKING:
     import torch
 
 
+STREAMS = {
+    "shards": "order of the shards in an epoch",
+    "order": "order of the pairs of a table or folder in an epoch",
+    "shuffle": "shuffle buffer of a worker in an epoch",
+    "augment": "crop of an image in an epoch",
+    "caption": "part of a caption that is read in an epoch",
+    "mask": "masks of a step, or of a part of it, on a rank",
+    "model": "dropout of a step, or of a part of it, on a rank",
+    "loss": "first weights of an auxiliary loss",
+    "masked": "masks of a tower in somebody else's loop, call after call",
+    "scene": "drawn pairs, by number",
+    "hard scene": "drawn pictures of the mask benchmarks, by number",
+    "make": "order in which pairs are dealt out to shards",
+    "contact": "pairs of a contact sheet",
+    "bench masks": "masks of a mask benchmark, batch after batch",
+}
+"""Name of each stream → what is drawn from it. The first weights of a model come from the seed itself."""
+
+
 def derive(*parts: int | str) -> int:
-    """A 63-bit seed from any parts; changing one part gives an unrelated seed."""
+    """Derive a 63-bit seed from any parts; changing one part gives an unrelated seed."""
     digest = hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
-def step_generator(seed: int, rank: int, step: int, device: torch.device, part: int = 0) -> torch.Generator:
-    """The generator that the masker of this step, or of a part of it, draws from, on `device`."""
+def make_step_generator(seed: int, rank: int, step: int, device: torch.device, part: int = 0) -> torch.Generator:
+    """Make the generator that the masker of a step, or of a part of it, draws from, on `device`."""
     import torch
 
     return torch.Generator(device).manual_seed(derive(seed, "mask", rank, step, part))

@@ -26,7 +26,7 @@ from pgsclip.models.build import build_model
 from pgsclip.models.device_speed import wait_for
 from pgsclip.models.towers.attention import PackedAttention
 from pgsclip.models.towers.patch_embedding import PatchEmbedding
-from pgsclip.seeding import step_generator
+from pgsclip.seeding import make_step_generator
 from pgsclip.training.assemble import build_task
 from pgsclip.training.engines.base import autocast_dtype, pick_device
 from pgsclip.training.features import StepContext
@@ -115,7 +115,7 @@ def main() -> None:
     rounds = iter(range(10**9))
 
     def step(task: Task, optimizer: torch.optim.Optimizer, batch: StepBatch) -> None:
-        context = StepContext(0.5, step_generator(0, 0, next(rounds), device))
+        context = StepContext(0.5, make_step_generator(0, 0, next(rounds), device))
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
             loss, _ = task(batch.images, batch.texts, batch.lengths, context)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -17,7 +17,7 @@ from pgsclip.config.schema import MaskerConfig, ModelConfig, RunConfig
 from pgsclip.distributed import World
 from pgsclip.models.quiet_logs import quiet_logs
 from pgsclip.models.towers.compiled import compile_blocks
-from pgsclip.seeding import step_generator
+from pgsclip.seeding import make_step_generator
 from pgsclip.training.assemble import build_task
 from pgsclip.training.features import StepContext
 
@@ -102,7 +102,7 @@ def _build_own_step(masker: str, ratio: Ratio, setting: Setting) -> Step:
     numbers = count()
 
     def step(batch: StepBatch) -> float:
-        context = StepContext(_HALFWAY, step_generator(0, 0, next(numbers), setting.device))
+        context = StepContext(_HALFWAY, make_step_generator(0, 0, next(numbers), setting.device))
         with torch.autocast(setting.device.type, setting.dtype, enabled=setting.dtype is not None):
             loss, report = task(batch.images, batch.texts, batch.lengths, context)
         _update(optimizer, loss)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from pgsclip.report.curves import Cost
-    from pgsclip.report.pictures import SheetImage
+    from pgsclip.report.galleries import SheetImage
     from pgsclip.report.runs import ReportEntry
 
 
@@ -154,7 +154,7 @@ def _mask_sheet(subjects: list[ReportEntry]) -> list[list[SheetImage]]:
 
     from pgsclip.errors import PgsclipError
     from pgsclip.masking.masker_api import masker
-    from pgsclip.report.pictures import SheetImage
+    from pgsclip.report.galleries import SheetImage
     from pgsclip.viz.explain import MaskerColumn, draw_row
     from pgsclip.viz.samples import read_samples
 

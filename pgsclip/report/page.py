@@ -7,9 +7,9 @@ from html import escape
 
 from pgsclip.report.cells import Cell
 from pgsclip.report.curves import draw_training
+from pgsclip.report.galleries import SheetImage, show_gallery, show_mask_sheet
 from pgsclip.report.html import wrap_page, write_note
 from pgsclip.report.paper import Paper
-from pgsclip.report.pictures import SheetImage, show_gallery, show_mask_sheet
 from pgsclip.report.runs import ReportEntry
 from pgsclip.report.table_charts import draw_tables
 from pgsclip.report.tables import Model, Table, TableRow, build_tables

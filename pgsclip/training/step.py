@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pgsclip.data.batch import Batch
-from pgsclip.seeding import seed_step, step_generator
+from pgsclip.seeding import make_step_generator, seed_step
 from pgsclip.training.accumulation import Part, backward
 from pgsclip.training.engines.base import Engine
 from pgsclip.training.features import StepContext, StepReport
@@ -44,7 +44,7 @@ class Stepper:
 
         def context() -> StepContext:
             seed_step(self.seed, self.rank, number, place)
-            return StepContext(number / self.total, step_generator(self.seed, self.rank, number, device, place))
+            return StepContext(number / self.total, make_step_generator(self.seed, self.rank, number, device, place))
 
         images = batch.images.to(device, non_blocking=True)
         return Part(images, batch.texts.to(device, non_blocking=True), batch.lengths, context)

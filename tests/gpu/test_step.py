@@ -14,7 +14,7 @@ from pgsclip.config.schema import EngineConfig, MaskerConfig, ModelConfig, Optim
 from pgsclip.distributed import World
 from pgsclip.masking.similarity import cosine
 from pgsclip.models.towers.patch_embedding import multiply_patches
-from pgsclip.seeding import step_generator
+from pgsclip.seeding import make_step_generator
 from pgsclip.training.assemble import build_task
 from pgsclip.training.engines.torch_engine import TorchEngine
 from pgsclip.training.features import StepContext
@@ -61,7 +61,7 @@ def batch(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def step(engine: TorchEngine, batch: tuple[Tensor, Tensor, Tensor], number: int) -> Tensor:
-    loss, _ = engine.forward(*batch, StepContext(0.5, step_generator(0, 0, number, engine.device)))
+    loss, _ = engine.forward(*batch, StepContext(0.5, make_step_generator(0, 0, number, engine.device)))
     engine.backward(loss)
     engine.step(1e-3)
     return loss.detach()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pgsclip.report.galleries import SheetImage
 from pgsclip.report.page import build_page
 from pgsclip.report.paper import load_paper
-from pgsclip.report.pictures import SheetImage
 from pgsclip.report.runs import read_entries
 
 Run = Callable[..., Path]

@@ -38,7 +38,7 @@ from pgsclip.models.layers import find_layers
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.text_tower import TextTower
 from pgsclip.models.weights import load_weights
-from pgsclip.seeding import step_generator
+from pgsclip.seeding import make_step_generator
 from pgsclip.training.accumulation import Part, backward
 from pgsclip.training.assemble import build_engine
 from pgsclip.training.engines import deepspeed_engine
@@ -138,7 +138,7 @@ def parts_of(step: int, world: World, count: int) -> list[Part]:
     """This rank's share of a step's batch, cut into `count` parts."""
 
     def context(part: int) -> StepContext:
-        return StepContext(step / STEPS, step_generator(0, world.rank, step, torch.device("cpu"), part))
+        return StepContext(step / STEPS, make_step_generator(0, world.rank, step, torch.device("cpu"), part))
 
     mine = slice(world.rank * BATCH // world.size, (world.rank + 1) * BATCH // world.size)
     shares = zip(*(tensor[mine].chunk(count) for tensor in batch_of(step)), strict=True)
@@ -313,7 +313,7 @@ def is_frozen(name: str, trial: Trial) -> bool:
 
 def masks_of(step: int, rank: int, rows: int, part: int = 0) -> Tensor:
     """As `random` draws them: the best eight of sixteen scores; a second draw would break ties, and there are none."""
-    scores = torch.rand(rows, 16, generator=step_generator(0, rank, step, torch.device("cpu"), part))
+    scores = torch.rand(rows, 16, generator=make_step_generator(0, rank, step, torch.device("cpu"), part))
     return scores.topk(8, dim=1).indices
 
 

@@ -1,4 +1,4 @@
-"""Pictures on the page: what maskers keep of a few images, and retrievals with their best answers."""
+"""Galleries on the page: what maskers keep of a few images, and retrievals with their best answers."""
 
 from __future__ import annotations
 
