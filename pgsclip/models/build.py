@@ -6,18 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import open_clip
 import torch
 from torch import Tensor, nn
 
 from pgsclip.config.schema import ModelConfig
-from pgsclip.errors import ModelError
+from pgsclip.models.creation import create_model, load_tokenizer
 from pgsclip.models.description import describe_model, open_clip_name
 from pgsclip.models.freezing import Frozen, freeze
+from pgsclip.models.hub import text_tower_source
 from pgsclip.models.layers import Layers, Passes, count_passes, find_layers
 from pgsclip.models.logit_scale import BIAS, SCALE, give_bias, has_bias, take_bias
 from pgsclip.models.preprocessing import Preprocess, attach, eval_transform
-from pgsclip.models.quiet_logs import quiet_logs
 from pgsclip.models.source import ModelRef
 from pgsclip.models.start import complete_model, find_start
 from pgsclip.models.towers.adapt import adapt_or_whole
@@ -75,30 +74,41 @@ class BuiltModel:
         return eval_transform(self.preprocess)
 
 
-def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool, begin: bool = True) -> BuiltModel:
+def build_model(
+    config: ModelConfig, *, seed: int, loss_has_bias: bool, begin: bool = True, numbers: bool = True
+) -> BuiltModel:
     """Create the model; the same seed gives the same weights, and no global generator moves.
 
     Args:
         loss_has_bias: the loss wants `logit_bias`; scale and bias then start as SigLIP's (arXiv 2303.15343, section 3).
         begin: load the weights that the config starts from; false where others take their place at once.
+        numbers: false builds shapes only, for plans: in no time and no memory. Nothing is fetched; a file of weights
+            is held against the shapes.
 
     Raises:
-        ModelError: unknown name, or weights that do not fit.
+        ModelError: unknown name, a model that is not one image and one text tower, something that would come from the
+            network, or weights that do not fit.
     """
     config = complete_model(config).config
     start = find_start(config) if begin else None
+    fresh = begin and numbers and start is None
     with open_clip_name(config.name) as name:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs' generators for good
-            model = _create(config, name, None if start is None else start.tag)
-        tokenizer = load_tokenizer(name)
+            model = create_model(
+                config.name,
+                name,
+                tag=start.tag if start is not None and numbers else None,
+                begin_text=fresh,
+                numbers=numbers,
+                force_image_size=config.image_size,
+                force_patch_dropout=0.0,
+                nonscalar_logit_scale=True,  # DeepSpeed refuses parameters without a dimension
+            )
+        text_source = text_tower_source(name) if fresh else None
+        tokenizer = load_tokenizer(config.name, name)
         loaded = _begin(model, start, loss_has_bias)
         model_cfg = describe_model(name, model)
-    if isinstance(model, open_clip.CoCa):
-        raise ModelError(
-            f"{config.name!r} is a CoCa model, whose caption decoder a contrastive loss does not train. "
-            f"Take a CLIP model, such as ViT-B-16."
-        )
     if config.checkpoint_activations:
         model.set_grad_checkpointing(True)
     image_tower, text_tower = adapt_or_whole(model.visual), TextTower(model)
@@ -117,7 +127,7 @@ def build_model(config: ModelConfig, *, seed: int, loss_has_bias: bool, begin: b
         layers=layers,
         frozen=freeze(model, layers, config.freeze, norms=config.train_norms),
         loaded=loaded,
-        finding=None if start is None else start.finding,
+        finding=_text_finding(text_source) if start is None else start.finding,
     )
 
 
@@ -138,33 +148,7 @@ def _begin(model: nn.Module, start: ModelRef | None, loss_has_bias: bool) -> Loa
     return Loaded(tensors + len(begun[:1]) - len(dropped), begun=begun, dropped=dropped)
 
 
-def _create(config: ModelConfig, name: str, pretrained: str | None) -> Any:
-    try:
-        with quiet_logs():
-            return open_clip.create_model(
-                name,
-                pretrained=pretrained,
-                load_weights=pretrained is not None,
-                force_image_size=config.image_size,
-                force_patch_dropout=0.0,
-                nonscalar_logit_scale=True,  # DeepSpeed refuses parameters without a dimension
-            )
-    except (RuntimeError, ValueError, AssertionError) as error:
-        raise ModelError(f"open_clip cannot build {config.name!r} as configured: {error}") from None
-
-
-def load_tokenizer(name: str) -> Tokenizer:
-    """The tokenizer of an open_clip model.
-
-    Raises:
-        ModelError: it is not here and would have to come from the network.
-    """
-    try:
-        tokenizer: Tokenizer = open_clip.get_tokenizer(name)
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ModelError(
-            f"The tokenizer of {name!r} cannot be loaded: {reason} It comes from the Hugging Face hub: get it there "
-            f"once with a network (and `pip install transformers`), or take a model with CLIP's own, such as ViT-B-16."
-        ) from None
-    return tokenizer
+def _text_finding(source: str | None) -> str | None:
+    if source is None:
+        return None
+    return f"The text tower starts from the weights of {source} (Hugging Face), as open_clip has it; all else is new."

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
-from pgsclip.models.build import Tokenizer, load_tokenizer
+from pgsclip.models.build import Tokenizer
+from pgsclip.models.creation import create_model, load_tokenizer
 from pgsclip.models.description import describe_model, open_clip_name
 from pgsclip.models.logit_scale import BIAS, give_bias, has_bias, take_bias
 from pgsclip.models.own_configs import register_own_models
 from pgsclip.models.preprocessing import attach
-from pgsclip.models.quiet_logs import quiet_logs
 from pgsclip.models.source import ModelRef
 from pgsclip.models.state_file import read_state
 from pgsclip.models.weights import load_state
@@ -64,13 +64,17 @@ def open_untrained(architecture: str) -> Opened:
 
 def _opened(source: ModelRef, model: nn.Module, name: str) -> Opened:
     config, preprocess = describe_model(name, model), attach(model, source.preprocess)
-    return Opened(source, model.eval(), load_tokenizer(name), config, preprocess)
+    tokenizer = load_tokenizer(source.architecture, name)
+    return Opened(source, model.eval(), tokenizer, config, preprocess)
 
 
 def _loaded(source: ModelRef, name: str, download: bool) -> nn.Module:
     if source.tag is not None:
         with _network(download):
-            tagged: nn.Module = _create(source, name, pretrained=source.tag)
+            try:
+                tagged: nn.Module = _create(source, name)
+            except ModelError as error:
+                raise error if download else ModelError(f"{error} Without --download nothing is fetched.") from None
             return tagged
     assert source.file is not None
     with _network(download):  # some text towers would fetch their own start
@@ -84,20 +88,8 @@ def _loaded(source: ModelRef, name: str, download: bool) -> nn.Module:
     return model
 
 
-def _create(source: ModelRef, name: str, **options: Any) -> Any:
-    try:
-        with quiet_logs():
-            return open_clip.create_model(
-                name, force_image_size=source.image_size, load_weights="pretrained" in options, **options
-            )
-    except Exception as error:  # the hub's client, the reader and the model all have errors of their own
-        reason = str(error).strip().split("\n")[0]
-        if "pretrained" in options:
-            raise ModelError(
-                f"The pretrained weights {source.tag!r} of {source.architecture} cannot be had: {reason} "
-                f"Without --download nothing is fetched, and with it only where there is a network."
-            ) from None
-        raise ModelError(f"open_clip cannot build {source.architecture!r}: {reason}") from None
+def _create(source: ModelRef, name: str) -> Any:
+    return create_model(source.architecture, name, tag=source.tag, force_image_size=source.image_size)
 
 
 def _refuse_nonfinite(model: nn.Module, given: str) -> None:

@@ -94,7 +94,8 @@ def load_state(
             if names
         ]
         raise ModelError(f"The weights in {place} do not fit this model: {', '.join(parts)}. {advice}")
-    model.load_state_dict(state)
+    if not any(parameter.is_meta for parameter in model.parameters()):  # that of a plan, which has only shapes
+        model.load_state_dict(state)
     return Loaded(len(own), resized, begun, dropped)
 
 

@@ -20,8 +20,9 @@ def build_cost(config: RunConfig | None) -> Cost:
     """
     if config is None:
         return lambda kept: 0.0
+    model = config.model.model_copy(update={"pretrained": None})
     try:
-        built = build_model(config.model.model_copy(update={"pretrained": None}), seed=0, loss_has_bias=False)
+        built = build_model(model, seed=0, loss_has_bias=False, begin=False, numbers=False)
         flops = pair_flops(built)
     except ModelError:
         return lambda kept: 0.0

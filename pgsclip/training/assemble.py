@@ -61,13 +61,14 @@ def check_device(wanted: str, world: World) -> None:
 
 
 def build_task(
-    config: RunConfig, world: World, *, count_words: bool = True, begin: bool = True
+    config: RunConfig, world: World, *, count_words: bool = True, begin: bool = True, numbers: bool = True
 ) -> tuple[BuiltModel, Task]:
     """Model, maskers and loss of a config, joined into the module that an engine wraps.
 
     Args:
         count_words: false spares a text masker's pass over the captions, for tasks that never train.
         begin: load the weights that the run starts from; false where those of a checkpoint come at once.
+        numbers: false builds a model of shapes only, for tasks that never compute.
     """
     loss_class = plugins.load(plugins.LOSSES, config.loss.name)
     if hasattr(loss_class, "fewest_views"):
@@ -84,7 +85,8 @@ def build_task(
     masker = build_masker(config.masker.name, config.masker.params)
     if config.masker.ratio.is_range and not masker.chooses_ratio:
         refuse_range(config.masker.name, config.masker.ratio)
-    built = build_model(config.model, seed=config.seed, loss_has_bias=loss_class.needs_bias, begin=begin)
+    needs_bias = loss_class.needs_bias
+    built = build_model(config.model, seed=config.seed, loss_has_bias=needs_bias, begin=begin, numbers=numbers)
     refusal = built.image_tower.refusal
     if refusal and (config.masker.ratio.high > 0 or needs_model(masker)):
         raise ModelError(f"{refusal} Or train this one on whole images: --masker none.")

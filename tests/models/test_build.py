@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import re
@@ -15,6 +16,7 @@ from PIL import Image
 from pgsclip.config.schema import ModelConfig
 from pgsclip.errors import ModelError
 from pgsclip.models.build import BuiltModel, build_model
+from pgsclip.models.flops import pair_flops
 from pgsclip.models.opening import open_model
 from pgsclip.models.source import find_source
 from pgsclip.models.start import complete_model
@@ -257,3 +259,29 @@ def test_a_file_that_is_not_there() -> None:
     config = ModelConfig(name="pgsclip-smoke", pretrained="none/such.pt")
     with pytest.raises(ModelError, match=r"There is no weights file none/such.pt; give a .safetensors or .pt file"):
         build_model(config, seed=0, loss_has_bias=False)
+
+
+@pytest.mark.parametrize("name", ["pgsclip-smoke", "ViT-B-16"])
+def test_without_numbers_it_has_the_same_shapes_and_the_same_cost(name: str) -> None:
+    whole, empty = (
+        build_model(ModelConfig(name=name), seed=0, loss_has_bias=True, numbers=numbers) for numbers in (True, False)
+    )
+    shapes = [{key: tensor.shape for key, tensor in one.model.state_dict().items()} for one in (whole, empty)]
+    assert shapes[0] == shapes[1]
+    assert all(parameter.is_meta for parameter in empty.model.visual.parameters())
+    assert pair_flops(dataclasses.replace(whole, name="whole")) == pair_flops(dataclasses.replace(empty, name="empty"))
+
+
+def test_a_plan_of_the_largest_model_takes_no_memory() -> None:
+    """Five billion parameters are twenty GiB."""
+    built = build_model(ModelConfig(name="EVA02-E-14-plus"), seed=0, loss_has_bias=False, numbers=False)
+    assert sum(parameter.numel() for parameter in built.model.parameters()) == pytest.approx(5044.89e6, rel=1e-5)
+    assert built.patches == 256
+
+
+def test_weights_to_begin_with_are_held_against_the_shapes(tmp_path: Path) -> None:
+    save_state_dict(build_model(SMOKE, seed=0, loss_has_bias=False).model.state_dict(), tmp_path / "own.safetensors")
+    begin = SMOKE.model_copy(update={"pretrained": str(tmp_path / "own.safetensors")})
+    assert build_model(begin, seed=0, loss_has_bias=False, numbers=False).loaded.begun == ()
+    with pytest.raises(ModelError, match="do not fit this model"):
+        build_model(begin.model_copy(update={"name": "ViT-S-32-alt"}), seed=0, loss_has_bias=False, numbers=False)

@@ -17,10 +17,11 @@ def check_config(config: RunConfig) -> None:
         PgsclipError: the sentence that the run would stop with.
     """
     check_loggers(config.log.loggers)
-    model = config.model.model_copy(update={"pretrained": None})
     world = read_world()
-    build_task(config.model_copy(update={"model": model}), world, count_words=False)
+    model = config.model.model_copy(update={"pretrained": None})
+    build_task(config.model_copy(update={"model": model}), world, count_words=False, numbers=False)
     for phase in config.phases:
         given = {"image_size": phase.image_size, "freeze": phase.freeze}
         changed = model.model_copy(update={name: value for name, value in given.items() if value is not None})
-        build_task(config.model_copy(update={"model": changed, "masker": phase.masker}), world, count_words=False)
+        of_phase = config.model_copy(update={"model": changed, "masker": phase.masker})
+        build_task(of_phase, world, count_words=False, numbers=False)

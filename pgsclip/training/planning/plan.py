@@ -96,7 +96,7 @@ def measured(plan: Plan, config: RunConfig, world: World) -> Plan:
 
 def make_plan(config: RunConfig, world: World) -> Plan:
     """Build model and data, count, train nothing."""
-    built, task = build_task(config, world, count_words=False)
+    built, task = build_task(config, world, count_words=False, numbers=False)
     stream = open_training_data(config, built, open_source(config.data.spec, config.data), world)
     phases = plan_phases(config, stream.size)
     steps = phases[-1].end
