@@ -14,11 +14,11 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from pgsclip.config.defaults import EVAL_BATCH_SIZE
+from pgsclip.config.defaults import BACKGROUND, EVAL_BATCH_SIZE
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ConfigError, ModelError
 from pgsclip.evaluation.demo import write_demo_sets
-from pgsclip.evaluation.evaluate import EvalOptions, EvalReport, nothing_done
+from pgsclip.evaluation.evaluate import EvalOptions, EvalReport, require_results
 from pgsclip.evaluation.evaluate import evaluate as run_jobs
 from pgsclip.evaluation.layouts import find_jobs
 from pgsclip.evaluation.loaded_model import LoadedModel, as_loaded_model, load_model
@@ -82,7 +82,7 @@ def evaluate(
     workers: int | None = None,
     device: str = "auto",
     precision: str = "fp32",
-    background: str = "white",
+    background: str = BACKGROUND,
     on_message: Callable[[str], None] | None = None,
     data_root: str | Path | None = None,
 ) -> EvalReport:
@@ -99,7 +99,7 @@ def evaluate(
         tokenizer: of a model in memory that does not read CLIP's own vocabulary.
         device: auto, cpu, cuda or mps.
         precision: fp32, or amp (autocast).
-        background: colour that shows where an image is see-through, by name or as `#rrggbb`.
+        background: colour that shows where an image is transparent, by name or as `#rrggbb`.
         on_message: called with each result as a sentence, such as `print`; also with the damaged checkpoints of a run
             that were passed over.
         data_root: the former name of `eval_root`, taken with a warning.
@@ -126,9 +126,7 @@ def evaluate(
         jobs = find_jobs(families, suite, datasets, root)
         options = EvalOptions(root, folder, batch_size, workers, precision, background, command="pgsclip.evaluate")
         report = run_jobs(loaded, jobs, options, say, lambda name, done: None)
-    error = nothing_done(report)
-    if error is not None:
-        raise error
+    require_results(report)
     return report
 
 

@@ -1,4 +1,4 @@
-"""The command line: names and help only. Every command imports its room when it runs, so that --help is instant."""
+"""The command line: names and help. Each command imports what it needs when it runs, so that --help is instant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of a command line before Typer reads them: what it would get wrong without a sound."""
+"""Words of a command line that Typer would silently misread, put right before it reads them."""
 
 from __future__ import annotations
 

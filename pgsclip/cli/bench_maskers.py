@@ -44,7 +44,7 @@ def bench_maskers(
     from pgsclip.masking.masker_api import parsed_masker
     from pgsclip.training.assemble import open_device
 
-    handles = [parsed_masker(text) for text in masker] if masker else working_maskers([Ratio(ratio, ratio)])
+    handles = [parsed_masker(text) for text in masker] if masker else build_working_maskers([Ratio(ratio, ratio)])
     with Console(stderr=True).status("measuring") as status:
         costs = measure(
             handles,
@@ -66,7 +66,7 @@ def bench_maskers(
         write_figures(json_file, costs)
 
 
-def working_maskers(ratios: list[Ratio]) -> list[MaskerHandle]:
+def build_working_maskers(ratios: list[Ratio]) -> list[MaskerHandle]:
     """Build every installed masker that hides patches and takes these ratios; name those that are left out."""
     from pgsclip import plugins
     from pgsclip.errors import PgsclipError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgsclip.cli.bench_maskers import working_maskers
+from pgsclip.cli.bench_maskers import build_working_maskers
 from pgsclip.cli.completion import masker_names
 from pgsclip.cli.figures import write_figures
 from pgsclip.cli.options import ImageSize, JsonFile, PatchSize, Seed
@@ -66,7 +66,7 @@ def bench_masks(
     from pgsclip.viz.save import save_picture
 
     shares = _ratios(ratios)
-    handles = [parsed_masker(text) for text in masker] if masker else working_maskers(shares)
+    handles = [parsed_masker(text) for text in masker] if masker else build_working_maskers(shares)
     console = Console(stderr=True)
     with console.status("reading the pictures") as status:
         examples = _examples(images, count, image_size)

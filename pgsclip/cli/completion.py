@@ -14,9 +14,9 @@ def masker_names(incomplete: str) -> list[str]:
 
 def recipe_files(incomplete: str) -> list[str]:
     """List shipped recipes, and YAML files in the folder that was typed."""
-    from pgsclip.config.recipes import recipe_names
+    from pgsclip.config.recipes import list_recipe_names
 
     start = Path(incomplete)
     folder = start if incomplete.endswith("/") else start.parent
     found = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
-    return [name for name in (*recipe_names(), *map(str, found)) if name.startswith(incomplete)]
+    return [name for name in (*list_recipe_names(), *map(str, found)) if name.startswith(incomplete)]

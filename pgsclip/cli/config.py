@@ -27,12 +27,12 @@ def schema(
     import json
 
     from pgsclip.cli.figures import write_figures
-    from pgsclip.config.json_schema import recipe_schema
+    from pgsclip.config.json_schema import build_recipe_schema
 
     if out is None:
-        typer.echo(json.dumps(recipe_schema(), indent=2))
+        typer.echo(json.dumps(build_recipe_schema(), indent=2))
         return
-    write_figures(out, recipe_schema())
+    write_figures(out, build_recipe_schema())
     typer.echo(f"{out}  (begin a recipe with `# yaml-language-server: $schema={out.name}` to use it)")
 
 

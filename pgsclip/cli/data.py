@@ -29,7 +29,7 @@ def index(
 
     Training reads that file, and so does OpenCLIP's. Shards that change later are counted again.
     """
-    from pgsclip.cli.waiting import late_bar
+    from pgsclip.cli.waiting import show_late_bar
     from pgsclip.data.index import write_index
     from pgsclip.data.spec import shard_urls
     from pgsclip.errors import DataError
@@ -37,7 +37,7 @@ def index(
     urls = shard_urls(spec)
     if not urls:
         raise DataError(f"The data {spec!r} is not in shards, so its pairs need no counting. Train on it as it is.")
-    with late_bar("counting") as progress:
+    with show_late_bar("counting") as progress:
         found = write_index(urls, progress)
     typer.echo(f"{found.pairs:,} pairs in {found.shards:,} shard{'s' * (found.shards != 1)}")
     for file in found.files:

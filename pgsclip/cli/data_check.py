@@ -36,12 +36,12 @@ def check(
     an evaluation set, or a loader worker without a shard. Duplicates are reported but do not fail the check.
     """
     from pgsclip.cli.figures import write_figures
-    from pgsclip.cli.waiting import late_bar
+    from pgsclip.cli.waiting import show_late_bar
     from pgsclip.data.check import check_data
     from pgsclip.data.check_report import figures, lines
 
     config = read_data_settings(settings, workers=workers)
-    with late_bar("checking") as progress:
+    with show_late_bar("checking") as progress:
         found = check_data(spec, eval_root=eval_root, config=config, ranks=ranks, jobs=jobs, on_progress=progress)
     typer.echo("\n".join(lines(found)))
     if json is not None:

@@ -77,13 +77,13 @@ def make(
     `pgsclip data make pairs.csv shards` — columns `filepath` and `title`; name others with --image-key, --caption-key
     """
     from pgsclip.cli.figures import write_figures
-    from pgsclip.cli.waiting import late_bar
+    from pgsclip.cli.waiting import show_late_bar
     from pgsclip.data.make import causes, make_shards
     from pgsclip.data.shard_writer import ShardOptions
 
     config = read_data_settings(settings, image_key=image_key, caption_key=caption_key)
     how = ShardOptions(side, pad, quality, per_shard, held_out, shuffle, config.background)
-    with late_bar("making shards") as progress:
+    with show_late_bar("making shards") as progress:
         made = make_shards(source, out, how, config=config, jobs=jobs, on_progress=progress)
     before = f", {made.kept:,} of them made before" if made.kept else ""
     typer.echo(f"{made.pairs:,} pairs in {made.shards:,} shard{'s' * (made.shards != 1)}{before}")
@@ -111,12 +111,12 @@ def clipart(
 
     docs/tutorial-clipart.md continues from there.
     """
-    from pgsclip.cli.waiting import late_bar
+    from pgsclip.cli.waiting import show_late_bar
     from pgsclip.data.clipart import download, make_clipart
     from pgsclip.data.make import causes
 
     packages = download(out / "packages") if fetch else list(sources or [])
-    with late_bar("making shards") as progress:
+    with show_late_bar("making shards") as progress:
         made = make_clipart(out, packages, jobs=jobs, on_progress=progress)
     typer.echo(f"{made.pairs:,} pairs in {made.shards:,} shards")
     if made.refused:

@@ -34,7 +34,7 @@ def preview(
     """Draw a contact sheet of random pairs from the first 2,000, with their captions and, with --masker, masks."""
     from rich.console import Console
 
-    from pgsclip.cli.mask_columns import columns_of
+    from pgsclip.cli.mask_columns import pair_maskers
     from pgsclip.errors import ConfigError
     from pgsclip.viz.contact_sheet import draw_contact_sheet
     from pgsclip.viz.save import save_picture
@@ -44,7 +44,7 @@ def preview(
     if ratio and not masker:
         raise ConfigError("--ratio needs a masker. Name one with --masker, or leave --ratio out.")
     config = read_data_settings(settings)
-    columns = columns_of(masker, ratio) if masker else []
+    columns = pair_maskers(masker, ratio) if masker else []
     with Console(stderr=True).status("drawing"):
         across = max(1, 6 // (1 + len(columns)))
         sheet = compose(draw_contact_sheet(spec, columns, count=count, across=across, seed=seed, config=config))

@@ -10,7 +10,7 @@ import typer
 
 from pgsclip.cli.options import WEIGHTS
 from pgsclip.cli.run_evaluation import EvalRequest, run_evaluation
-from pgsclip.config.defaults import EVAL_BATCH_SIZE
+from pgsclip.config.defaults import BACKGROUND, EVAL_BATCH_SIZE
 
 evaluation = typer.Typer(
     help="Evaluate any CLIP checkpoint: of a run, of open_clip or of the paper's authors.", no_args_is_help=True
@@ -102,7 +102,7 @@ def _command(family: str) -> Callable[..., None]:
         workers: _Workers = None,
         device: _Device = "auto",
         precision: _Precision = "auto",
-        background: _Background = "white",
+        background: _Background = BACKGROUND,
         out: _Out = None,
         json_file: _JsonFile = None,
         download: _Download = False,

@@ -35,7 +35,7 @@ def init(
     ViT-B-16, pgs, a batch size of 256 and 10,000 steps.
     """
     from pgsclip import plugins
-    from pgsclip.config.init_recipe import first_recipe, parse_length
+    from pgsclip.config.init_recipe import compose_recipe, parse_length
     from pgsclip.errors import ConfigError
     from pgsclip.files import write_atomically
     from pgsclip.training.planning.check_config import check_config
@@ -48,7 +48,7 @@ def init(
     if batch_size is None or steps is None:
         length = parse_length(_ask("Batch size and steps", f"{batch_size or 256} {steps or 10_000}"))
         batch_size, steps = batch_size or length[0], steps or length[1]
-    text, config = first_recipe(
+    text, config = compose_recipe(
         data=data, model=model, masker=masker, ratio=ratio, batch_size=batch_size, steps=steps, file=str(file)
     )
     check_config(config)

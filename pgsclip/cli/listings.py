@@ -35,12 +35,12 @@ def maskers(
 @recipes.callback()
 def _list(context: Context) -> None:
     """List the recipes that ship with pgsclip, show one or copy one."""
-    from pgsclip.config.recipes import recipe_header, recipe_names
+    from pgsclip.config.recipes import list_recipe_names, read_recipe_header
 
     if context.invoked_subcommand is None:
-        names = recipe_names()
+        names = list_recipe_names()
         for name in names:
-            typer.echo(f"{name:{max(map(len, names))}}  {recipe_header(name)[0]}")
+            typer.echo(f"{name:{max(map(len, names))}}  {read_recipe_header(name)[0]}")
 
 
 @recipes.command("show")
@@ -52,10 +52,10 @@ def show(
     """Print a recipe: its header and everything that it sets, its parents merged in."""
     import yaml
 
-    from pgsclip.config.recipes import load_recipe, recipe_header
+    from pgsclip.config.recipes import load_recipe, read_recipe_header
 
     recipe = load_recipe(name)
-    typer.echo("\n".join(f"# {line}" for line in recipe_header(name)))
+    typer.echo("\n".join(f"# {line}" for line in read_recipe_header(name)))
     typer.echo(yaml.safe_dump(recipe.settings, sort_keys=False, allow_unicode=True), nl=False)
 
 
@@ -70,11 +70,11 @@ def copy(
 
     `pgsclip train --recipe FILE` trains with the copy.
     """
-    from pgsclip.config.recipes import recipe_text
+    from pgsclip.config.recipes import read_recipe_text
     from pgsclip.errors import ConfigError
     from pgsclip.files import write_atomically
 
-    text = recipe_text(name)
+    text = read_recipe_text(name)
     copied = file or Path(f"{Path(name).name.removesuffix('.yaml')}.yaml")
     if copied.exists():
         raise ConfigError(f"{copied} exists and is not overwritten. Give another FILE.")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # torch stays out of --help
 _DEFAULT = (("random", "0.5"), ("cluster", "0.5"), ("pgs", "0.5"), ("pgs", "0.3:0.5"), ("salient", "0.5"))
 
 
-def columns_of(maskers: list[str] | None, ratios: list[str] | None) -> list[MaskerColumn]:
+def pair_maskers(maskers: list[str] | None, ratios: list[str] | None) -> list[MaskerColumn]:
     """Pair maskers with ratios, one ratio for all or one for each; a choice of both if neither is given.
 
     Raises:

@@ -10,7 +10,7 @@ from pgsclip.errors import PluginError
 
 _HERE = Path(__file__).parents[1]
 _TEMPLATE = (_HERE / "template", _HERE.parent / "plugins" / "pgsclip-template")
-"""Where it lies in an installed wheel, and in the repository."""
+"""Places of the template: in an installed wheel, and in the repository."""
 _LEFT_OUT = {"__pycache__", ".pytest_cache", "dist", "build"}
 
 

@@ -149,7 +149,7 @@ def _write(files: dict[Path, str]) -> None:
 
 
 def _mask_sheet(subjects: list[ReportEntry]) -> list[list[SheetImage]]:
-    """What each run's masker keeps of the same few images, drawn as `pgsclip viz-mask` does."""
+    """Draw what each run's masker keeps of the same few images, as `pgsclip viz-mask` does."""
     import io
 
     from pgsclip.errors import PgsclipError

@@ -45,7 +45,7 @@ def run_evaluation(asked: EvalRequest) -> None:
         PgsclipError: there is no such checkpoint, or not one set could be evaluated.
     """
     from pgsclip.distributed import explain_lost_peers, joined
-    from pgsclip.evaluation.evaluate import nothing_done
+    from pgsclip.evaluation.evaluate import require_results
     from pgsclip.launchers import read_world
     from pgsclip.training.assemble import open_device
 
@@ -58,9 +58,7 @@ def run_evaluation(asked: EvalRequest) -> None:
         report = _evaluated(asked, device, world.leads)
     if not world.leads:
         return
-    error = nothing_done(report)
-    if error is not None:
-        raise error
+    require_results(report)
     assert asked.out is not None
     _finish(report, asked.root, asked.out, asked.json_file)
 

@@ -127,7 +127,7 @@ def _print_plan(request: Request, *, measure: bool) -> None:
 
 
 def _closing(config: RunConfig, outcome: Outcome) -> str:
-    """What was done, what came out, what to type next."""
+    """Say what was done, what came out and what to type next."""
     nothing = "Nothing was evaluated: name held-out pairs with --set evaluate.data=SPEC."
     lines = [f"Trained {outcome.steps} steps.", *(outcome.findings or [nothing])]
     lines += [

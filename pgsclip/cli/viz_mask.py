@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgsclip.cli.mask_columns import columns_of
+from pgsclip.cli.mask_columns import pair_maskers
 from pgsclip.cli.viz_mask_options import (
     Background,
     Checkpoint,
@@ -24,6 +24,7 @@ from pgsclip.cli.viz_mask_options import (
     Seed,
     Seeds,
 )
+from pgsclip.config.defaults import BACKGROUND
 
 if TYPE_CHECKING:  # torch stays out of --help
     from pgsclip.viz.explain import MaskerColumn
@@ -42,7 +43,7 @@ def viz_mask(
     out: Out = Path("masks.png"),
     image_size: ImageSize = None,
     patch_size: PatchSize = None,
-    background: Background = "white",
+    background: Background = BACKGROUND,
     explain: Explain = False,
     seeds: Seeds = None,
     over_progress: OverProgress = False,
@@ -69,7 +70,7 @@ def viz_mask(
     from pgsclip.viz.terminal_image import print_image
 
     _check(images, out, explain=explain, seeds=seeds, over_progress=over_progress)
-    columns = columns_of(masker, ratio)
+    columns = pair_maskers(masker, ratio)
     pictures = _pictures(images, image_size, patch_size, checkpoint, model, columns, background)
     if over_progress and checkpoint is None:
         typer.echo("without --checkpoint raw pixels stand in for embeddings, so masks hardly change", err=True)

@@ -11,7 +11,7 @@ _PATIENCE = 2.0
 
 
 @contextmanager
-def late_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+def show_late_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a function to call with (done, total). After two seconds a bar is shown, if stderr is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -13,5 +13,7 @@ CROP_SCALE = (0.9, 1.0)
 """Smallest and largest share of the image area that a random crop covers (arXiv 2503.17080, section 4.1)."""
 LOGITS_PER_CHUNK = 2**24
 """Logits of the loss in memory at once: 64 MiB in float32."""
+BACKGROUND = "white"
+"""Colour that shows where an image is transparent."""
 EVAL_BATCH_SIZE = 64
 """Images encoded at once in an evaluation. Loader workers hold several such batches in shared memory."""

@@ -1,4 +1,4 @@
-"""What the sections of a config are made of: kinds of values, each with its sentence, and the base of a section."""
+"""Kinds of values in a config, each with its sentence for a mistake, and the base of its sections."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ Deviations = Annotated[Channels, AfterValidator(_above_zero)]
 def _parts_of_towers(given: tuple[str, ...]) -> tuple[str, ...]:
     wrong = [part for part in given if not re.fullmatch(r"(image|text)(:\d+)?", part)]
     if wrong:
-        raise ValueError(f"{wrong[0]!r} is no part of a tower; give image, text, or the first blocks of one as image:6")
+        raise ValueError(
+            f"{wrong[0]!r} is not a part of a tower; give image, text, or the first blocks of one, such as image:6"
+        )
     towers = [part.partition(":")[0] for part in given]
     if len({*towers}) < len(towers):
         raise ValueError(f"{list(given)} names a tower twice; give each once")

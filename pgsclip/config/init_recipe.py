@@ -15,10 +15,10 @@ _LONGEST_WARMUP = 10_000
 """Steps, as in the CC12M recipes (arXiv 2503.17080, section 4.1)."""
 
 
-def first_recipe(
+def compose_recipe(
     *, data: str, model: str, masker: str, ratio: str, batch_size: int, steps: int, file: str
 ) -> tuple[str, RunConfig]:
-    """The text of a recipe, and what it means; everything else stays at its default.
+    """Compose the text of a recipe and check it; every other setting stays at its default.
 
     Raises:
         ConfigError: an answer is not valid.
@@ -39,7 +39,7 @@ def first_recipe(
 
 
 def parse_length(given: str) -> tuple[int, int]:
-    """Batch size and steps from one line, such as `256 10000`.
+    """Read batch size and steps from one line, such as `256 10000`.
 
     Raises:
         ConfigError: it is not two whole numbers.

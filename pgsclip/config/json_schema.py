@@ -7,8 +7,8 @@ from typing import Any
 from pgsclip.config.schema import RunConfig
 
 
-def recipe_schema() -> dict[str, Any]:
-    """JSON Schema, draft 2020-12, of a recipe or a run's `config.yaml`."""
+def build_recipe_schema() -> dict[str, Any]:
+    """Build the JSON Schema (draft 2020-12) of a recipe or of a run's `config.yaml`."""
     schema = RunConfig.model_json_schema()
     plugin = schema["$defs"]["PluginConfig"]
     schema["$defs"]["PluginConfig"] = {"anyOf": [{"type": "string", "minLength": 1}, plugin]}  # the bare name will do

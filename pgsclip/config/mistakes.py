@@ -8,8 +8,8 @@ from typing import get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from pgsclip.config.recipes import dotted
-from pgsclip.config.renamed import new_name
+from pgsclip.config.recipes import flatten
+from pgsclip.config.renamed import find_new_name
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import did_you_mean
 
@@ -33,31 +33,31 @@ def explain_mistake(detail: ErrorDetails, origins: Mapping[str, str]) -> str:
 
 
 def _where(key: str, origins: Mapping[str, str]) -> str:
-    """`FILE: key`, by whatever set the key, a section around it or a part of it."""
+    """Return `FILE: key`, by whatever set the key, a section around it or a part of it."""
     around = (o for o in origins if f"{key}.".startswith(f"{o}.") or o.startswith(f"{key}."))
     origin = next((origins[o] for o in (key, *around) if o in origins), None)
     return f"{origin}: {key}" if origin else key
 
 
 def _explain_unknown(place: tuple[str, ...], where: str) -> str:
-    renamed = new_name(".".join(place))
+    renamed = find_new_name(".".join(place))
     if renamed is not None:
         return f"{where} is called {renamed} now."
     keys = _keys_beside(place)
-    everywhere = [name for name in dotted(RunConfig().model_dump()) if name.rpartition(".")[2] == place[-1]]
+    everywhere = [name for name in flatten(RunConfig().model_dump()) if name.rpartition(".")[2] == place[-1]]
     hint = did_you_mean(place[-1], keys) or (f" Did you mean {everywhere[0]!r}?" if everywhere else "")
     return f"{where} is unknown.{hint} Allowed here: {', '.join(keys)}."
 
 
 def _is_union_branch(part: int | str) -> bool:
-    """Whether pydantic added this part, the branch of a union such as `constrained-int` or `literal['auto']`."""
+    """Check whether pydantic added this part: the branch of a union, such as `constrained-int` or `literal['auto']`."""
     return isinstance(part, str) and (
         part in {"int", "word", "float", "str", "pair"} or part.startswith(("constrained-", "literal["))
     )
 
 
 def _keys_beside(place: tuple[str, ...]) -> list[str]:
-    """Keys of the section that holds this place."""
+    """List the keys of the section that holds this place."""
     model: type[BaseModel] = RunConfig
     for part in place[:-1]:
         if part.isdigit():  # a place in a list of sections

@@ -26,7 +26,7 @@ class PluginParams(BaseModel):
 Model = TypeVar("Model", bound=PluginParams)
 
 
-def checked_params(what: str, model: type[Model], params: dict[str, Any], error: type[PgsclipError]) -> Model:
+def check_params(what: str, model: type[Model], params: dict[str, Any], error: type[PgsclipError]) -> Model:
     """Validate the parameters of `what`, such as `masker 'pgs'`.
 
     Raises:

@@ -23,7 +23,7 @@ class Phase:
 
 
 def plan_phases(config: RunConfig, samples: int) -> list[Phase]:
-    """All phases of a run over data with `samples` pairs per epoch.
+    """Lay out all phases of a run over data with `samples` pairs per epoch.
 
     Raises:
         ConfigError: a phase has no length.
@@ -54,7 +54,7 @@ def plan_phases(config: RunConfig, samples: int) -> list[Phase]:
 
 
 def _steps(steps: int | None, epochs: float | None, samples: int, config: RunConfig) -> int | None:
-    """Optimiser steps of a phase; None when it has no length."""
+    """Count the optimiser steps of a phase; None when it has no length."""
     if steps is not None or epochs is None:
         return steps
     return max(1, int(epochs * samples // config.data.pairs_per_step))

@@ -22,7 +22,7 @@ class Ratio(NamedTuple):
 
     @classmethod
     def parse(cls, given: Any) -> Ratio:
-        """From 0.5, "0.5", "0.3:0.5", (0.3, 0.5) or a Ratio.
+        """Read 0.5, "0.5", "0.3:0.5", (0.3, 0.5) or a Ratio.
 
         Raises:
             ValueError: with a sentence that says what was given and what is allowed.

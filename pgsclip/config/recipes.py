@@ -20,19 +20,19 @@ class Recipe(NamedTuple):
     """Dotted key → the file that set it, for error messages."""
 
 
-def recipe_names() -> list[str]:
-    """Names of the recipes that ship with the package."""
+def list_recipe_names() -> list[str]:
+    """List the recipes that ship with the package."""
     shipped = files("pgsclip").joinpath("recipes").iterdir()
     return sorted(entry.name.removesuffix(".yaml") for entry in shipped if entry.name.endswith(".yaml"))
 
 
-def recipe_text(name: str) -> str:
-    """The YAML of a shipped recipe or of a file, as written.
+def read_recipe_text(name: str) -> str:
+    """Read the YAML of a shipped recipe or of a file, as written.
 
     Raises:
         ConfigError: when there is no such recipe, with the nearest name.
     """
-    if name in recipe_names():
+    if name in list_recipe_names():
         return files("pgsclip").joinpath("recipes", f"{name}.yaml").read_text(encoding="utf-8")
     path = Path(name)
     try:
@@ -41,15 +41,15 @@ def recipe_text(name: str) -> str:
         if name and path.exists():
             raise ConfigError(f"The recipe file {name} cannot be read: {error}.") from None
         raise ConfigError(
-            f"There is no recipe {name!r}.{did_you_mean(name, recipe_names())} "
-            f"Shipped recipes: {', '.join(recipe_names())}; or give the path of a YAML file."
+            f"There is no recipe {name!r}.{did_you_mean(name, list_recipe_names())} "
+            f"Shipped recipes: {', '.join(list_recipe_names())}; or give the path of a YAML file."
         ) from None
 
 
-def recipe_header(name: str) -> list[str]:
-    """The comment lines at the top: paper, hardware, hours, expected numbers, command."""
+def read_recipe_header(name: str) -> list[str]:
+    """Read the comment lines at the top: paper, hardware, hours, expected numbers, command."""
     lines = []
-    for line in recipe_text(name).splitlines():
+    for line in read_recipe_text(name).splitlines():
         if not line.startswith("#"):
             break
         lines.append(line.lstrip("#").strip())
@@ -67,7 +67,7 @@ def load_recipe(name: str, _children: tuple[str, ...] = ()) -> Recipe:
     if name in _children:
         raise ConfigError(f"Recipes extend each other in a circle: {' → '.join((*_children, name))}.")
     try:
-        given = yaml.safe_load(recipe_text(name)) or {}
+        given = yaml.safe_load(read_recipe_text(name)) or {}
     except yaml.YAMLError as error:
         raise ConfigError(f"The recipe {name} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(given, dict) or not all(isinstance(key, str) for key in given):
@@ -80,7 +80,7 @@ def load_recipe(name: str, _children: tuple[str, ...] = ()) -> Recipe:
         path = str(beside) if Path(name).exists() and beside.is_file() else str(parent)
         base = load_recipe(path, (*_children, name))
     settings = overlay(base.settings, given)
-    written = dict.fromkeys(dotted(given), name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    written = dict.fromkeys(flatten(given), name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     return Recipe(Path(name).stem if Path(name).exists() else name, settings, {**base.origins, **written})
 
 
@@ -108,19 +108,19 @@ def overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 
 def _are_positions(given: dict[str, Any], below: list[Any]) -> bool:
-    """Whether every key is the position of a section in the list, and every value changes that section."""
+    """Check that every key is the position of a section in the list, and that every value changes that section."""
     return all(
         key.isdigit() and int(key) < len(below) and isinstance(below[int(key)], dict) and isinstance(value, dict)
         for key, value in given.items()
     )
 
 
-def dotted(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"optim": {"lr": 1}}` → `{"optim.lr": 1}`."""
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn `{"optim": {"lr": 1}}` into `{"optim.lr": 1}`."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict) and value:
-            flat.update(dotted(value, f"{prefix}{key}."))
+            flat.update(flatten(value, f"{prefix}{key}."))
         else:
             flat[f"{prefix}{key}"] = value
     return flat

@@ -20,7 +20,7 @@ RENAMED = {
 _PHASE = re.compile(r"phases\.\d+\.")
 
 
-def new_name(key: str) -> str | None:
+def find_new_name(key: str) -> str | None:
     """Return the present name of an old dotted key, also inside a phase; None for a key that never was one."""
     phase = _PHASE.match(key)
     prefix = phase.group() if phase else ""

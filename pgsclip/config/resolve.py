@@ -64,7 +64,7 @@ def check(tree: dict[str, Any], origins: dict[str, str] | None = None) -> RunCon
 
 
 def to_yaml(config: RunConfig) -> str:
-    """The resolved config, every key written out; loads back to an equal config."""
+    """Write a resolved config with every key. It loads back to an equal config."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
@@ -84,7 +84,7 @@ def _split_setting(setting: str) -> tuple[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The same value as YAML would hold it: paths are text, numbers of other libraries Python's own, tuples lists."""
+    """Turn a value into what YAML holds: paths become text, numbers of other libraries Python's own, tuples lists."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

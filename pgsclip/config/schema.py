@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pgsclip.config.defaults import CROP_SCALE, EVAL_BATCH_SIZE, LOGITS_PER_CHUNK, MAX_PASSES, RATIO
+from pgsclip.config.defaults import BACKGROUND, CROP_SCALE, EVAL_BATCH_SIZE, LOGITS_PER_CHUNK, MAX_PASSES, RATIO
 from pgsclip.config.fields import (
     Above0,
     Channels,
@@ -51,7 +51,7 @@ class DataConfig(Section):
     """Random crops per image. Each is masked by itself and compared with the caption; their losses are averaged."""
     max_bad_share: Share = 0.02
     """Share of the pairs read so far, 0 to 1, that may be unusable; the run stops when there are more."""
-    background: Colour = "white"
+    background: Colour = BACKGROUND
     """Colour that shows where an image is see-through, by name or as `#rrggbb`."""
     stall_seconds: Annotated[float, Field(gt=0, le=1e7)] = 600.0
     """Seconds that a batch may take. After that the run ends and names the shard that was being read."""

@@ -20,8 +20,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from pgsclip.config.defaults import BACKGROUND
 from pgsclip.data.image_file import format_of
-from pgsclip.data.to_rgb import WHITE, to_rgb, upright_size
+from pgsclip.data.to_rgb import to_rgb, upright_size
 
 _TRIES = 10
 _ASPECTS = (3 / 4, 4 / 3)
@@ -52,7 +53,7 @@ class TrainCrop:
     """Smallest and largest share of the image's area."""
     interpolation: str = "bicubic"
     """Or `bilinear`; both antialiased."""
-    background: str = WHITE
+    background: str = BACKGROUND
     """Colour that shows where the image is see-through."""
 
     def __call__(self, picture: Image.Image, chance: random.Random) -> UInt8[Tensor, "3 H W"]:

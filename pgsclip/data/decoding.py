@@ -9,16 +9,17 @@ from typing import TypeVar
 
 from PIL import Image
 
+from pgsclip.config.defaults import BACKGROUND
 from pgsclip.data.batch import Fault
 from pgsclip.data.image_file import ImageTooLargeError, UnsupportedImageError, open_image
 from pgsclip.data.source import Raw
-from pgsclip.data.to_rgb import WHITE, to_rgb
+from pgsclip.data.to_rgb import to_rgb
 from pgsclip.errors import InstallationError
 
 T = TypeVar("T")
 
 
-def read_image(source: bytes | Path | str, background: str = WHITE) -> Image.Image:
+def read_image(source: bytes | Path | str, background: str = BACKGROUND) -> Image.Image:
     """Read an image as training reads it: upright, sRGB, 8 bits, on a ground of one colour.
 
     Args:
@@ -56,7 +57,7 @@ def try_decode(raw: Raw, use: Callable[[Callable[[], Image.Image]], T]) -> T | F
         return Fault("corrupt image", raw.shard, raw.key, f"{type(error).__name__}: {error}")
 
 
-def decode_pair(raw: Raw, background: str = WHITE) -> Image.Image | Fault:
+def decode_pair(raw: Raw, background: str = BACKGROUND) -> Image.Image | Fault:
     """Decode the whole picture of a pair, upright."""
 
     def whole(open_picture: Callable[[], Image.Image]) -> Image.Image:

@@ -12,11 +12,12 @@ from typing import IO, Any, Protocol, runtime_checkable
 
 from PIL import Image, ImageOps
 
+from pgsclip.config.defaults import BACKGROUND
 from pgsclip.data.batch import Fault
 from pgsclip.data.decoding import try_decode
 from pgsclip.data.image_file import format_of
 from pgsclip.data.source import Raw
-from pgsclip.data.to_rgb import WHITE, is_see_through, to_rgb, upright_size
+from pgsclip.data.to_rgb import is_see_through, to_rgb, upright_size
 from pgsclip.files import atomic_path
 
 _KEPT_AS_THEY_ARE = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
@@ -38,7 +39,7 @@ class ShardOptions:
     """NumberedPairs that go to `val-*.tar`, which training evaluates on."""
     shuffle: bool = False
     """Deal the pairs out in a random order, always the same one."""
-    background: str = WHITE
+    background: str = BACKGROUND
     """Colour where an image is see-through, and around a padded one."""
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import ExifTags, Image, ImageColor
 
+from pgsclip.config.defaults import BACKGROUND
 from pgsclip.data.colours import apply_profile, lab_to_rgb
 from pgsclip.data.image_file import UnsupportedImageError
 
-WHITE = "white"
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -31,7 +31,7 @@ def upright_size(picture: Image.Image) -> tuple[int, int]:
     return picture.size[::-1] if _orientation(picture) in _SIDEWAYS else picture.size
 
 
-def to_rgb(picture: Image.Image, background: str = WHITE) -> Image.Image:
+def to_rgb(picture: Image.Image, background: str = BACKGROUND) -> Image.Image:
     """Decode an opened image, and turn it as the camera was held.
 
     Args:

@@ -25,8 +25,8 @@ from webdataset.autodecode import Decoder
 from webdataset.cache import StreamingOpen
 from webdataset.compat import check_empty
 
+from pgsclip.config.defaults import BACKGROUND
 from pgsclip.data.decoding import read_image
-from pgsclip.data.to_rgb import WHITE
 from pgsclip.errors import DataError
 from pgsclip.evaluation.layouts import EvalSet, MissingSetError
 
@@ -68,7 +68,7 @@ def open_set(
     world: int = 1,
     only: set[Place] | None = None,
     collate: Callable[[list[Any]], Any] | None = None,
-    background: str = WHITE,
+    background: str = BACKGROUND,
 ) -> OpenSet:
     """Open this rank's share of a split.
 

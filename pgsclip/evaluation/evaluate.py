@@ -14,11 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pgsclip.config.defaults import EVAL_BATCH_SIZE
+from pgsclip.config.defaults import BACKGROUND, EVAL_BATCH_SIZE
 from pgsclip.config.schema import ProbeConfig
-from pgsclip.data.to_rgb import WHITE
 from pgsclip.distributed import broadcast_object, get_rank, get_world_size
-from pgsclip.errors import PgsclipError
 from pgsclip.evaluation import metrics
 from pgsclip.evaluation.classifier import ClassifierCache
 from pgsclip.evaluation.datasets import OpenSet, open_set
@@ -56,7 +54,7 @@ class EvalOptions:
     batch_size: int = EVAL_BATCH_SIZE
     workers: int | None = None
     precision: str = "fp32"
-    background: str = WHITE
+    background: str = BACKGROUND
     """Colour that shows where an image is see-through."""
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     command: str = ""
@@ -142,7 +140,7 @@ class Evaluator:
     def settings(self, job: Job, found: EvalSet) -> dict[str, Any]:
         """List what the numbers depend on beside weights and set."""
         own: dict[str, Any] = {"precision": self.options.precision, "data": found.fingerprint("test")}
-        if self.options.background != WHITE:
+        if self.options.background != BACKGROUND:
             own["background"] = self.options.background
         if job.family == "linear-probe":
             own |= {"probe": self.options.probe.model_dump(), "train_data": found.fingerprint("train")}
@@ -242,11 +240,15 @@ def _labels(found: EvalSet, encoded: EncodedSet, classes: int | None = None) -> 
     return labels
 
 
-def nothing_done(report: EvalReport) -> PgsclipError | None:
-    """Build the error of an evaluation in which no set was there; None otherwise."""
+def require_results(report: EvalReport) -> None:
+    """Refuse an evaluation in which not one set was there.
+
+    Raises:
+        MissingSetError: with the first sets that are missing.
+    """
     if report.results or not report.missing:
-        return None
-    return MissingSetError(
+        return
+    raise MissingSetError(
         "None of the sets could be evaluated.\n  "
         + "\n  ".join(report.missing[:3])
         + (

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pgsclip.data.to_rgb import WHITE
+from pgsclip.config.defaults import BACKGROUND
 from pgsclip.evaluation.datasets import open_set
 from pgsclip.evaluation.features import EncodedSet
 from pgsclip.evaluation.layouts import EvalSet
@@ -31,7 +31,7 @@ def write_gallery(
     image_of_text: list[int],
     captions: list[str],
     result: Path,
-    background: str = WHITE,
+    background: str = BACKGROUND,
 ) -> None:
     """Write `<result>.gallery.json`; the same queries for every model on the same set."""
     scores = texts @ encoded.features.T

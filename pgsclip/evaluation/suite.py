@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pgsclip.data.to_rgb import WHITE
+from pgsclip.config.defaults import BACKGROUND
 from pgsclip.errors import DataError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.evaluate import EvalOptions, Evaluator
@@ -27,7 +27,7 @@ class SuiteSets:
     jobs: list[Job]
     transform: Callable[[Any], Tensor]
     batch_size: int
-    background: str = WHITE
+    background: str = BACKGROUND
     missing: list[str] = field(default_factory=list)
 
     def evaluate(self, encoder: Encoder) -> dict[str, float]:
@@ -55,7 +55,7 @@ class SuiteSets:
 
 
 def open_suite(
-    suite: str, root: Path, transform: Callable[[Any], Tensor], batch_size: int, background: str = WHITE
+    suite: str, root: Path, transform: Callable[[Any], Tensor], batch_size: int, background: str = BACKGROUND
 ) -> SuiteSets:
     """Open the sets of a suite that are there.
 

@@ -1,4 +1,4 @@
-"""The plugin contract of loggers: where the rows of a run go beside metrics.jsonl and the terminal."""
+"""The plugin contract of loggers, which get the rows of a run beside metrics.jsonl and the terminal."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ Row = Mapping[str, float | int | str | None]
 
 
 class RunInfo(NamedTuple):
-    """The run whose rows come."""
+    """The run whose rows a logger gets."""
 
     path: Path
-    """Its folder; files of a logger belong into a folder of their own there."""
+    """Run folder. A logger writes into a folder of its own inside it."""
     config: Mapping[str, Any]
-    """Every setting, as `config.yaml` has it."""
+    """Settings, all of them, as `config.yaml` has them."""
     step: int
-    """Where it begins or goes on: rows of later steps that are there already come again."""
+    """Step at which the run begins or continues. Rows of later steps that were logged before come again."""
 
 
 @runtime_checkable
 class RunLogger(Protocol):
     """A place for rows. Built as `cls(cls.Params(**params), run)`, by the leading process only.
 
-    It must not write to the run's own files, and what it raises ends the logger and not the run.
+    It must not write to the run's own files. An exception ends the logger, not the run.
     """
 
     Params: ClassVar[type[PluginParams]]
 
     def log(self, row: Row) -> None:
-        """One row, in the order of steps; a step's evaluation is a row of its own after its log row."""
+        """Take one row. Rows come in the order of steps, the evaluation of a step after its log row."""
 
     def close(self) -> None:
-        """The run ends, for whatever reason."""
+        """Finish, because the run ended for whatever reason."""

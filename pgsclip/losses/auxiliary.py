@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pgsclip import plugins
 from pgsclip.config.fields import PluginConfig
-from pgsclip.config.params import PluginParams, checked_params
+from pgsclip.config.params import PluginParams, check_params
 from pgsclip.errors import PluginError
 from pgsclip.seeding import derive
 
@@ -90,7 +90,7 @@ def build_auxiliary(given: PluginConfig, sizes: Sizes, seed: int) -> nn.Module:
             f"wants_masker_features, features and forward. `pgsclip.testing.check_loss` tells its author what "
             f"is missing."
         )
-    params = checked_params(what, model, given.params, PluginError)
+    params = check_params(what, model, given.params, PluginError)
     if sizes.views < kind.fewest_views:
         raise PluginError(
             f"The {what} compares {kind.fewest_views} views of an image and data.views is {sizes.views}; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pgsclip import plugins
-from pgsclip.config.params import checked_params
+from pgsclip.config.params import check_params
 from pgsclip.errors import MaskerError
 from pgsclip.masking.contract import Masker, MaskerParams
 
@@ -27,5 +27,5 @@ def build_masker(name: str, params: dict[str, Any] | None = None) -> Masker:
             f"what is missing."
         )
     what = plugins.describe(plugins.MASKERS, name)
-    masker: Masker = kind(checked_params(what, model, params or {}, MaskerError))
+    masker: Masker = kind(check_params(what, model, params or {}, MaskerError))
     return masker

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pgsclip.config.recipes import dotted, load_recipe
+from pgsclip.config.recipes import flatten, load_recipe
 from pgsclip.config.resolve import Setting, resolve
 from pgsclip.config.schema import RunConfig
 from pgsclip.errors import ConfigError, RunError
@@ -111,7 +111,7 @@ def _still_settled(config: RunConfig, before: RunConfig) -> RunConfig:
 
 def _differences(before: RunConfig, now: RunConfig) -> tuple[str, ...]:
     """Of settings that a training depends on; how often it is logged or where it lies does not matter to it."""
-    old, new = (dotted(config.model_dump(mode="json", exclude=_APART)) for config in (before, now))
+    old, new = (flatten(config.model_dump(mode="json", exclude=_APART)) for config in (before, now))
     return tuple(
         f"{key} ({old.get(key)}, now {new.get(key)})" for key in {**old, **new} if old.get(key) != new.get(key)
     )

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import to_tensor
 
+from pgsclip.config.defaults import BACKGROUND
 from pgsclip.config.schema import ModelConfig
-from pgsclip.data.to_rgb import WHITE
 from pgsclip.errors import ModelError
 from pgsclip.grid import Grid
 from pgsclip.masking.masker_api import MaskerHandle
@@ -34,7 +34,7 @@ class Embedder(NamedTuple):
     finding: str | None = None
     """A sentence that the user should read: damaged checkpoints that were passed over, or named."""
 
-    def open(self, path: Path, background: str = WHITE) -> Picture:
+    def open(self, path: Path, background: str = BACKGROUND) -> Picture:
         """An image file as the model is shown it whole, with its embeddings of the patches.
 
         Raises:

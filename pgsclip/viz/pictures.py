@@ -10,9 +10,9 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from pgsclip.config.defaults import BACKGROUND
 from pgsclip.data import decoding
 from pgsclip.data.image_file import ENDINGS
-from pgsclip.data.to_rgb import WHITE
 from pgsclip.errors import ImageError
 from pgsclip.grid import Grid
 from pgsclip.masking import pixels
@@ -35,7 +35,7 @@ class Picture(NamedTuple):
     """Patch embeddings of a trained model; raw pixels stand in for them when None."""
 
 
-def open_picture(path: Path, size: int, patch: int, background: str = WHITE) -> Picture:
+def open_picture(path: Path, size: int, patch: int, background: str = BACKGROUND) -> Picture:
     """Read an image, bring its shorter side to `size` and crop the middle to whole patches.
 
     It stays as wide as it is.
@@ -59,7 +59,7 @@ def cut_picture(name: str, image: Image.Image, patch: int) -> Picture:
     return Picture(name, image, normalise_image(image), grid)
 
 
-def read_image(path: Path, background: str = WHITE) -> Image.Image:
+def read_image(path: Path, background: str = BACKGROUND) -> Image.Image:
     """Read an image file, upright and RGB; of one that is over 16 times as long as wide, the middle.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgsclip.cli.completion import masker_names, recipe_files
-from pgsclip.config.recipes import recipe_names
+from pgsclip.config.recipes import list_recipe_names
 
 
 def test_names_are_those_that_are_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +19,7 @@ def test_names_are_those_that_are_installed(tmp_path: Path, monkeypatch: pytest.
     Path("sub/deep.yaml").touch()
     assert recipe_files("cli") == ["clipart", "clip-mine.yaml"]
     assert recipe_files("sub/") == ["sub/deep.yaml"]
-    assert recipe_files("") == [*recipe_names(), "clip-mine.yaml"]
+    assert recipe_files("") == [*list_recipe_names(), "clip-mine.yaml"]
     assert recipe_files("no/such/") == []
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pgsclip import plugins
-from pgsclip.config.recipes import recipe_names, recipe_text
+from pgsclip.config.recipes import list_recipe_names, read_recipe_text
 from pgsclip.config.resolve import check, resolve
 from pgsclip.version import __version__
 
@@ -74,11 +74,11 @@ def test_a_name_with_two_owners_says_how_to_choose(
 def test_recipes_are_listed_with_their_first_line(cli: Callable[..., Any]) -> None:
     said = cli("recipes")
     assert said.code == 0
-    assert [line.split()[0] for line in said.out.splitlines()] == recipe_names()
+    assert [line.split()[0] for line in said.out.splitlines()] == list_recipe_names()
     assert all(len(line.split()) > 4 for line in said.out.splitlines())
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", list_recipe_names())
 def test_a_shown_recipe_is_a_recipe_again(cli: Callable[..., Any], name: str) -> None:
     said = cli("recipes", "show", name)
     assert said.code == 0
@@ -106,7 +106,7 @@ def test_a_copied_recipe_is_the_same_recipe_and_overwrites_nothing(cli: Callable
     said = cli("recipes", "copy", "cc12m-vit-b16-pgs-0.5")
     assert said.code == 0
     assert "pgsclip config check cc12m-vit-b16-pgs-0.5.yaml" in said.out
-    assert (tmp_path / "cc12m-vit-b16-pgs-0.5.yaml").read_text() == recipe_text("cc12m-vit-b16-pgs-0.5")
+    assert (tmp_path / "cc12m-vit-b16-pgs-0.5.yaml").read_text() == read_recipe_text("cc12m-vit-b16-pgs-0.5")
     copied, shipped = (resolve(name, {}) for name in ("cc12m-vit-b16-pgs-0.5.yaml", "cc12m-vit-b16-pgs-0.5"))
     assert copied.model_copy(update={"recipe": None}) == shipped.model_copy(update={"recipe": None})
     said = cli("recipes", "copy", "smoke", "cc12m-vit-b16-pgs-0.5.yaml")

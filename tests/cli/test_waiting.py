@@ -19,7 +19,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, patience: float) -
 
     monkeypatch.setattr(rich.console, "Console", console)
     monkeypatch.setattr(waiting, "_PATIENCE", patience)
-    with waiting.late_bar("checking") as tell:
+    with waiting.show_late_bar("checking") as tell:
         tell(1, 3)
         tell(3, 3)
     return screen.getvalue()

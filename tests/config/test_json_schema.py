@@ -8,8 +8,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from pgsclip.config.json_schema import recipe_schema
-from pgsclip.config.recipes import recipe_names, recipe_text
+from pgsclip.config.json_schema import build_recipe_schema
+from pgsclip.config.recipes import list_recipe_names, read_recipe_text
 from pgsclip.config.schema import PhaseConfig, ProbeConfig, RunConfig
 
 
@@ -24,7 +24,7 @@ def fields(schema: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def test_keys_have_their_help_and_unknown_ones_are_mistakes() -> None:
-    schema = recipe_schema()
+    schema = build_recipe_schema()
     assert fields(schema, "data.batch_size")["description"].startswith("Pairs per optimiser step")
     assert fields(schema, "optim.lr")["exclusiveMinimum"] == 0
     assert fields(schema, "engine.name")["enum"] == ["auto", "torch", "deepspeed"]
@@ -33,11 +33,11 @@ def test_keys_have_their_help_and_unknown_ones_are_mistakes() -> None:
     assert "extends" in schema["properties"]
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", list_recipe_names())
 def test_every_recipe_is_valid(name: str) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    validator = jsonschema.Draft202012Validator(recipe_schema())
-    assert [error.message for error in validator.iter_errors(yaml.safe_load(recipe_text(name)))] == []
+    validator = jsonschema.Draft202012Validator(build_recipe_schema())
+    assert [error.message for error in validator.iter_errors(yaml.safe_load(read_recipe_text(name)))] == []
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_every_recipe_is_valid(name: str) -> None:
 )
 def test_an_editor_sees_what_is_right(text: str, valid: bool) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    assert jsonschema.Draft202012Validator(recipe_schema()).is_valid(yaml.safe_load(text)) == valid
+    assert jsonschema.Draft202012Validator(build_recipe_schema()).is_valid(yaml.safe_load(text)) == valid
 
 
 def test_every_setting_says_what_it_is() -> None:

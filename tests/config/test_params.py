@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from pgsclip import plugins
-from pgsclip.config.params import PluginParams, checked_params
+from pgsclip.config.params import PluginParams, check_params
 from pgsclip.config.resolve import check
 from pgsclip.errors import ConfigError, MaskerError, PluginError
 
@@ -18,12 +18,12 @@ class Params(PluginParams):
 
 def test_all_mistakes_come_at_once_with_the_owner_and_the_nearest_name() -> None:
     with pytest.raises(PluginError) as caught:
-        checked_params("loss 'x' from theirs 1.2", Params, {"strength": "much", "strenth": 2}, PluginError)
+        check_params("loss 'x' from theirs 1.2", Params, {"strength": "much", "strenth": 2}, PluginError)
     said = str(caught.value)
     assert said.startswith("The loss 'x' from theirs 1.2 refuses its parameters: ")
     assert "'strenth' is unknown. Did you mean 'strength'? Allowed: strength." in said
     assert "strength: Input should be a valid number, unable to parse string as a number (given: 'much')." in said
-    assert checked_params("x", Params, {"strength": 2.0}, PluginError).strength == 2.0
+    assert check_params("x", Params, {"strength": 2.0}, PluginError).strength == 2.0
 
 
 def test_plugins_of_a_run_are_named_alone_or_with_parameters_and_once() -> None:
@@ -45,10 +45,10 @@ class _Renamed(PluginParams):
 
 def test_old_names_and_values_are_answered_with_the_new_ones_and_never_read() -> None:
     with pytest.raises(MaskerError) as mistake:
-        checked_params("masker 'x'", _Renamed, {"pull": 2.0, "growth": "sum"}, MaskerError)
+        check_params("masker 'x'", _Renamed, {"pull": 2.0, "growth": "sum"}, MaskerError)
     assert "'pull' is called 'bias' now." in str(mistake.value)
     assert "growth: 'sum' is called 'mean' now." in str(mistake.value)
-    assert checked_params("masker 'x'", _Renamed, {"growth": "max"}, MaskerError).growth == "max"
+    assert check_params("masker 'x'", _Renamed, {"growth": "max"}, MaskerError).growth == "max"
 
 
 @pytest.mark.parametrize("group", plugins.GROUPS)
@@ -60,4 +60,4 @@ def test_every_old_name_has_a_new_one_that_exists_and_is_itself_gone(group: str)
         assert set(model.renamed.values()) <= model.model_fields.keys()
         for field, values in model.renamed_values.items():
             for new in values.values():
-                checked_params(name, model, {field: new}, MaskerError)
+                check_params(name, model, {field: new}, MaskerError)

@@ -5,17 +5,24 @@ from pathlib import Path
 import pytest
 
 from pgsclip.config.ratio import Ratio
-from pgsclip.config.recipes import dotted, load_recipe, overlay, recipe_header, recipe_names, recipe_text
+from pgsclip.config.recipes import (
+    flatten,
+    list_recipe_names,
+    load_recipe,
+    overlay,
+    read_recipe_header,
+    read_recipe_text,
+)
 from pgsclip.config.resolve import resolve
 from pgsclip.errors import ConfigError
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", list_recipe_names())
 def test_every_shipped_recipe_loads_and_says_what_it_is(name: str) -> None:
     config = resolve(name, {})
     assert config.recipe == name
     assert config.optim.steps or config.optim.epochs
-    header = " ".join(recipe_header(name))
+    header = " ".join(read_recipe_header(name))
     for word in ("Hardware:", "Expect:", "Command: "):
         assert word in header
     if name.startswith("cc12m"):
@@ -45,7 +52,7 @@ def test_the_published_settings_of_the_cc12m_family() -> None:
 
 def test_unknown_recipe_suggests_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"no recipe 'smoek'. Did you mean 'smoke'\? Shipped recipes: .*clipart"):
-        recipe_text("smoek")
+        read_recipe_text("smoek")
 
 
 def test_files_that_are_no_recipe(tmp_path: Path) -> None:
@@ -80,4 +87,4 @@ def test_origins_name_the_file_that_set_a_key(tmp_path: Path) -> None:
 
 def test_overlay_and_dotted() -> None:
     assert overlay({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}, "d": 4}) == {"a": {"b": 1, "c": 3}, "d": 4}
-    assert dotted({"a": {"b": 1, "c": {}}, "d": [1]}) == {"a.b": 1, "a.c": {}, "d": [1]}
+    assert flatten({"a": {"b": 1, "c": {}}, "d": [1]}) == {"a.b": 1, "a.c": {}, "d": [1]}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pgsclip
-from pgsclip.config.recipes import dotted
+from pgsclip.config.recipes import flatten
 from pgsclip.config.renamed import RENAMED
 from pgsclip.config.resolve import resolve
 from pgsclip.config.schema import RunConfig
@@ -16,7 +16,7 @@ from pgsclip.errors import ConfigError
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
 def test_the_new_name_is_a_setting_and_the_old_one_is_not(old: str, new: str) -> None:
-    keys = dotted(RunConfig().model_dump())
+    keys = flatten(RunConfig().model_dump())
     assert new in keys
     assert old not in keys
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pgsclip.evaluation.evaluate import EvalReport, line, nothing_done
+import pytest
+
+from pgsclip.evaluation.evaluate import EvalReport, line, require_results
+from pgsclip.evaluation.layouts import MissingSetError
 from pgsclip.results.result import Result
 
 
@@ -18,10 +21,10 @@ def test_a_line_says_what_came_out_beside_chance() -> None:
 
 
 def test_an_evaluation_without_any_set_is_an_error_that_names_three() -> None:
-    assert nothing_done(EvalReport()) is None
-    assert nothing_done(EvalReport([result()], 0, ["a"])) is None
-    error = nothing_done(EvalReport([], 0, ["a.", "b.", "c.", "d.", "e."]))
-    assert str(error) == (
-        "None of the sets could be evaluated.\n  a.\n  b.\n  c.\n  and 2 more; `pgsclip data eval-sets` lists all. "
-        "Sets of your own: --datasets A,B."
-    )
+    require_results(EvalReport())
+    require_results(EvalReport([result()], 0, ["a"]))
+    with pytest.raises(MissingSetError) as caught:
+        require_results(EvalReport([], 0, ["a.", "b.", "c.", "d.", "e."]))
+    assert str(caught.value).splitlines()[1:4] == ["  a.", "  b.", "  c."]
+    assert "2 more" in str(caught.value)
+    assert "pgsclip data eval-sets" in str(caught.value)

@@ -69,9 +69,7 @@ def test_a_logger_is_made_with_its_run(named: None) -> None:
 
 
 def test_what_is_wrong_is_found_before_the_run_starts(named: None) -> None:
-    with pytest.raises(
-        PluginError, match=r"The logger 'none' is no logger: that is a class with Params .*check_logger"
-    ):
+    with pytest.raises(PluginError, match=r"The logger 'none' is no logger.*Params .*check_logger"):
         check_loggers([PluginConfig(name="none")])
     with pytest.raises(PluginError, match=r"The logger 'keeps' refuses its parameters: 'url' is unknown"):
         check_loggers([PluginConfig(name="keeps", params={"url": "x"})])

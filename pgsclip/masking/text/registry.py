@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pgsclip import plugins
-from pgsclip.config.params import checked_params
+from pgsclip.config.params import check_params
 from pgsclip.errors import MaskerError
 from pgsclip.masking.call_signature import TEXT_CALL, takes_one_value
 from pgsclip.masking.contract import MaskerParams
@@ -43,7 +43,7 @@ def build_text_masker(
         raise MaskerError(
             f"The {what} cannot be called: {TEXT_CALL}. pgsclip.testing.check_text_masker tells its author more."
         )
-    checked = checked_params(what, model, params or {}, MaskerError)
+    checked = check_params(what, model, params or {}, MaskerError)
     make: Any = kind  # any class that declares what it needs
     found: TextMasker = make(checked, counts() if make.needs_counts and counts is not None else None)
     return found
