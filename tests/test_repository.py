@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pkgutil
 import re
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,15 @@ def find_sessions() -> set[str]:
 def named_sessions(text: str) -> set[str]:
     """The sessions that `nox -s a b -- …` in a text names."""
     return {word for found in re.findall(r"nox -s ([a-z ]+)", text) for word in found.split()}
+
+
+def is_there(name: str) -> bool:
+    """Say whether a dotted name is a module, or something in one."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def test_contributing_names_every_session_and_no_other() -> None:
@@ -73,6 +83,18 @@ def test_the_changelog_is_kept_in_its_form() -> None:
     assert releases[0] == "[Unreleased]"
     assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", release) for release in releases[1:])
     assert set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= KINDS_OF_CHANGE
+
+
+@pytest.mark.parametrize("folder", ["plugins", "examples", "docs"])
+def test_what_is_imported_from_the_package_is_there(folder: str) -> None:
+    """Those files run in sessions of their own, and types are checked in the package alone."""
+    gone = []
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "pgsclip":
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                gone += [f"{path.relative_to(ROOT)}: {name}" for name in names if not is_there(name)]
+    assert gone == []
 
 
 def test_every_test_stands_where_its_source_does_or_says_what_it_is_about() -> None:

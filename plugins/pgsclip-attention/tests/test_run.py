@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pgsclip.cli.app import main
 from pgsclip.errors import MaskerError, PluginError
-from pgsclip.models.checksums import seal
+from pgsclip.models.checksums import write_checksums
 from pgsclip.training.request import Resume, configure
 from pgsclip.training.run import train
 
@@ -86,7 +86,7 @@ def with_states(run: Path, change: Callable[[dict[str, Tensor]], dict[str, Tenso
     folder = run / "checkpoints/step-00000002"
     save_file(change(load_file(folder / "plugins.safetensors")), folder / "plugins.safetensors")
     (folder / "files.json").unlink()
-    seal(folder)
+    write_checksums(folder)
     return run
 
 
