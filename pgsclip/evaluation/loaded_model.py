@@ -76,7 +76,7 @@ def as_loaded_model(name: str, opened: Opened, device: torch.device, precision: 
 
 
 def weights_hash(model: nn.Module) -> str:
-    """Hash all tensors by name; neither file name nor format, device or temperature's shape matter."""
+    """Hash all tensors by name; neither file name nor format, device or the logit scale's shape matter."""
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype}".encode())

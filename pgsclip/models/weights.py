@@ -124,7 +124,7 @@ def _fit_loss(own: dict[str, Tensor], state: dict[str, Tensor]) -> tuple[tuple[s
 def save_state_dict(state: dict[str, Tensor], path: Path) -> None:
     """Write weights as safetensors, complete or not at all; open_clip reads them with `pretrained=`.
 
-    The temperature, one element in our models, is written without a dimension as open_clip's models have it.
+    `logit_scale`, one element in our models, is written without a dimension as open_clip's models have it.
     """
     plain = {
         name: (tensor.reshape(()) if name in {"logit_scale", "logit_bias"} else tensor).contiguous().clone()

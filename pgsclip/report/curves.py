@@ -33,7 +33,7 @@ def draw_training(entries: Sequence[ReportEntry]) -> str:
     charts = [
         draw_lines(collect("loss"), "step", "loss"),
         draw_lines(collect("samples_per_s"), "step", "samples per second"),
-        draw_lines(collect("kept", 100.0), "step", "patches kept, %"),
+        draw_lines(collect("patches_kept", 100.0), "step", "patches kept, %"),
     ]
     for key in _list_evaluations(entries):
         series = [_collect_evaluation(one, one.evaluations, key, "step", i) for i, one in enumerate(entries)]
@@ -71,7 +71,7 @@ def add_flops(rows: Sequence[Row], cost: Cost) -> list[Row]:
     flops, before = 0.0, 0
     counted = []
     for row in rows:
-        flops += (row["samples"] - before) * cost(row["kept"])
+        flops += (row["samples"] - before) * cost(row["patches_kept"])
         before = row["samples"]
         counted.append({**row, "flops": flops})
     return counted

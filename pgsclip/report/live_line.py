@@ -12,11 +12,11 @@ def format_line(row: Mapping[str, float | int | str | None], total: int, seconds
         f"step {row['step']}/{total}",
         f"loss {value['loss']:.3f}",
         f"acc@1 {value['acc1']:.2f}",
-        f"temperature {value['temperature']:.1f}",
+        f"logit scale {value['logit_scale']:.1f}",
         f"{value['samples_per_s']:.0f} samples/s",
         *([f"MFU {value['mfu']:.0%}"] if "mfu" in value else []),  # rows of earlier versions have none
-        f"kept {value['kept']:.0%}",
-        f"data wait {value['data_wait']:.0%}",
+        f"kept {value['patches_kept']:.0%}",
+        f"data wait {value['data_wait_share']:.0%}",
         f"{value['memory_gib']:.1f} GiB",
         f"{format_clock(seconds_left)} left",
     ]

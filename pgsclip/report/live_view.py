@@ -71,7 +71,7 @@ def read_snapshot(run: Path) -> RunSnapshot:
         RunError: no run has begun there.
     """
     state = read_status(run)
-    rows = [row for row in read_rows(run / "metrics.jsonl") if isinstance(row, dict) and "step" in row]
+    rows = [row for row in read_rows(run / "metrics.jsonl") if "step" in row]
     return RunSnapshot(run.resolve().name, state, rows, _count_steps(run, rows))
 
 

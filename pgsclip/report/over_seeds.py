@@ -133,7 +133,7 @@ def _build_cost_table(entries: Sequence[ReportEntry], groups: Sequence[SeedGroup
     for one, cost in zip(entries, costs, strict=True):
         rows, before, kept = add_flops(one.training, cost), 0, 0.0
         for row in rows:
-            kept += row["kept"] * (row["samples"] - before)
+            kept += row["patches_kept"] * (row["samples"] - before)
             before = row["samples"]
         last = rows[-1] if rows else dict.fromkeys(("samples", "flops", "seconds"), math.nan)
         spent.append((kept / (before or math.nan), last["samples"], last["flops"] / 1e12, last["seconds"] / 60))

@@ -17,6 +17,14 @@ from pgsclip.results.result import GALLERY, Result, load_result, load_results
 
 Row = dict[str, Any]
 
+_RENAMED = {
+    "temperature": "logit_scale",
+    "alike": "image_similarity",
+    "kept": "patches_kept",
+    "data_wait": "data_wait_share",
+}
+"""Figures of metrics.jsonl that had another name once → the present one. Old runs are still to be read."""
+
 
 @dataclass(frozen=True)
 class ReportEntry:
@@ -106,13 +114,18 @@ def _read_run(path: Path) -> ReportEntry:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of metrics.jsonl; a last line cut short by a crash is left out."""
-    rows = []
+    """Read the rows of metrics.jsonl; a last line cut short by a crash is left out.
+
+    Figures that had another name in earlier versions come under the present one.
+    """
+    rows: list[Row] = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except ValueError:
             continue
+        if isinstance(row, dict):
+            rows.append({_RENAMED.get(str(key), str(key)): value for key, value in row.items()})
     return rows
 
 

@@ -18,7 +18,7 @@ class Diagnosis:
         Args:
             contrast: pairs that each pair is told apart from, so that guessing costs ln(contrast); None where the loss
                 has no such level.
-            largest_scale: the cap of the temperature.
+            largest_scale: the cap of the logit scale, `loss.max_scale`.
             warmup_steps: judgements about learning wait for these and as many again.
         """
         self._guess = None if contrast is None else math.log(contrast)
@@ -34,13 +34,13 @@ class Diagnosis:
             "spike": self._spike(row),
             "collapsed": self._collapsed(row),
             "stuck": self._stuck(row),
-            "temperature": self._temperature(row),
+            "capped": self._capped(row),
             "starved": self._starved(row),
         }
         if found["collapsed"]:
             found["stuck"] = None  # the cause explains the effect
         self._losses = [*self._losses, row["loss"]][-_WATCHED:]
-        self._waits = [*self._waits, row["data_wait"]][-_WATCHED:]
+        self._waits = [*self._waits, row["data_wait_share"]][-_WATCHED:]
         if found["spike"] is None:
             self._said.discard("spike")  # each spike is news
         new = {name: sentence for name, sentence in found.items() if sentence and name not in self._said}
@@ -61,11 +61,11 @@ class Diagnosis:
         )
 
     def _collapsed(self, row: Mapping[str, float | int]) -> str | None:
-        if row["alike"] < 0.98 or row["step"] <= self._patience:
+        if row["image_similarity"] < 0.98 or row["step"] <= self._patience:
             return None
         return (
-            f"All images of a batch have nearly the same features (mean cosine {row['alike']:.3f}): the encoder has "
-            f"collapsed. Likely the learning rate (now {row['lr']:g}) is too high or the warm-up too short."
+            f"All images of a batch have nearly the same features (mean cosine {row['image_similarity']:.3f}): the "
+            f"encoder has collapsed. Likely the learning rate (now {row['lr']:g}) is too high or the warm-up too short."
         )
 
     def _stuck(self, row: Mapping[str, float | int]) -> str | None:
@@ -77,16 +77,16 @@ class Diagnosis:
             f"captions and images do not belong together, or the learning rate (now {row['lr']:g}) does not fit."
         )
 
-    def _temperature(self, row: Mapping[str, float | int]) -> str | None:
-        if row["temperature"] < 0.999 * self._cap:
+    def _capped(self, row: Mapping[str, float | int]) -> str | None:
+        if row["logit_scale"] < 0.999 * self._cap:
             return None
         return (
-            f"The temperature is at its cap {self._cap:g}. That is usual late in long runs; early on, it says that the "
+            f"The logit scale is at its cap {self._cap:g}. That is usual late in long runs; early on, it says that the "
             f"batch is too easy or holds many duplicates."
         )
 
     def _starved(self, row: Mapping[str, float | int]) -> str | None:
-        if len(self._waits) < _WATCHED // 2 or median([*self._waits, row["data_wait"]]) < 0.3:
+        if len(self._waits) < _WATCHED // 2 or median([*self._waits, row["data_wait_share"]]) < 0.3:
             return None
         return (
             f"{median(self._waits):.0%} of the time is spent waiting for data. Raise data.workers, use smaller images "

@@ -66,12 +66,12 @@ class Meter:
         row = {
             "loss": float(self._loss.item()),
             "acc1": float(self._report.acc1.item()),
-            "temperature": float(self._report.logit_scale.item()),
-            "alike": float(self._report.image_similarity.item()),
+            "logit_scale": float(self._report.logit_scale.item()),
+            "image_similarity": float(self._report.image_similarity.item()),
             "samples_per_s": self._samples / elapsed,
             **({} if self._flops is None else {"mfu": self._flops / elapsed / self._rate}),
-            "data_wait": self._waited / elapsed,
-            "kept": self._report.patches_kept,
+            "data_wait_share": self._waited / elapsed,
+            "patches_kept": self._report.patches_kept,
             "memory_gib": memory_gib(self._device),
             **{f"loss/{name}": float(term.item()) for name, term in self._report.terms.items()},
         }

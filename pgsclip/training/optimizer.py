@@ -20,7 +20,7 @@ _UNDECAYED = ("bn", "ln", "bias", "logit_scale")
 def build_optimizer(
     model: nn.Module, config: OptimConfig, shares: Mapping[int, float] = MappingProxyType({})
 ) -> torch.optim.AdamW:
-    """Build AdamW: weight matrices decay; gains, biases, class embedding and temperature do not.
+    """Build AdamW: weight matrices decay; gains, biases, class embedding and logit scale do not.
 
     Frozen parameters are in no group. Without `shares` there are two groups, those that do not decay first.
 

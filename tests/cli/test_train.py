@@ -22,8 +22,8 @@ from pgsclip.training.request import configure
 
 Train = Callable[..., Any]
 
-ROW = ["step", "samples", "epoch", "loss", "acc1", "temperature", "alike", "lr"]
-ROW += ["samples_per_s", "mfu", "data_wait", "kept", "memory_gib"]
+ROW = ["step", "samples", "epoch", "loss", "acc1", "logit_scale", "image_similarity", "lr"]
+ROW += ["samples_per_s", "mfu", "data_wait_share", "patches_kept", "memory_gib"]
 SMOKE = ["--steps", "3", "--batch-size", "8"]
 SMOKE += ["--set", "data.samples=64", "--set", "data.workers=0", "--set", "evaluate.data=null"]
 
@@ -51,7 +51,7 @@ def test_every_masker_trains_the_smoke_model(
     (row,) = rows()
     assert sorted(row) == sorted(ROW)
     assert (row["step"], row["samples"], row["epoch"]) == (3, 24, 0.375)
-    assert kept[0] <= row["kept"] <= kept[1]
+    assert kept[0] <= row["patches_kept"] <= kept[1]
     assert math.isfinite(row["loss"])
     assert "Trained 3 steps." in said.out
     assert "This was the smoke run" in said.out
@@ -90,7 +90,7 @@ def test_output_that_is_no_terminal_is_plain_lines(train: Train) -> None:
     said = train("--masker", "random")
     line = next(line for line in said.out.splitlines() if line.startswith("step "))
     assert re.fullmatch(
-        r"step 3/3  loss \d+\.\d{3}  acc@1 [01]\.\d\d  temperature 14\.\d  \d+ samples/s  MFU \d+%  kept 50%  "
+        r"step 3/3  loss \d+\.\d{3}  acc@1 [01]\.\d\d  logit scale 14\.\d  \d+ samples/s  MFU \d+%  kept 50%  "
         r"data wait \d+%  \d+\.\d GiB  0:00 left",
         line,
     )
@@ -248,7 +248,7 @@ def test_two_processes_train_and_one_speaks(
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Trained 2 steps.") == done.stdout.count("\nstep 2/2") == 1
     (row,) = rows(str(tmp_path / "run"))
-    assert (row["step"], row["samples"], row["kept"]) == (2, 16, 0.5)
+    assert (row["step"], row["samples"], row["patches_kept"]) == (2, 16, 0.5)
     assert len(list((tmp_path / "run/checkpoints/step-00000002").glob("rank-*.json"))) == 2
 
 

@@ -55,7 +55,8 @@ def run(tmp_path: Path, result: Callable[..., Result]) -> Callable[..., Path]:
             json.dumps({"command": f"pgsclip train --out {name}", "packages": {"torch": "2.15"}})
         )
         rows = [
-            {"step": s, "samples": 100 * s, "loss": 5.0 - s, "kept": 0.5, "samples_per_s": 50.0} for s in (1, 2, 3)
+            {"step": s, "samples": 100 * s, "loss": 5.0 - s, "patches_kept": 0.5, "samples_per_s": 50.0}
+            for s in (1, 2, 3)
         ] + [{"step": s, "eval/generated/acc1": 0.1 * s} for s in (2, 3)]
         (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)) + '\n{"step": 4, "lo')
         save_result(result("zeroshot", "clipart", right), folder / "eval")

@@ -34,8 +34,8 @@ class Run:
 
 
 def row(step: int, loss: float) -> dict[str, Any]:
-    known = {"step": step, "samples": 10 * step, "epoch": step / 20, "loss": loss, "acc1": 0.25, "temperature": 14.0}
-    return {**known, "samples_per_s": 5.0, "kept": 0.5, "data_wait": 0.1, "memory_gib": 1.0}
+    known = {"step": step, "samples": 10 * step, "epoch": step / 20, "loss": loss, "acc1": 0.25, "logit_scale": 14.0}
+    return {**known, "samples_per_s": 5.0, "patches_kept": 0.5, "data_wait_share": 0.1, "memory_gib": 1.0}
 
 
 @pytest.fixture

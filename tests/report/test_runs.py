@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from pgsclip.errors import RunError
+from pgsclip.report.curves import add_flops
+from pgsclip.report.live_line import render
 from pgsclip.report.runs import read_entries
 from pgsclip.results.result import Result, save_result
 
@@ -23,6 +25,19 @@ def test_a_run_is_read_with_everything(run: Run) -> None:
     assert [row["step"] for row in found.evaluations] == [2, 3]
     assert [result.dataset for result in found.results] == ["clipart"]
     assert found.environment["command"] == "pgsclip train --out a"
+
+
+def test_figures_of_earlier_versions_come_under_their_present_names(run: Run) -> None:
+    folder = run("a")
+    old = {"step": 1, "samples": 100, "loss": 4.0, "acc1": 0.1, "temperature": 14.5, "alike": 0.2, "kept": 0.75}
+    old |= {"data_wait": 0.03, "samples_per_s": 50.0, "memory_gib": 1.0}
+    (folder / "metrics.jsonl").write_text(json.dumps(old))
+    (found,) = read_entries(folder)
+    [row] = add_flops(found.training, lambda patches_kept: 4 * patches_kept)
+    assert row["flops"] == 300.0
+    assert "logit scale 14.5" in render(row, 10, 1.0)
+    assert (row["image_similarity"], row["data_wait_share"]) == (0.2, 0.03)
+    assert not row.keys() & {"temperature", "alike", "kept", "data_wait"}
 
 
 @pytest.mark.parametrize(

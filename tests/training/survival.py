@@ -20,7 +20,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-CLOCKS = {"samples_per_s", "mfu", "data_wait", "memory_gib"}
+CLOCKS = {"samples_per_s", "mfu", "data_wait_share", "memory_gib"}
 UNFINISHED = 75
 
 

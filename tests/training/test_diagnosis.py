@@ -13,7 +13,7 @@ GUESS = math.log(256)
 def inspect(rows: list[dict[str, float]], **given: Any) -> list[tuple[int, str]]:
     """(step, finding) of rows that say no more than they must."""
     diagnosis = Diagnosis(**{"contrast": 256, "largest_scale": 100.0, "warmup_steps": 5, **given})
-    usual = {"loss": 3.0, "temperature": 20.0, "alike": 0.2, "data_wait": 0.02, "lr": 0.01}
+    usual = {"loss": 3.0, "logit_scale": 20.0, "image_similarity": 0.2, "data_wait_share": 0.02, "lr": 0.01}
     found = []
     for step, row in enumerate(rows, 1):
         found += [(step, finding) for finding in diagnosis.inspect({**usual, "step": step, **row})]
@@ -42,20 +42,20 @@ def test_each_jump_of_the_loss_is_news() -> None:
 
 
 def test_features_that_are_all_the_same_explain_a_loss_that_is_stuck() -> None:
-    ((step, finding),) = inspect([{"loss": GUESS, "alike": 0.995} for _ in range(40)])
+    ((step, finding),) = inspect([{"loss": GUESS, "image_similarity": 0.995} for _ in range(40)])
     assert step == 11
     assert finding.startswith("All images of a batch have nearly the same features (mean cosine 0.995)")
 
 
-@pytest.mark.parametrize(("temperature", "said"), [(99.0, 0), (99.95, 1), (100.0, 1)])
-def test_a_temperature_at_its_cap(temperature: float, said: int) -> None:
-    found = inspect([{"temperature": temperature}] * 3)
+@pytest.mark.parametrize(("scale", "said"), [(99.0, 0), (99.95, 1), (100.0, 1)])
+def test_a_logit_scale_at_its_cap(scale: float, said: int) -> None:
+    found = inspect([{"logit_scale": scale}] * 3)
     assert len(found) == said
-    assert all("The temperature is at its cap 100." in finding for _, finding in found)
+    assert all("The logit scale is at its cap 100." in finding for _, finding in found)
 
 
 def test_a_run_that_waits_for_its_data() -> None:
-    ((step, finding),) = inspect([{"data_wait": 0.6}] * 30)
+    ((step, finding),) = inspect([{"data_wait_share": 0.6}] * 30)
     assert step == 11
     assert finding.startswith("60% of the time is spent waiting for data. Raise data.workers")
-    assert inspect([{"data_wait": 0.9 if step % 4 == 0 else 0.1} for step in range(40)]) == []
+    assert inspect([{"data_wait_share": 0.9 if step % 4 == 0 else 0.1} for step in range(40)]) == []

@@ -12,15 +12,15 @@ ROW = {
     "step": 20,
     "loss": 3.4123,
     "acc1": 0.125,
-    "temperature": 14.28,
+    "logit_scale": 14.28,
     "samples_per_s": 1234.5,
     "mfu": 0.4321,
-    "kept": 0.5,
-    "data_wait": 0.031,
+    "patches_kept": 0.5,
+    "data_wait_share": 0.031,
     "memory_gib": 1.26,
 }
 LINE = (
-    "step 20/180  loss 3.412  acc@1 0.12  temperature 14.3  1234 samples/s  MFU 43%  kept 50%  data wait 3%  1.3 GiB"
+    "step 20/180  loss 3.412  acc@1 0.12  logit scale 14.3  1234 samples/s  MFU 43%  kept 50%  data wait 3%  1.3 GiB"
     "  0:42 left"
 )
 

@@ -138,7 +138,7 @@ def test_progress_rate_and_position_of_every_step(tmp_path: Path) -> None:
 def test_rows_are_written_when_due_and_at_the_last_step(tmp_path: Path) -> None:
     loop(tmp_path, Notes(), total=5).run()
     assert [row["step"] for row in rows(tmp_path)] == [2, 4, 5, 5]
-    assert rows(tmp_path)[0].items() >= {"samples": 8, "epoch": 1.0, "loss": 1.0, "kept": 0.5}.items()
+    assert rows(tmp_path)[0].items() >= {"samples": 8, "epoch": 1.0, "loss": 1.0, "patches_kept": 0.5}.items()
     assert rows(tmp_path)[-1] == {"step": 5, "eval/set/acc1": 0.25}
 
 

@@ -38,18 +38,23 @@ def test_only_what_the_clock_tells_is_an_average_since_the_last_row(monkeypatch:
     expected = {
         "loss": 2.0,
         "acc1": 0.25,
-        "temperature": 14.0,
-        "alike": 0.3,
-        "kept": 0.75,
+        "logit_scale": 14.0,
+        "image_similarity": 0.3,
+        "patches_kept": 0.75,
         "samples_per_s": 4.0,
         "mfu": 0.25,
-        "data_wait": 0.25,
+        "data_wait_share": 0.25,
     }
     assert row == pytest.approx(expected)
     now[0] += 1
     add(meter, 3, 1.0, 1.0)
     again = meter.row()
-    assert (again["kept"], again["samples_per_s"], again["data_wait"], again["mfu"]) == (1.0, 8.0, 0.0, 0.5)
+    assert (again["patches_kept"], again["samples_per_s"], again["data_wait_share"], again["mfu"]) == (
+        1.0,
+        8.0,
+        0.0,
+        0.5,
+    )
 
 
 def test_an_evaluation_takes_no_time_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +66,7 @@ def test_an_evaluation_takes_no_time_of_the_steps(monkeypatch: pytest.MonkeyPatc
     now[0] += 2
     add(meter, 1, 1.0, waited=1.0)
     row = meter.row()
-    assert (row["samples_per_s"], row["mfu"], row["data_wait"]) == (4.0, 0.25, 0.5)
+    assert (row["samples_per_s"], row["mfu"], row["data_wait_share"]) == (4.0, 0.25, 0.5)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

@@ -248,7 +248,7 @@ def test_a_tail_without_mask_follows_and_a_run_resumes_across_the_border(tmp_pat
     settings = ("masker.ratio=0.5", tail, "checkpoint.every_steps=2", "checkpoint.keep=20")
     whole = go(tmp_path / "whole", *settings)
     assert whole.steps == 9
-    assert [row["kept"] for row in rows(tmp_path / "whole")] == [0.5] * 6 + [1.0] * 3
+    assert [row["patches_kept"] for row in rows(tmp_path / "whole")] == [0.5] * 6 + [1.0] * 3
     assert rows(tmp_path / "whole")[6]["lr"] == pytest.approx(1e-3)
     assert load_file(whole.checkpoint / "open_clip_model.safetensors")["visual.positional_embedding"].shape == (37, 32)
     for step in (4, 6, 8):  # within the first phase, at the border, within the second
@@ -288,7 +288,7 @@ def test_other_workers_go_on_nearby_and_the_log_says_so(tmp_path: Path) -> None:
 
 
 def untimed(run: Path) -> list[dict[str, float]]:
-    clocks = {"samples_per_s", "mfu", "data_wait", "memory_gib"}
+    clocks = {"samples_per_s", "mfu", "data_wait_share", "memory_gib"}
     return [{key: value for key, value in row.items() if key not in clocks} for row in rows(run)]
 
 

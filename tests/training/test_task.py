@@ -217,7 +217,7 @@ def test_the_scalars_that_the_task_reads_are_declared(bias: float | None) -> Non
 
 
 def test_the_cap_of_the_config_holds_while_descent_pushes_against_it(batch: tuple[Tensor, Tensor, Tensor]) -> None:
-    """With features that all match, the best temperature is infinite; the parameter must come to rest."""
+    """With features that all match, the best logit scale is infinite; the parameter must come to rest."""
     images, texts, lengths = batch
     model = make_model()
     task = make_task(model, **{"loss.max_scale": 20.0})

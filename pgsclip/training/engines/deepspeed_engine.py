@@ -2,7 +2,7 @@
 
 The only module that imports deepspeed. Its guards, each with a test, answer measured behaviour of deepspeed 0.19.8:
 no C++ extension is compiled at start, the optimiser is our own AdamW, clipping is explicit, precision is autocast
-(its own bf16 mode rounds the temperature), and its checkpoints, which are pickles bound to a number of processes and a
+(its own bf16 mode rounds the logit scale), and its checkpoints, which are pickles bound to a number of processes and a
 stage, are not used: `zero_moments` gathers and spreads Adam's memory parameter by parameter.
 """
 

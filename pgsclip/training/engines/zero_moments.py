@@ -80,6 +80,6 @@ def _piece(zero: Any, stage: int, parameter: Any) -> Piece | None:
         held, whole = mapping.hp_fragment_address, mapping.lp_fragment_address
         return Piece(flat, held.start, whole.start, held.numel)
     group, place, size = zero.grad_position[zero.get_param_id(parameter)]
-    start = size * dist.get_rank()  # equal shares, the last ones padded: a temperature lies on rank 0 alone
+    start = size * dist.get_rank()  # equal shares, the last ones padded: the logit scale lies on rank 0 alone
     count = min(size, parameter.ds_numel - start)
     return Piece(zero.fp32_partitioned_groups_flat[group], place, start, count) if count > 0 else None

@@ -31,7 +31,7 @@ def test_losses_and_weights_are_those_of_a_plain_loop_in_float64(engine: str, ra
 
 @pytest.mark.parametrize("ranks", ["alone", "two"])
 @pytest.mark.parametrize("engine", ENGINES)
-def test_every_weight_moved_and_the_temperature_came_down(engine: str, ranks: str, found: Found) -> None:
+def test_every_weight_moved_and_the_logit_scale_came_down(engine: str, ranks: str, found: Found) -> None:
     result = found(f"{engine}-{ranks}")
     for name, before in result["before"].items():
         assert not torch.equal(result["weights"][name], before), name

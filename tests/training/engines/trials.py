@@ -213,14 +213,14 @@ def expected_gradients(trial: Trial, world: int) -> dict[str, Tensor]:
     rows = BATCH // world // trial.parts
     drawn = [masks_of(0, rank, rows, part) for rank in range(world) for part in range(trial.parts)]
     model.visual.patch_dropout.keep = torch.cat(drawn)
-    temperature = model.logit_scale.detach().exp().clamp(max=CAP).requires_grad_()
+    scale = model.logit_scale.detach().exp().clamp(max=CAP).requires_grad_()
     features = F.normalize(model.encode_image(images.double()), dim=-1), model.encode_text(texts, normalize=True)
     if trial.loss == "siglip":
-        open_clip.loss.SigLipLoss()(*features, temperature, model.logit_bias).backward()
+        open_clip.loss.SigLipLoss()(*features, scale, model.logit_bias).backward()
     else:
-        open_clip.ClipLoss()(*features, temperature).backward()
-    pull = temperature.grad * temperature.detach()
-    model.logit_scale.grad = torch.where((model.logit_scale > math.log(CAP)) & (pull < 0), 0, pull)
+        open_clip.ClipLoss()(*features, scale).backward()
+    gradient = scale.grad * scale.detach()
+    model.logit_scale.grad = torch.where((model.logit_scale > math.log(CAP)) & (gradient < 0), 0, gradient)
     return {name: parameter.grad for name, parameter in model.named_parameters()}
 
 
@@ -270,12 +270,12 @@ def reference(trial: Trial, world: int) -> dict[str, Any]:
     for step in range(STEPS):
         images, texts, _ = batch_of(step)
         model.visual.patch_dropout.keep = torch.cat([masks_of(step, rank, BATCH // world) for rank in range(world)])
-        temperature = model.logit_scale.detach().exp().clamp(max=CAP).requires_grad_()
+        scale = model.logit_scale.detach().exp().clamp(max=CAP).requires_grad_()
         features = F.normalize(model.encode_image(images.double()), dim=-1), model.encode_text(texts, normalize=True)
-        loss = open_clip.ClipLoss()(*features, temperature)
+        loss = open_clip.ClipLoss()(*features, scale)
         loss.backward()
-        pull = temperature.grad * temperature.detach()
-        model.logit_scale.grad = torch.where((model.logit_scale > math.log(CAP)) & (pull < 0), 0, pull)
+        gradient = scale.grad * scale.detach()
+        model.logit_scale.grad = torch.where((model.logit_scale > math.log(CAP)) & (gradient < 0), 0, gradient)
         trained = [parameter for parameter in model.parameters() if parameter.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack([parameter.grad.norm() for parameter in trained]))
         if trial.clip is not None:
