@@ -10,7 +10,7 @@ import pytest
 
 from pgsclip.errors import RunError
 from pgsclip.report.curves import add_flops
-from pgsclip.report.live_line import render
+from pgsclip.report.live_line import format_line
 from pgsclip.report.runs import read_entries
 from pgsclip.results.result import Result, save_result
 
@@ -35,7 +35,7 @@ def test_figures_of_earlier_versions_come_under_their_present_names(run: Run) ->
     (found,) = read_entries(folder)
     [row] = add_flops(found.training, lambda patches_kept: 4 * patches_kept)
     assert row["flops"] == 300.0
-    assert "logit scale 14.5" in render(row, 10, 1.0)
+    assert "logit scale 14.5" in format_line(row, 10, 1.0)
     assert (row["image_similarity"], row["data_wait_share"]) == (0.2, 0.03)
     assert not row.keys() & {"temperature", "alike", "kept", "data_wait"}
 
