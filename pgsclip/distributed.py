@@ -1,4 +1,4 @@
-"""How processes exchange: joining, agreeing, gathering, and what a lost peer becomes.
+"""Exchanges between processes: joining, agreeing, gathering, and the sentence that a lost peer becomes.
 
 Every exchange works alone too, without an open process group: it then answers with what this process has. All ranks
 must make the same exchanges in the same order.
@@ -40,7 +40,7 @@ class World(NamedTuple):
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that writes and prints."""
+        """True for the process that writes and prints."""
         return self.rank == 0
 
 
@@ -125,7 +125,7 @@ def barrier() -> None:
 
 
 def is_true_on_any_rank(flag: bool) -> bool:
-    """Decide together: true on every process when it is true on any."""
+    """Decide together: return True on every process when the flag is true on any."""
     if get_world_size() == 1:
         return flag
     vote = torch.tensor([int(flag)], device=_exchange_device())
@@ -145,7 +145,7 @@ class DelayedFlag:
         self._pending: Any = None
 
     def exchange(self, flag: bool) -> bool:
-        """Whether any rank's flag was true: now when alone, else at the call before."""
+        """Exchange a flag; return whether any rank's was true, at the call before, or now when alone."""
         if self._group is None:
             return flag
         answer = self.close()

@@ -73,12 +73,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether a file or folder has a name that only lasts while something is written."""
+    """Return whether a file or folder has a name that only lasts while something is written."""
     return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def _temporary_name(path: Path) -> Path:
-    """A name beside `path` that nothing has; what killed processes left of the same `path` is removed first."""
+    """Make up a name beside `path` that nothing has, after removing what killed processes left of the same `path`."""
     stem = f".{path.name[:80]}."
     for left in path.parent.iterdir() if path.parent.is_dir() else ():
         if left.name.startswith(stem) and is_temporary(left):

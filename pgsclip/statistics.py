@@ -1,4 +1,4 @@
-"""How sure a number is: 95 % intervals over images, over questions and over runs.
+"""Intervals that say how sure a number is: at 95 %, over images, over questions and over runs.
 
 Bootstraps are percentile bootstraps from a fixed seed, so the same values always give the same interval. That of a mean
 of zeros and ones needs no drawing of indices: the number of ones in n draws is binomial, and the numbers of wins and

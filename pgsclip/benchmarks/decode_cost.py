@@ -42,11 +42,11 @@ class DecodeCost:
 
     name: str
     microseconds: float
-    """Per image."""
+    """Microseconds per image."""
     times_open_clip: float
-    """How many times as fast as open_clip's transform."""
+    """Speed as a multiple of open_clip's transform."""
     images_per_second: float
-    """On one core."""
+    """Images per second on one core."""
 
 
 def bench_data(

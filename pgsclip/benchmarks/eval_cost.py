@@ -21,7 +21,7 @@ from pgsclip.evaluation.layouts import places
 
 OURS, THEIRS = "pgsclip eval", "clip_benchmark eval"
 _LATE_ERROR = "only 0-dimensional arrays can be converted"
-"""What clip_benchmark 1.6.2 says after all its work when numpy is 2.4 or newer: it converts an array in `accuracy`."""
+"""Error with which clip_benchmark 1.6.2 ends, all work done, where numpy is 2.4 or newer (an array in `accuracy`)."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class EvalCost:
 
     name: str
     seconds: float
-    """On the clock."""
+    """Seconds on the clock."""
     ratio: float
-    """Of clip_benchmark's seconds."""
+    """Share of clip_benchmark's seconds."""
     cpu_seconds: float
-    """Of all processors together."""
+    """Seconds of all processors together."""
     cpu_ratio: float
-    """Of clip_benchmark's."""
+    """Share of clip_benchmark's processor seconds."""
 
 
 def bench_eval(

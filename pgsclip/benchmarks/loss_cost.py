@@ -69,7 +69,7 @@ def _medians(found: Sequence[tuple[float, float] | None]) -> tuple[float | None,
 
 
 def _fits(batch: int) -> bool:
-    """Whether open_clip's copies of the float32 matrix fit into what is free now."""
+    """Return whether open_clip's copies of the float32 matrix fit into what is free now."""
     return _COPIES * 4 * batch**2 < _USABLE * psutil.virtual_memory().available
 
 

@@ -33,9 +33,9 @@ class MaskerCost:
 
     name: str
     milliseconds: float
-    """Per image, median over rounds."""
+    """Milliseconds per image, median over rounds."""
     ratio: float
-    """To the straightforward method's milliseconds."""
+    """Ratio to the straightforward method."""
     floor_milliseconds: float | None
     """Time to read images and embeddings once and to multiply the rows that are wanted, at this machine's rates; pgs
     only."""

@@ -24,7 +24,7 @@ from pgsclip.models.flops import FORWARD_AND_BACKWARD, count_flops
 from pgsclip.training.engines.base import autocast_dtype
 
 _ADAM_BYTES = 12
-"""Of a parameter: float32 weight and two moments."""
+"""Bytes of a parameter in training: float32 weight and two moments."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class StepCost:
 
     name: str
     seconds: float
-    """Of its median step."""
+    """Seconds of the median step."""
     ratio: float
-    """To open_clip's unmasked step."""
+    """Ratio to open_clip's unmasked step."""
     kept: float
     """Share of patches kept."""
     floor_seconds: float | None
-    """What its matrix products take at the rate at which this machine multiplies large matrices; None where they
+    """Seconds of its matrix products at the rate at which this machine multiplies large matrices; None where they
     cannot be counted."""
     times_floor: float | None
-    """How many times as long as its matrix products the step takes."""
+    """Seconds as a multiple of the floor."""
     mfu: float | None
     """Model FLOPs utilisation (arXiv 2204.02311, appendix B), of the measured rate."""
     memory_gib: float | None

@@ -30,7 +30,7 @@ Step = Callable[[StepBatch], float]
 
 @dataclass(frozen=True)
 class Setting:
-    """What all variants share."""
+    """Setting that all variants share."""
 
     model: str
     """An open_clip model name."""
@@ -38,7 +38,7 @@ class Setting:
     dtype: torch.dtype | None
     """Type of autocast; None without."""
     compiled: bool
-    """Whether the blocks are compiled by torch.compile."""
+    """True to compile the blocks by torch.compile."""
 
 
 @dataclass

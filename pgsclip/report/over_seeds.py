@@ -183,7 +183,7 @@ def _shorten(dataset: str) -> str:
 
 
 def _find_common_name(names: Sequence[str]) -> str:
-    """What the names of a group share: `pgs-0.5` of `pgs-0.5-seed0` and `pgs-0.5-seed1`."""
+    """Find what the names of a group share: `pgs-0.5` of `pgs-0.5-seed0` and `pgs-0.5-seed1`."""
     shared = commonprefix(list(names))  # noqa: RUF071 - letters, not folders
     return re.sub(r"[-_. ]*seed[-_. ]*\d*$", "", shared).rstrip("-_. ") or names[0]
 

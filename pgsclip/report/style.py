@@ -1,4 +1,4 @@
-"""How the page looks, from a phone to a wide screen, by day and by night."""
+"""Style of the page, from a phone to a wide screen, by day and by night."""
 
 from __future__ import annotations
 

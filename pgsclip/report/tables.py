@@ -42,7 +42,7 @@ class Table(NamedTuple):
 
     @property
     def is_of_paper(self) -> bool:
-        """Whether the paper has a row in it."""
+        """True when the paper has a row in it."""
         return any(row.kind == "paper" for row in self.rows)
 
 

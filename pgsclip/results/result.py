@@ -41,7 +41,7 @@ class Result(BaseModel):
     step: int | None = None
     """Training step of the checkpoint, of weights that come from a run."""
     evaluated_at: str = ""
-    """When this was computed: UTC, ISO 8601."""
+    """Time of computing: UTC, ISO 8601."""
     command: str = ""
     outcomes: dict[str, str] = {}
     """Metric → one bit per question, packed, base64; the mean of the bits is the metric."""

@@ -39,7 +39,7 @@ class RunStatus(NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether it was running here, and its process is not there any more; of another host nothing is known."""
+        """True when it was running on this host and its process is gone; of another host nothing is known."""
         if self.state != RUNNING or self.host != socket.gethostname():
             return False
         try:

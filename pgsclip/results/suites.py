@@ -116,7 +116,7 @@ def plan_jobs(
 
 
 def _choose_families(name: str, families: Sequence[str], kinds: Mapping[str, str]) -> list[str]:
-    """Those of `families` that a set is evaluated in; a single family takes every set that is named."""
+    """Choose the families that a set is evaluated in; a single one takes every set that is named."""
     if len(families) == 1:
         return [families[0]]
     own = [family for family in families if name in PAPER[family]] or [kinds.get(name, "zeroshot")]

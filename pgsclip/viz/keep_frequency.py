@@ -1,4 +1,4 @@
-"""How often each patch is kept over many views: what a masker is sure of, and what it leaves to chance."""
+"""Frequency with which each patch is kept over many views: what a masker is sure of, and what it leaves to chance."""
 
 from __future__ import annotations
 
