@@ -1,4 +1,4 @@
-"""Exchanges between processes: joining, agreeing, gathering, and the sentence that a lost peer becomes.
+"""Exchanges between processes: agreeing, gathering, summing.
 
 Every exchange works alone too, without an open process group: it then answers with what this process has. All ranks
 must make the same exchanges in the same order.
@@ -6,13 +6,8 @@ must make the same exchanges in the same order.
 
 from __future__ import annotations
 
-import os
-import re
-import socket
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -21,14 +16,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributed.nn import all_gather
 
-from pgsclip.errors import ConfigError, PgsclipError, TrainingError
+from pgsclip.errors import PgsclipError
 
 # torch announces a successor of `all_gather` that the older versions which we allow do not have
 warnings.filterwarnings("ignore", r"torch\.distributed\.nn\.functional\.\w+ is deprecated", FutureWarning)
 
 T = TypeVar("T")
-
-_LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed? ?out|broken pipe|socket|peer", re.IGNORECASE)
 
 
 class World(NamedTuple):
@@ -42,69 +35,6 @@ class World(NamedTuple):
     def leads(self) -> bool:
         """True for the process that writes and prints."""
         return self.rank == 0
-
-
-def join(world: World, device: torch.device, *, always: bool = False, minutes: float = 10.0) -> None:
-    """Open the process group (NCCL on CUDA, gloo elsewhere). Alone only with `always`, which DeepSpeed needs.
-
-    Args:
-        minutes: how long a process waits for its peers, at the start and in every exchange, before it gives up.
-
-    Raises:
-        ConfigError: several processes without an address at which they meet.
-    """
-    if dist.is_initialized() or (world.size == 1 and not always):
-        return
-    if world.size == 1:
-        os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0")
-        os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
-        os.environ.setdefault("MASTER_PORT", str(_free_port()))
-    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
-    if missing:
-        raise ConfigError(
-            f"WORLD_SIZE is {world.size} but {' and '.join(missing)} is not set, so the processes cannot find "
-            f"each other; start with torchrun, which sets both."
-        )
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(minutes=minutes))
-
-
-def leave() -> None:
-    """Close the process group if one is open."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
-
-
-@contextmanager
-def joined(world: World, device: torch.device, *, minutes: float = 10.0) -> Iterator[None]:
-    """Join the other processes, and leave them at the end, whatever happens."""
-    join(world, device, minutes=minutes)
-    try:
-        yield
-    finally:
-        leave()
-
-
-@contextmanager
-def explain_lost_peers(advice: str) -> Iterator[None]:
-    """End this process with a sentence when a peer dies or hangs, instead of a wait without end.
-
-    Args:
-        advice: what to do once the cause is mended.
-
-    Raises:
-        TrainingError: an exchange with the other processes broke off or timed out.
-    """
-    try:
-        yield
-    except PgsclipError:
-        raise
-    except RuntimeError as error:  # dist's own errors are of this kind, and gloo's have no other mark than their words
-        if get_world_size() == 1 or not _LOST.search(str(error)):
-            raise
-        raise TrainingError(
-            f"Process {get_rank()} lost its peers: another process stopped or did not answer in time. Look at the "
-            f"first message of the others for the cause; {advice}."
-        ) from None
 
 
 def get_rank() -> int:
@@ -243,9 +173,3 @@ def mean_over_ranks(tensor: Tensor) -> Tensor:
 def _exchange_device() -> str:
     """Return where a tensor must lie to be exchanged."""
     return "cuda" if dist.get_backend() == "nccl" else "cpu"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -12,18 +12,9 @@ import torch
 import torch.distributed as dist
 
 from pgsclip import distributed as room
-from pgsclip.distributed import (
-    DelayedFlag,
-    World,
-    barrier,
-    explain_lost_peers,
-    gather_objects,
-    is_true_on_any_rank,
-    join,
-    joined,
-    leave,
-)
-from pgsclip.errors import ConfigError, DataError, TrainingError
+from pgsclip.distributed import DelayedFlag, World, gather_objects, is_true_on_any_rank
+from pgsclip.errors import ConfigError, DataError
+from pgsclip.process_group import find_free_port, joined
 
 
 @pytest.fixture(autouse=True)
@@ -36,28 +27,6 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rank_zero_leads() -> None:
     assert World(0, 2, 0).leads
     assert not World(1, 2, 1).leads
-
-
-def test_several_processes_need_an_address() -> None:
-    with pytest.raises(ConfigError, match=r"MASTER_ADDR and MASTER_PORT is not set.*start with torchrun"):
-        join(World(0, 2, 0), torch.device("cpu"))
-
-
-def test_alone_no_group_is_opened_unless_asked() -> None:
-    cpu = torch.device("cpu")
-    join(World(), cpu)
-    assert not dist.is_initialized()
-    assert is_true_on_any_rank(True)
-    assert not is_true_on_any_rank(False)
-    barrier()
-    join(World(), cpu, always=True)
-    try:
-        assert dist.get_world_size() == 1
-        assert is_true_on_any_rank(True)
-        barrier()
-    finally:
-        leave()
-    assert not dist.is_initialized()
 
 
 def test_alone_a_flag_is_answered_at_once_and_gathering_gives_one() -> None:
@@ -85,21 +54,6 @@ def _raise(error: Exception) -> Callable[[], None]:
         raise error
 
     return act
-
-
-def test_only_lost_peers_become_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    advice = "go on with --resume"
-    with pytest.raises(RuntimeError, match="Connection closed by peer"), explain_lost_peers(advice):
-        raise RuntimeError("gloo: Connection closed by peer")  # alone there are none to lose
-    monkeypatch.setattr(dist, "is_initialized", lambda: True)
-    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
-    monkeypatch.setattr(dist, "get_rank", lambda: 1)
-    with pytest.raises(TrainingError, match=r"Process 1 lost its peers.*--resume"), explain_lost_peers(advice):
-        raise RuntimeError("[..gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1234")
-    with pytest.raises(RuntimeError, match="shape mismatch"), explain_lost_peers(advice):
-        raise RuntimeError("shape mismatch")
-    with pytest.raises(DataError, match="gloo"), explain_lost_peers(advice):
-        raise DataError("gloo")
 
 
 def test_alone_every_exchange_answers_with_what_there_is() -> None:
@@ -145,7 +99,7 @@ def exchange_everything(rank: int, port: int, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    folder, port = tmp_path_factory.mktemp("ranks"), room._free_port()
+    folder, port = tmp_path_factory.mktemp("ranks"), find_free_port()
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=exchange_everything, args=(rank, port, folder)) for rank in range(2)]
     for process in processes:

@@ -44,9 +44,9 @@ def run_evaluation(asked: EvalRequest) -> None:
     Raises:
         PgsclipError: there is no such checkpoint, or not one set could be evaluated.
     """
-    from pgsclip.distributed import explain_lost_peers, joined
     from pgsclip.evaluation.evaluate import require_results
     from pgsclip.launchers import read_world
+    from pgsclip.process_group import explain_lost_peers, joined
     from pgsclip.training.assemble import open_device
 
     asked = _checked(asked)

@@ -19,7 +19,7 @@ from pgsclip.data.loading import Stream
 from pgsclip.data.reshard import resume_position
 from pgsclip.data.source import PairSource
 from pgsclip.data.spec import open_source
-from pgsclip.distributed import World, broadcast_object, explain_lost_peers, fail_together, joined
+from pgsclip.distributed import World, broadcast_object, fail_together
 from pgsclip.errors import MaskerError, RunError
 from pgsclip.evaluation.encoder import Encoder
 from pgsclip.evaluation.held_out import HeldOut
@@ -27,6 +27,7 @@ from pgsclip.launchers import read_world
 from pgsclip.loggers.contract import RunInfo, RunLogger
 from pgsclip.loggers.registry import Loggers, check_loggers
 from pgsclip.models.weights import load_weights
+from pgsclip.process_group import explain_lost_peers, joined
 from pgsclip.training.assemble import (
     build_engine,
     build_task,

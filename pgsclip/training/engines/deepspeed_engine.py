@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from pgsclip.config.schema import EngineConfig, OptimConfig
-from pgsclip.distributed import World, join
+from pgsclip.distributed import World
 from pgsclip.errors import InstallationError
 from pgsclip.models.plugin_states import States
 from pgsclip.models.towers.compiled import compile_blocks
+from pgsclip.process_group import join
 from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
 from pgsclip.training.engines.zero_moments import gather, spread
 from pgsclip.training.features import FeatureGradients, Features, StepContext, StepReport

@@ -21,8 +21,8 @@ from typing import Any
 
 from pgsclip.config.resolve import check
 from pgsclip.config.schema import RunConfig
-from pgsclip.distributed import leave
 from pgsclip.errors import PgsclipError, TrainingError
+from pgsclip.process_group import leave
 from pgsclip.training.planning.memory import DoesNotFitError, enough_memory
 from pgsclip.training.planning.trial_steps import Probed, probe
 

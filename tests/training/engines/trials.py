@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from pgsclip.config.params import PluginParams
 from pgsclip.config.resolve import resolve
 from pgsclip.config.schema import EngineConfig, OptimConfig, RunConfig
-from pgsclip.distributed import World, join, leave
+from pgsclip.distributed import World
 from pgsclip.losses.auxiliary import Sizes
 from pgsclip.losses.contrastive import ClipLoss, SigLipLoss
 from pgsclip.masking.registry import build_masker
@@ -38,6 +38,7 @@ from pgsclip.models.layers import find_layers
 from pgsclip.models.towers.adapt import adapt
 from pgsclip.models.towers.text_tower import TextTower
 from pgsclip.models.weights import load_weights
+from pgsclip.process_group import join, leave
 from pgsclip.seeding import make_step_generator
 from pgsclip.training.accumulation import Part, backward
 from pgsclip.training.assemble import build_engine
