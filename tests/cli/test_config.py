@@ -25,9 +25,10 @@ def test_check_tells_a_valid_recipe_from_every_kind_of_mistake(
 
     good = said("masker: {name: pgs, ratio: 0.5}", "optim: {steps: 1200}", "data: {spec: nowhere.tar}")
     assert (good.code, good.err) == (0, "")
-    sentence = "mine.yaml is a valid recipe: pgsclip-test, masker pgs 0.5, batch size 256, 1,200 steps on"
-    assert good.out == f"{sentence} nowhere.tar\n"
-    assert said("masker: {name: pgs, ratio: 0.5}", "optim: {steps: 1200}").out == f"{sentence} what --data names\n"
+    for fact in ("mine.yaml is a valid recipe", "pgsclip-test", "pgs 0.5", "size 256", "1,200 steps", "nowhere.tar"):
+        assert fact in good.out
+    assert "--data" in said("masker: {name: pgs, ratio: 0.5}", "optim: {steps: 1200}").out
+    assert "--steps" in said("masker: {name: pgs, ratio: 0.5}").out
     for mistakes, words in {
         "optim: {learning_rate: 1}": "optim.learning_rate is unknown",
         "masker: {name: pgss}": "pgss",

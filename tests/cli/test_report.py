@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,7 @@ def test_data_that_is_gone_costs_the_mask_sheet_only(cli: Cli, train: Cli) -> No
 
 def test_results_alone_are_enough(cli: Cli) -> None:
     assert cli("report", "gone").code == 2
-    assert "There is no run folder or result gone." in cli("report", "gone").err
+    assert "no run folder or result gone" in cli("report", "gone").err
 
 
 def test_two_runs_are_compared(cli: Cli, train: Cli) -> None:
@@ -49,14 +50,14 @@ def test_one_run_or_no_run_cannot_be_compared(cli: Cli, train: Cli) -> None:
     said = cli("compare", "run")
     assert (said.code, said.out) == (2, "")
     assert "two or more run folders" in said.err
-    assert "gone is not a run folder: it has no config.yaml." in cli("compare", "run", "gone").err
+    assert "gone is not a run folder" in cli("compare", "run", "gone").err
 
 
 def test_a_place_that_cannot_be_written_is_a_sentence(cli: Cli, train: Cli) -> None:
     train("--masker", "random")
     said = cli("report", "run", "--no-masks", "--out", "gone/page.html")
     assert said.code == 2
-    assert "The report cannot be written to gone/page.html: No such file or directory. Give another --out." in said.err
+    assert re.search(r"written to gone/page\.html: No such file or directory.* another --out", said.err)
 
 
 def test_runs_are_compared_over_their_seeds(cli: Cli, train: Cli) -> None:

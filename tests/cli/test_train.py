@@ -126,10 +126,9 @@ def test_a_plan_that_cannot_be_measured_is_still_a_plan(train: Train) -> None:
 
 
 def test_a_range_that_has_no_effect_is_said(train: Train) -> None:
-    assert (
-        "The masker none shows every patch; --ratio 0.5 has no effect."
-        in train("--masker", "none", "--ratio", "0.5").err
-    )
+    said = train("--masker", "none", "--ratio", "0.5")
+    assert said.code == 0
+    assert "--ratio 0.5 has no effect" in said.err
 
 
 MISTAKES = {
@@ -193,10 +192,9 @@ def test_a_mistake_is_a_sentence_and_leaves_nothing_behind(
 
 def test_a_setting_without_a_value(cli: Callable[..., Any]) -> None:
     said = cli("train", "--set", "optim.lr")
-    assert (said.code, said.err) == (
-        2,
-        "pgsclip: --set 'optim.lr' is not of the form section.key=value, such as optim.lr=5e-4.\n",
-    )
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "--set 'optim.lr'" in said.err
+    assert "section.key=value" in said.err
 
 
 def test_no_length(cli: Callable[..., Any], model: str) -> None:
@@ -301,7 +299,7 @@ def test_a_signal_before_the_first_step_counts(
     monkeypatch.setattr("pgsclip.training.request.configure", _after(configure, signal.SIGTERM))
     said = train("--masker", "random")
     assert said.code == 75
-    assert "Stopped by SIGTERM after step 1 of 3; everything up to there is saved in run." in said.err
+    assert re.search(r"SIGTERM after step 1 of 3.* saved in run\b", said.err)
     assert Path("run/checkpoints/step-00000001").is_dir()
     assert cli("status", "run").code == 75
 

@@ -57,10 +57,8 @@ def test_rows_reach_every_logger_and_a_failing_one_ends_alone() -> None:
     loggers.close()
     assert keeps.rows == [{"step": 1}, {"step": 2}, {"step": 3}, "closed"]
     assert fails.rows == [{"step": 1}]
-    assert said == [
-        "The logger 'fails' failed (OSError: no space left); the run goes on without it, and metrics.jsonl has every "
-        "row."
-    ]
+    (sentence,) = said
+    assert all(fact in sentence for fact in ("'fails'", "OSError: no space left", "goes on", "metrics.jsonl"))
 
 
 def test_a_logger_is_made_with_its_run(named: None) -> None:

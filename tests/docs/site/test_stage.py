@@ -66,11 +66,9 @@ def test_a_link_that_leads_nowhere_is_named(site: Site, repository: Path) -> Non
     (repository / "docs" / "index.md").write_text("[a](none.md) [b](../../etc/passwd) ![c](images/none.png)")
     with pytest.raises(SystemExit) as stop:
         site("stage").stage(repository / "build", repository)
-    assert str(stop.value).splitlines() == [
-        "docs/index.md links to ../etc/passwd, which is no file of the repository.",
-        "docs/index.md links to docs/images/none.png, which is no file of the repository.",
-        "docs/index.md links to docs/none.md, which is no file of the repository.",
-    ]
+    lines = str(stop.value).splitlines()
+    for line, target in zip(lines, ("../etc/passwd", "docs/images/none.png", "docs/none.md"), strict=True):
+        assert line.startswith(f"docs/index.md links to {target}, ")
 
 
 def test_every_document_of_ours_is_in_the_menu_and_every_entry_is_a_page(site: Site, tmp_path: Path) -> None:
