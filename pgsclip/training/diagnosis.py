@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from statistics import median
 
+from pgsclip.config.phases import Phase
+
 _WATCHED = 20
 """Log rows that a judgement looks back on."""
 
@@ -92,3 +94,14 @@ class Diagnosis:
             f"{median(self._waits):.0%} of the time is spent waiting for data. Raise data.workers, use smaller images "
             f"in the shards, or a faster disk."
         )
+
+
+def plan_diagnosis(phase: Phase) -> Diagnosis:
+    """Read from the config of a phase what its figures are held against."""
+    config = phase.config
+    has_level = config.loss.name == "clip" and not config.loss.auxiliary  # others do not start at ln(batch)
+    return Diagnosis(
+        contrast=config.data.pairs_per_step if has_level else None,
+        largest_scale=config.loss.max_scale,
+        warmup_steps=phase.first + config.optim.warmup_steps,
+    )

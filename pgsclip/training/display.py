@@ -17,7 +17,8 @@ from pgsclip.models.build import BuiltModel
 from pgsclip.models.preprocessing import describe
 from pgsclip.report.live_line import format_line
 from pgsclip.training.request import Request
-from pgsclip.training.saved.checkpoint import Progress, Stored
+from pgsclip.training.saved.checkpoint import StoredCheckpoint
+from pgsclip.training.saved.rank_state import RankState
 
 
 class Display:
@@ -57,7 +58,7 @@ class Display:
             self.say(line)
 
 
-def change_since(request: Request, stored: Stored | None) -> str | None:
+def change_since(request: Request, stored: StoredCheckpoint | None) -> str | None:
     """That the run is not the same any more."""
     if stored is None or not request.changed:
         return None
@@ -71,7 +72,7 @@ def introduction(
     stream: Stream,
     engine: str,
     device: torch.device,
-    start: Progress,
+    start: RankState,
 ) -> str:
     """What this phase of the run does, in one line."""
     config = phase.config

@@ -23,7 +23,7 @@ class Meter:
         """`rate`: FLOPs per second that this process could do."""
         self._device = device
         self._rate = rate
-        self._unjudged: list[tuple[int, Tensor, Sequence[str]]] = []
+        self._not_looked_at: list[tuple[int, Tensor, Sequence[str]]] = []
         self._clear()
 
     def add(
@@ -40,21 +40,21 @@ class Meter:
             flops: what the model had to compute on this rank; None where that is not known.
             waited: seconds spent waiting for data.
         """
-        self._unjudged.append((step, left_out | ~torch.isfinite(loss.detach()), keys))
+        self._not_looked_at.append((step, left_out | ~torch.isfinite(loss.detach()), keys))
         self._loss = loss.detach()
         self._report = report
         self._samples += samples
         self._flops = None if flops is None or self._flops is None else self._flops + flops
         self._waited += waited
 
-    def judge(self) -> tuple[dict[int, Sequence[str]], int]:
+    def take_nonfinite(self) -> tuple[dict[int, Sequence[str]], int]:
         """Steps since the last call whose loss or gradient was not finite, with their samples; and how many there were.
 
         Waits for the device.
         """
-        judged, self._unjudged = self._unjudged, []
-        flags = torch.stack([bad for _, bad, _ in judged]).tolist() if judged else []
-        return {step: keys for (step, _, keys), bad in zip(judged, flags, strict=True) if bad}, len(judged)
+        taken, self._not_looked_at = self._not_looked_at, []
+        flags = torch.stack([bad for _, bad, _ in taken]).tolist() if taken else []
+        return {step: keys for (step, _, keys), bad in zip(taken, flags, strict=True) if bad}, len(taken)
 
     def row(self) -> dict[str, float]:
         """The figures of a log row: what the clock tells since the last one, all else of the last step.

@@ -17,7 +17,7 @@ import yaml
 from safetensors import safe_open
 
 from pgsclip.config.resolve import check, to_yaml
-from pgsclip.training.loop import Loop
+from pgsclip.training.feed import Feed
 from pgsclip.training.request import configure
 
 Train = Callable[..., Any]
@@ -308,7 +308,7 @@ def test_a_second_ctrl_c_ends_the_run_at_once(
     train: Train, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LOCAL_RANK", raising=False)
-    monkeypatch.setattr(Loop, "_fetch", _after(Loop._fetch, signal.SIGINT, signal.SIGINT))
+    monkeypatch.setattr(Feed, "fetch", _after(Feed.fetch, signal.SIGINT, signal.SIGINT))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where pytest runs in the background
     try:
         said = train("--masker", "random")

@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,25 @@ from pgsclip.data.batch import Batch, Fault, Position
 from pgsclip.data.faults import FaultLedger
 from pgsclip.distributed import World
 from pgsclip.errors import DataError, TrainingError, UnfinishedError
-from pgsclip.loggers.registry import Loggers
 from pgsclip.models.flops import Curve, PairFlops
 from pgsclip.training.diagnosis import Diagnosis
 from pgsclip.training.display import Display
 from pgsclip.training.engines.base import Engine
 from pgsclip.training.features import StepContext, StepReport
+from pgsclip.training.feed import Feed
 from pgsclip.training.loop import Loop
+from pgsclip.training.meter import Meter
 from pgsclip.training.mfu import Arithmetic
+from pgsclip.training.monitor import Monitor
+from pgsclip.training.nonfinite import NonFiniteGuard
 from pgsclip.training.optimizer import learning_rate
-from pgsclip.training.saved.checkpoint import CheckpointFolder, Progress
+from pgsclip.training.run_log import RunLog
+from pgsclip.training.saved.checkpoint import CheckpointFolder
+from pgsclip.training.saved.rank_state import RankState
 from pgsclip.training.saved.run_folder import RunFolder
+from pgsclip.training.saver import Saver
+from pgsclip.training.schedule import plan_schedule
+from pgsclip.training.step import Stepper
 from pgsclip.training.stop import StopRequest
 
 
@@ -47,7 +55,7 @@ class Notes(Engine):
     told: list[str] = field(default_factory=list)
     views: list[tuple[float, list[float]]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
-    saved: list[Progress] = field(default_factory=list)
+    saved: list[RankState] = field(default_factory=list)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     task: Any = None
 
@@ -77,10 +85,10 @@ class NotedCheckpoints(CheckpointFolder):
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
 
-    def save(self, engine: Engine, progress: Progress) -> Path:
-        self._notes.saved.append(progress)
-        self._notes.told.append(f"save {progress.step}")
-        return Path(f"step-{progress.step}")
+    def save(self, engine: Engine, state: RankState) -> Path:
+        self._notes.saved.append(state)
+        self._notes.told.append(f"save {state.step}")
+        return Path(f"step-{state.step}")
 
     def last(self) -> Path | None:
         saved = self._notes.saved
@@ -98,27 +106,46 @@ def batches(faults: int = 0) -> Iterator[Batch]:
         number += 1
 
 
-def loop(folder: Path, notes: Notes, *settings: str, total: int = 6, done: int = 0, faults: int = 0) -> Loop:
-    given = ["data.batch_size=4", "log.every_steps=2", *settings]
-    config = resolve(None, {}, given)
+def loop(
+    folder: Path,
+    notes: Notes,
+    *settings: str,
+    total: int = 6,
+    done: int = 0,
+    faults: int = 0,
+    world: World = World(),  # noqa: B008 - a tuple
+    checkpoints: CheckpointFolder | None = None,
+    countable: bool = True,
+    phase: tuple[int, int, int] | None = None,
+) -> Loop:
+    config = resolve(None, {}, ["data.batch_size=4", "log.every_steps=2", *settings])
+    now = Phase(*(phase or (0, 0, total)), config)
+    kept = checkpoints or NotedCheckpoints(notes)
+    log = RunLog(RunFolder(folder), world, Display(total, console=Console(file=io.StringIO())))
+    pair = PairFlops(Curve(0, 1, 0), Curve(0, 2, 0)) if countable else None
+    arithmetic = Arithmetic(pair, patches=8, views=1, tokens=None, rate=1.0)
     return Loop(
-        phase=Phase(0, 0, total, config),
-        engine=notes,
-        batches=batches(faults),
-        total=total,
-        epoch_size=8,
-        world=World(),
-        folder=RunFolder(folder),
-        checkpoints=NotedCheckpoints(notes),
-        display=Display(total, console=Console(file=io.StringIO())),
-        ledger=FaultLedger(0.1),
+        phase=now,
+        schedule=plan_schedule(now, total, check_always=world.size == 1),
+        stepper=Stepper(notes, config.seed, world.rank, total),
+        feed=Feed(batches(faults), config, 8, FaultLedger(0.1), RankState(done, 4 * done, done / 2)),
+        monitor=Monitor(
+            Meter(notes.device, arithmetic.rate),
+            arithmetic,
+            Diagnosis(contrast=4, largest_scale=100.0, warmup_steps=0),
+            NonFiniteGuard(config.optim, world.rank, log.folder, kept, log.say),
+            config.data.pairs_per_step,
+        ),
+        log=log,
+        saver=Saver(config, total, world, log.folder, kept),
         evaluate=notes.evaluate,
         stop=StopRequest(),
-        loggers=Loggers({}, print),
-        diagnosis=Diagnosis(contrast=4, largest_scale=100.0, warmup_steps=0),
-        arithmetic=Arithmetic(PairFlops(Curve(0, 1, 0), Curve(0, 2, 0)), patches=8, views=1, tokens=None, rate=1.0),
-        done=Progress(done, 4 * done, done / 2),
     )
+
+
+def said(made: Loop) -> str:
+    text: str = made.log.display._console.file.getvalue()
+    return text
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
@@ -130,8 +157,8 @@ def test_progress_rate_and_position_of_every_step(tmp_path: Path) -> None:
     made = loop(tmp_path, notes, "optim.warmup_steps=2")
     done = made.run()
     assert [progress for progress, _ in notes.views] == [step / 6 for step in range(6)]
-    assert notes.rates == [learning_rate(step, 6, made.config.optim) for step in range(6)]
-    assert done == Progress(6, 24, 3.0, batches=6, positions=(Position(0, 0, 12), Position(1, 0, 12)))
+    assert notes.rates == [learning_rate(step, 6, made.phase.config.optim) for step in range(6)]
+    assert done == RankState(6, 24, 3.0, batches=6, positions=(Position(0, 0, 12), Position(1, 0, 12)))
     assert notes.told[:4] == ["backward", "step", "backward", "step"]
 
 
@@ -143,8 +170,7 @@ def test_rows_are_written_when_due_and_at_the_last_step(tmp_path: Path) -> None:
 
 
 def test_a_model_that_cannot_be_counted_trains_and_its_rows_have_no_utilisation(tmp_path: Path) -> None:
-    made = loop(tmp_path, Notes())
-    made.arithmetic = replace(made.arithmetic, pair=None)
+    made = loop(tmp_path, Notes(), countable=False)
     assert made.run().step == 6
     assert [("loss" in row, "mfu" in row) for row in rows(tmp_path)[:3]] == [(True, False)] * 3
 
@@ -157,9 +183,9 @@ def test_utilisation_is_of_the_steps_and_not_of_what_comes_between(
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
     class SlowToSave(NotedCheckpoints):
-        def save(self, engine: Engine, progress: Progress) -> Path:
+        def save(self, engine: Engine, state: RankState) -> Path:
             now[0] += 50
-            return super().save(engine, progress)
+            return super().save(engine, state)
 
     class Slow(Notes):
         def backward(self, loss: Tensor) -> None:
@@ -170,9 +196,8 @@ def test_utilisation_is_of_the_steps_and_not_of_what_comes_between(
             return {"set/acc1": 0.25}
 
     notes = Slow()
-    made = loop(tmp_path, notes, "checkpoint.every_steps=1", "evaluate.every_steps=1", total=4, done=1)
-    made.checkpoints = SlowToSave(notes)
-    made.run()
+    settings = ("checkpoint.every_steps=1", "evaluate.every_steps=1")
+    loop(tmp_path, notes, *settings, total=4, done=1, checkpoints=SlowToSave(notes)).run()
     found = [row for row in rows(tmp_path) if "mfu" in row]
     assert [(row["mfu"], row["samples_per_s"]) for row in found] == [(72 / 2, 4 / 2)] * 2
 
@@ -227,8 +252,8 @@ def test_a_loss_that_is_no_number_stops_the_run_at_its_step(tmp_path: Path, bad:
 
 def test_where_every_step_is_not_looked_at_it_stops_before_the_next_row_and_checkpoint(tmp_path: Path) -> None:
     notes = Notes(losses={5: math.nan})
-    made = loop(tmp_path, notes, "checkpoint.every_steps=3", "log.every_steps=4", total=20)
-    made.world = World(0, 2, 0)  # as if there were another process: looking means waiting for each other
+    # as if there were another process: looking means waiting for each other
+    made = loop(tmp_path, notes, "checkpoint.every_steps=3", "log.every_steps=4", total=20, world=World(0, 2, 0))
     with pytest.raises(TrainingError, match=r"at step 5; .* The last good checkpoint is step-3"):
         made.run()
     assert len(notes.views) == 6
@@ -240,7 +265,7 @@ def test_the_clock_saves_at_rows_only(tmp_path: Path, monkeypatch: pytest.Monkey
     made = loop(tmp_path, notes, "checkpoint.every_minutes=1", total=9)
     began = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: began + 25 * len(notes.views))
-    made._saved_at = began
+    made.saver._saved_at = began
     made.run()
     assert [done.step for done in notes.saved] == [4, 8, 9]
 
@@ -255,21 +280,18 @@ def test_samples_that_cannot_be_used_are_written_down_and_stop_the_run_when_they
 
 
 def test_a_process_that_does_not_lead_writes_nothing(tmp_path: Path) -> None:
-    made = loop(tmp_path, Notes())
-    made.world = World(1, 2, 1)
-    made.run()
+    loop(tmp_path, Notes(), world=World(1, 2, 1)).run()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_gradient_that_is_no_number_is_stepped_over_when_that_is_wanted(tmp_path: Path) -> None:
     notes = Notes(gradients=(3,), losses={4: math.nan})
     made = loop(tmp_path, notes, "optim.on_nonfinite=skip")
-    said = made.display._console.file
     assert made.run().step == 6
     for step in (3, 4):
         kept = json.loads((tmp_path / f"nonfinite/step-{step:08d}-rank-00000.json").read_text())
         assert kept == {"step": step, "rank": 0, "keys": [f"{step - 1}.{i}" for i in range(4)]}
-        assert f"not a finite number at step {step}; that update was left out" in said.getvalue()
+        assert f"not a finite number at step {step}; that update was left out" in said(made)
 
 
 def test_stepping_over_everything_is_no_way_out(tmp_path: Path) -> None:
@@ -326,20 +348,17 @@ def test_a_request_that_comes_with_the_last_step_changes_nothing(tmp_path: Path)
 
 def test_rates_of_a_later_phase_start_anew_and_progress_goes_on(tmp_path: Path) -> None:
     notes = Notes()
-    made = loop(tmp_path, notes, "optim.warmup_steps=2", total=6, done=4)
-    made.phase = Phase(1, 4, 8, made.config)
-    made.total = 10
+    made = loop(tmp_path, notes, "optim.warmup_steps=2", total=10, done=4, phase=(1, 4, 8))
     made.run()
-    assert notes.rates == [learning_rate(step, 4, made.config.optim) for step in range(4)]
+    assert notes.rates == [learning_rate(step, 4, made.phase.config.optim) for step in range(4)]
     assert [progress for progress, _ in notes.views] == [0.4, 0.5, 0.6, 0.7]
     assert notes.saved[-1].step == 8
 
 
 def test_findings_are_said_once(tmp_path: Path) -> None:
     made = loop(tmp_path, Notes(losses=dict.fromkeys(range(100), math.log(4))), "log.every_steps=1", total=40)
-    said = made.display._console.file
     made.run()
-    assert said.getvalue().count("The loss stays at ln(batch) = 1.39") == 1
+    assert said(made).count("The loss stays at ln(batch) = 1.39") == 1
 
 
 def test_rows_are_on_the_disk_before_a_checkpoint_is_and_only_then(

@@ -73,12 +73,12 @@ def test_an_evaluation_takes_no_time_of_the_steps(monkeypatch: pytest.MonkeyPatc
 def test_steps_whose_loss_or_gradient_is_no_number_are_told_once_with_their_samples(bad: float) -> None:
     meter = Meter(CPU, rate=100.0)
     add(meter, 1, 1.0)
-    assert meter.judge() == ({}, 1)
+    assert meter.take_nonfinite() == ({}, 1)
     add(meter, 2, bad)
     add(meter, 3, 1.0, left_out=torch.tensor(True))
     add(meter, 4, 1.0)
-    assert meter.judge() == ({2: ["sample 2"], 3: ["sample 3"]}, 3)
-    assert meter.judge() == ({}, 0)
+    assert meter.take_nonfinite() == ({2: ["sample 2"], 3: ["sample 3"]}, 3)
+    assert meter.take_nonfinite() == ({}, 0)
 
 
 def test_a_loss_with_a_graph_is_not_held_on_to() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -14,30 +12,8 @@ from pgsclip.config.schema import EngineConfig
 from pgsclip.distributed import World
 from pgsclip.models.plugin_states import States
 from pgsclip.training.features import FeatureGradients, Features, StepContext, StepReport
+from pgsclip.training.saved.optimizer_state import OptimizerState
 from pgsclip.training.task import Task
-
-MOMENTS = ("exp_avg", "exp_avg_sq")
-"""Adam's names of its two running means."""
-
-
-@dataclass(frozen=True)
-class OptimizerState:
-    """Adam's memory, whole and independent of how many processes share it."""
-
-    moments: dict[str, dict[str, Tensor]] = field(default_factory=dict)
-    """`exp_avg` and `exp_avg_sq` → parameter name → float32 on the CPU; empty where this rank does not write."""
-    steps: int = 0
-    """Updates done."""
-    scaler: dict[str, float] = field(default_factory=dict)
-    """Of fp16: the loss scale and its counters."""
-
-    def fitting(self, shapes: Mapping[str, torch.Size]) -> OptimizerState:
-        """Without the moments of parameters that have another shape now, such as resized position embeddings."""
-        moments = {
-            key: {name: one for name, one in held.items() if name not in shapes or shapes[name] == one.shape}
-            for key, held in self.moments.items()
-        }
-        return replace(self, moments=moments)
 
 
 @runtime_checkable

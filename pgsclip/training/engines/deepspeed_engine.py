@@ -25,10 +25,11 @@ from pgsclip.errors import InstallationError
 from pgsclip.models.plugin_states import States
 from pgsclip.models.towers.compiled import compile_blocks
 from pgsclip.process_group import join
-from pgsclip.training.engines.base import MOMENTS, OptimizerState, autocast_dtype
+from pgsclip.training.engines.base import autocast_dtype
 from pgsclip.training.engines.zero_moments import gather, spread
 from pgsclip.training.features import FeatureGradients, Features, StepContext, StepReport
 from pgsclip.training.optimizer import build_optimizer, layer_shares, leave_out_unless_finite, set_learning_rate
+from pgsclip.training.saved.optimizer_state import MOMENTS, OptimizerState
 from pgsclip.training.task import Task
 
 

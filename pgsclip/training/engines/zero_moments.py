@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from pgsclip.training.engines.base import MOMENTS, OptimizerState
+from pgsclip.training.saved.optimizer_state import MOMENTS, OptimizerState
 
 
 class Piece(NamedTuple):

@@ -12,9 +12,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -39,41 +39,25 @@ from pgsclip.models.run_weights import (
     step_of,
 )
 from pgsclip.models.weights import save_state_dict, write_tensors
-from pgsclip.training.engines.base import MOMENTS, Engine, OptimizerState
+from pgsclip.training.saved.optimizer_state import MOMENTS, OptimizerState
+from pgsclip.training.saved.rank_state import RankState
 
 _MOMENTS = "optimizer.safetensors"
 _STATE = "state.json"
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a run stands, as seen by one rank."""
-
-    step: int = 0
-    samples: int = 0
-    epoch: float = 0.0
-    streams: int = 1
-    """Loader workers of this rank."""
-    batches: int = 0
-    """Taken from the loader since its workers were laid out as they are: whose turn it is."""
-    positions: tuple[Position, ...] = ()
-    """Of each loader worker of this rank."""
-    faults: dict[str, Any] = field(default_factory=dict)
-    """What could not be read so far, as the ledger of this rank has it."""
-
-    def positions_of_all_streams(self) -> list[Position]:
-        """Also of workers that have not given a batch yet."""
-        known = {position.worker: position for position in self.positions}
-        return [known.get(worker, Position(worker, 0, 0)) for worker in range(self.streams)]
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A checkpoint, read."""
+class StoredCheckpoint:
+    """A checkpoint, read: all but the weights, which the model reads itself."""
 
     path: Path
-    ranks: tuple[Progress, ...]
+    ranks: tuple[RankState, ...]
+    """One for each rank that wrote it."""
     optimizer: OptimizerState
+
+    @property
+    def step(self) -> int:
+        return self.ranks[0].step
 
     @property
     def weights(self) -> Path:
@@ -121,6 +105,29 @@ class Choice:
         return self
 
 
+@runtime_checkable
+class Savable(Protocol):
+    """What a checkpoint needs of an engine. All methods are called by all ranks alike."""
+
+    task: Any
+    """With the `description` that open_clip builds the model from."""
+
+    def weights(self) -> dict[str, Tensor]: ...
+
+    def optimizer_state(self) -> OptimizerState: ...
+
+    def states(self) -> States: ...
+
+
+class _Whole(NamedTuple):
+    """A training, gathered from all ranks; only the leading one needs to have it."""
+
+    weights: dict[str, Tensor]
+    optimizer: OptimizerState
+    plugins: States
+    description: dict[str, Any]
+
+
 class CheckpointFolder:
     """`checkpoints/step-00000100/`: weights that open_clip reads, Adam's memory, and where every rank stood."""
 
@@ -129,18 +136,17 @@ class CheckpointFolder:
         self._world = world
         self._keep = keep
 
-    def save(self, engine: Engine, progress: Progress) -> Path:
+    def save(self, engine: Savable, state: RankState) -> Path:
         """Write one checkpoint on all ranks, then drop those beyond `keep`.
 
         Raises:
             RunError: on all ranks, when one of them cannot write; what was written before stays.
         """
-        final = self.path / checkpoint_name(progress.step)
+        final = self.path / checkpoint_name(state.step)
         temporary = half_written(final)
         self._together(temporary, lambda: _make_empty(temporary) if self._world.leads else None)
-        weights, optimizer, states = engine.weights(), engine.optimizer_state(), engine.states()
-        description = engine.task.description
-        self._together(temporary, lambda: self._write(temporary, weights, description, optimizer, states, progress))
+        whole = _Whole(engine.weights(), engine.optimizer_state(), engine.states(), engine.task.description)
+        self._together(temporary, lambda: self._write(temporary, whole, state))
         self._together(temporary, lambda: self._publish(temporary, final) if self._world.leads else None)
         return final
 
@@ -181,24 +187,18 @@ class CheckpointFolder:
             raise RunError(f"There is no complete checkpoint in {self.path}.")
         return last
 
-    def _write(
-        self,
-        folder: Path,
-        weights: dict[str, Tensor],
-        description: dict[str, Any],
-        optimizer: OptimizerState,
-        states: States,
-        progress: Progress,
-    ) -> None:
-        _write_json(folder / _rank_file(self._world.rank), asdict(progress))
-        if self._world.leads:
-            save_state_dict(weights, folder / WEIGHTS)
-            _write_json(folder / OPEN_CLIP_CONFIG, description)
-            write_states(folder, states)
-            moments = {f"{key}/{name}": one for key in MOMENTS for name, one in optimizer.moments.get(key, {}).items()}
-            write_tensors({name: one.contiguous() for name, one in moments.items()}, folder / _MOMENTS)
-            state = {"world": self._world.size, "adam_steps": optimizer.steps, "scaler": optimizer.scaler}
-            _write_json(folder / _STATE, state)
+    def _write(self, folder: Path, whole: _Whole, state: RankState) -> None:
+        _write_json(folder / _rank_file(self._world.rank), asdict(state))
+        if not self._world.leads:
+            return
+        save_state_dict(whole.weights, folder / WEIGHTS)
+        _write_json(folder / OPEN_CLIP_CONFIG, whole.description)
+        write_states(folder, whole.plugins)
+        optimizer = whole.optimizer
+        moments = {f"{key}/{name}": one for key in MOMENTS for name, one in optimizer.moments.get(key, {}).items()}
+        write_tensors({name: one.contiguous() for name, one in moments.items()}, folder / _MOMENTS)
+        counters = {"world": self._world.size, "adam_steps": optimizer.steps, "scaler": optimizer.scaler}
+        _write_json(folder / _STATE, counters)
 
     def _publish(self, temporary: Path, final: Path) -> None:
         write_checksums(temporary)
@@ -244,20 +244,21 @@ class CheckpointFolder:
         barrier()
 
 
-def read_checkpoint(folder: Path) -> Stored:
+def read_checkpoint(folder: Path) -> StoredCheckpoint:
     """Everything of a checkpoint but the weights, which the model reads.
 
     Raises:
         RunError: a file is missing, damaged, or holds something else than it should.
     """
     try:
-        state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-        ranks = [_read_progress(folder / _rank_file(rank)) for rank in range(state["world"])]
+        counters = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        ranks = [_read_rank_state(folder / _rank_file(rank)) for rank in range(counters["world"])]
         moments: dict[str, dict[str, Tensor]] = {key: {} for key in MOMENTS}
         for name, tensor in load_file(folder / _MOMENTS).items():
             key, _, parameter = name.partition("/")
             moments[key][parameter] = tensor
-        return Stored(folder, tuple(ranks), OptimizerState(moments, int(state["adam_steps"]), state["scaler"]))
+        optimizer = OptimizerState(moments, int(counters["adam_steps"]), counters["scaler"])
+        return StoredCheckpoint(folder, tuple(ranks), optimizer)
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise RunError(
             f"The checkpoint {folder} is damaged ({type(error).__name__}: {error}). Delete that folder to resume from "
@@ -265,10 +266,10 @@ def read_checkpoint(folder: Path) -> Stored:
         ) from None
 
 
-def _read_progress(path: Path) -> Progress:
+def _read_rank_state(path: Path) -> RankState:
     stored = json.loads(path.read_text(encoding="utf-8"))
     stored["positions"] = tuple(Position(*position) for position in stored["positions"])
-    return Progress(**stored)
+    return RankState(**stored)
 
 
 def _rank_file(rank: int) -> str:

@@ -96,7 +96,7 @@ class RunFolder:
         """Whether the evaluation after a step is in metrics.jsonl."""
         return any(row.get("step") == step and any(key.startswith("eval/") for key in row) for row, _ in self._rows())
 
-    def keep_batches(self, rank: int, steps: Mapping[int, Sequence[str]]) -> None:
+    def save_offending_batches(self, rank: int, steps: Mapping[int, Sequence[str]]) -> None:
         """Write down which samples this rank saw in steps that went wrong: `nonfinite/step-…-rank-….json`."""
         for step, keys in steps.items():
             path = self.path / "nonfinite" / f"step-{step:08d}-rank-{rank:05d}.json"

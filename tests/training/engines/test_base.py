@@ -10,7 +10,8 @@ import torch
 
 from pgsclip.config.schema import EngineConfig
 from pgsclip.distributed import World
-from pgsclip.training.engines.base import OptimizerState, autocast_dtype, pick_device, pick_engine
+from pgsclip.training.engines.base import autocast_dtype, pick_device, pick_engine
+from pgsclip.training.saved.optimizer_state import OptimizerState
 
 Found = Callable[[str], dict[str, Any]]
 ENGINES = ["torch", "zero0", "zero1", "zero2", "zero3"]

@@ -45,7 +45,8 @@ from pgsclip.training.assemble import build_engine
 from pgsclip.training.engines import deepspeed_engine
 from pgsclip.training.engines.base import Engine
 from pgsclip.training.features import StepContext
-from pgsclip.training.saved.checkpoint import CheckpointFolder, Progress, Stored, read_checkpoint
+from pgsclip.training.saved.checkpoint import CheckpointFolder, StoredCheckpoint, read_checkpoint
+from pgsclip.training.saved.rank_state import RankState
 from pgsclip.training.task import Task
 
 STEPS, SAVED_AFTER, BATCH, CAP = 4, 2, 8, 5.0
@@ -105,7 +106,7 @@ def make_task(trial: Trial, world: World, config: RunConfig, seed: int = 0) -> T
     return Task(built, Follower(), loss, config, auxiliary=[("agreement", term)])
 
 
-def make_engine(trial: Trial, world: World, stored: Stored | None = None) -> Engine:
+def make_engine(trial: Trial, world: World, stored: StoredCheckpoint | None = None) -> Engine:
     """Fresh, or as a checkpoint left it: then from other weights, so that what was not restored would show."""
     config = resolve(None, {"masker.name": trial.masker, "masker.ratio": 0.5, "loss.max_scale": CAP})
     engine = EngineConfig(name=trial.engine, zero_stage=trial.stage, precision=trial.precision)
@@ -183,7 +184,7 @@ def train(trial: Trial, world: World, folder: Path) -> dict[str, Any]:
 
 
 def save(name: str, engine: Engine, world: World, folder: Path) -> Path:
-    return CheckpointFolder(folder / f"{name}-saved", world, keep=9).save(engine, Progress(step=SAVED_AFTER))
+    return CheckpointFolder(folder / f"{name}-saved", world, keep=9).save(engine, RankState(step=SAVED_AFTER))
 
 
 def hand_over(trial: Trial, world: World, folder: Path) -> dict[str, Any]:

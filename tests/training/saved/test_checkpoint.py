@@ -18,12 +18,13 @@ from pgsclip.errors import ModelError, RunError
 from pgsclip.models.checksums import write_checksums
 from pgsclip.models.plugin_states import States
 from pgsclip.models.weights import load_weights
-from pgsclip.training.engines.base import OptimizerState
 from pgsclip.training.saved import checkpoint
-from pgsclip.training.saved.checkpoint import WEIGHTS, CheckpointFolder, Progress, read_checkpoint
+from pgsclip.training.saved.checkpoint import WEIGHTS, CheckpointFolder, read_checkpoint
+from pgsclip.training.saved.optimizer_state import OptimizerState
+from pgsclip.training.saved.rank_state import RankState
 
 POSITIONS = (Position(0, 1, 30), Position(1, 0, 26))
-STANDS = Progress(7, 56, 0.5, streams=3, batches=7, positions=POSITIONS, faults={"read": 60})
+STANDS = RankState(7, 56, 0.5, streams=3, batches=7, positions=POSITIONS, faults={"read": 60})
 ALL_FILES = ["files.json", "open_clip_config.json", WEIGHTS, "optimizer.safetensors", "rank-00000.json", "state.json"]
 
 
@@ -79,13 +80,13 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
 
 
 def test_workers_that_have_not_given_a_batch_stand_at_the_start() -> None:
-    assert STANDS.positions_of_all_streams() == [*POSITIONS, Position(2, 0, 0)]
+    assert STANDS.positions_of_all_workers() == [*POSITIONS, Position(2, 0, 0)]
 
 
 def test_the_newest_stay_and_the_last_is_the_newest(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, keep=2)
     for step in (9, 10, 100):
-        folder.save(OneNumber(step), Progress(step))
+        folder.save(OneNumber(step), RankState(step))
     assert names(folder.path) == ["step-00000010", "step-00000100"]
     assert read_checkpoint(folder.last_or_error()).ranks[0].step == 100
 
@@ -95,11 +96,11 @@ def test_a_full_disk_is_a_sentence_and_leaves_the_older_ones(tmp_path: Path, mon
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "write_tensors", _full)
         with pytest.raises(RunError, match=r"cannot be written to .*: No space left on device. There is none bef"):
-            folder.save(OneNumber(2), Progress(2))
-    good = folder.save(OneNumber(1), Progress(1))
+            folder.save(OneNumber(2), RankState(2))
+    good = folder.save(OneNumber(1), RankState(1))
     monkeypatch.setattr(checkpoint, "write_tensors", _full)
     with pytest.raises(RunError, match=r"The one before, .*step-00000001, is whole; make room there, and go on with"):
-        folder.save(OneNumber(2), Progress(2))
+        folder.save(OneNumber(2), RankState(2))
     assert names(folder.path) == ["step-00000001"]
     assert folder.last() == good
 
@@ -122,7 +123,7 @@ def test_a_checkpoint_counts_only_when_everything_is_on_the_disk(
         real(handle)
 
     monkeypatch.setattr(checkpoint.os, "fsync", note)
-    saved = folder.save(OneNumber(1), Progress(1))
+    saved = folder.save(OneNumber(1), RankState(1))
     assert set(ALL_FILES) <= set(flushed)
     assert counted[:-1] == [None] * (len(counted) - 1)
     assert (flushed[-1], counted[-1]) == ("checkpoints", saved)  # the folder itself, after the rename
@@ -130,8 +131,8 @@ def test_a_checkpoint_counts_only_when_everything_is_on_the_disk(
 
 def test_the_same_step_may_be_saved_again(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
-    folder.save(OneNumber(1), Progress(1))
-    saved = folder.save(OneNumber(2), Progress(1, 8))
+    folder.save(OneNumber(1), RankState(1))
+    saved = folder.save(OneNumber(2), RankState(1, 8))
     assert read_checkpoint(saved).ranks[0].samples == 8
     assert load_file(saved / WEIGHTS)["number"].item() == 2
     assert names(folder.path) == ["step-00000001"]
@@ -142,7 +143,7 @@ def test_rubbish_of_a_killed_run_is_swept(tmp_path: Path) -> None:
     half = folder.path / ".step-00000001.tmp"
     half.mkdir(parents=True)
     (half / "old").touch()
-    saved = folder.save(OneNumber(1), Progress(1))
+    saved = folder.save(OneNumber(1), RankState(1))
     assert names(folder.path) == ["step-00000001"]
     assert names(saved) == ALL_FILES
 
@@ -151,8 +152,8 @@ def test_rubbish_of_a_killed_run_is_swept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("harm", ["gone", "shorter"])
 def test_one_that_is_not_whole_does_not_count_and_the_one_before_does(tmp_path: Path, file: str, harm: str) -> None:
     folder = folder_of(tmp_path)
-    before = folder.save(OneNumber(1), Progress(1))
-    after = folder.save(OneNumber(2), Progress(2))
+    before = folder.save(OneNumber(1), RankState(1))
+    after = folder.save(OneNumber(2), RankState(2))
     assert folder.last() == after
     if harm == "gone":
         (after / file).unlink()
@@ -164,19 +165,19 @@ def test_one_that_is_not_whole_does_not_count_and_the_one_before_does(tmp_path: 
 def test_damaged_folders_push_no_good_one_out(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, keep=2)
     for step in (6, 7):
-        folder.save(OneNumber(step), Progress(step))
+        folder.save(OneNumber(step), RankState(step))
     (folder.path / "step-00000007" / "rank-00000.json").unlink()
-    folder.save(OneNumber(8), Progress(8))
+    folder.save(OneNumber(8), RankState(8))
     assert names(folder.path) == ["step-00000006", "step-00000008"], "two whole ones, and what is damaged goes"
 
 
 def test_a_run_that_went_back_leaves_what_is_ahead_of_it_alone(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, keep=1)
-    folder.save(OneNumber(2), Progress(8))
+    folder.save(OneNumber(2), RankState(8))
     (folder.path / "step-00000008" / "rank-00000.json").unlink()
-    folder.save(OneNumber(3), Progress(7))
+    folder.save(OneNumber(3), RankState(7))
     assert names(folder.path) == ["step-00000007", "step-00000008"]
-    folder.save(OneNumber(3), Progress(9))
+    folder.save(OneNumber(3), RankState(9))
     assert names(folder.path) == ["step-00000009"]
 
 
@@ -184,7 +185,7 @@ def test_foreign_folders_stay_and_half_written_ones_go(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, keep=1)
     for name in ("step-00000001-copy", "step-best", ".step-00000005.tmp"):
         (folder.path / name).mkdir(parents=True)
-    newest = folder.save(OneNumber(1), Progress(6))
+    newest = folder.save(OneNumber(1), RankState(6))
     assert folder.last() == newest
     assert names(folder.path) == ["step-00000001-copy", "step-00000006", "step-best"]
 
@@ -244,8 +245,8 @@ def test_damage_of_any_kind_is_passed_over_on_resume_by_name_and_set_aside(
     tmp_path: Path, file: str, harm: str
 ) -> None:
     folder = folder_of(tmp_path)
-    before = folder.save(OneNumber(1), Progress(3))
-    after = folder.save(OneNumber(2), Progress(7))
+    before = folder.save(OneNumber(1), RankState(3))
+    after = folder.save(OneNumber(2), RankState(7))
     content = (after / file).read_bytes()
     if harm == "gone":
         (after / file).unlink()
@@ -260,24 +261,24 @@ def test_damage_of_any_kind_is_passed_over_on_resume_by_name_and_set_aside(
     assert names(folder.path) == ["step-00000003", "step-00000007.damaged"]
     assert folder.last() == before
     assert (folder.choose().path, folder.choose().finding) == (before, None)
-    assert folder.save(OneNumber(2), Progress(7)) == folder.last()
+    assert folder.save(OneNumber(2), RankState(7)) == folder.last()
 
 
 def test_of_what_was_set_aside_the_newest_alone_stays(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
-    folder.save(OneNumber(1), Progress(3))
+    folder.save(OneNumber(1), RankState(3))
     for step in (9, 10, 7):  # as a run meets them that goes back further each time but one
         (folder.path / f"step-{step:08d}.damaged").mkdir()
     assert folder.choose().path == folder.last()
     assert len(names(folder.path)) == 4, "nothing goes before there is another whole checkpoint"
-    folder.save(OneNumber(2), Progress(8))
+    folder.save(OneNumber(2), RankState(8))
     assert names(folder.path) == ["step-00000003", "step-00000008", "step-00000010.damaged"]
 
 
 def test_when_none_is_left_the_ways_out_are_named_and_nothing_is_moved(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     assert folder.choose().path is None
-    for saved in [folder.save(OneNumber(1), Progress(step)) for step in (3, 7)]:
+    for saved in [folder.save(OneNumber(1), RankState(step)) for step in (3, 7)]:
         (saved / "optimizer.safetensors").write_bytes(b"short")
     with pytest.raises(RunError, match=r"No checkpoint in .* is whole: step-00000007 \(optimizer.safetensors has 5 by"):
         folder.choose()
@@ -297,7 +298,7 @@ def test_a_kill_at_any_moment_of_a_save_leaves_a_whole_checkpoint_and_the_next_s
     ended: list[str] = []
     for number in range(100):
         folder = folder_of(tmp_path / str(number), keep=1)
-        before = folder.save(OneNumber(1), Progress(1))
+        before = folder.save(OneNumber(1), RankState(1))
         left = [number]
 
         def or_die(real: Any, left: list[int] = left) -> Any:
@@ -320,14 +321,14 @@ def test_a_kill_at_any_moment_of_a_save_leaves_a_whole_checkpoint_and_the_next_s
             ):
                 patch.setattr(owner, name, or_die(getattr(owner, name)))
             try:
-                after = folder.save(OneNumber(2), Progress(2))
+                after = folder.save(OneNumber(2), RankState(2))
             except Killed:
                 after = folder.path / "step-00000002"
         chosen = folder.choose()
         assert chosen.finding is None
         assert chosen.path in (before, after)
         ended.append(chosen.path.name if chosen.path else "")
-        folder.save(OneNumber(3), Progress(3))
+        folder.save(OneNumber(3), RankState(3))
         assert names(folder.path) == ["step-00000003"]
         if left[0]:
             break
