@@ -33,21 +33,27 @@ class Plan(NamedTuple):
 
 def draw_plan(sources: Sources) -> Plan:
     """Find rooms, arrows, circles and floors."""
-    modules = {_module(path): path for path in sources}
     rooms: dict[str, list[str]] = {}
     for path in sources:
         if not path.endswith("__init__.py") or sources[path].strip():
             rooms.setdefault(room_of(path), []).append(path)
-    imports = {
-        (path, target): 1
-        for path, text in sources.items()
-        for name in imported_modules(ast.parse(text))
-        if (target := modules.get(name) or modules.get(name.rpartition(".")[0])) is not None and target != path
-    }
+    imports = dict.fromkeys(find_imports(sources), 1)
     between = [(room_of(path), room_of(target), path) for path, target in imports if room_of(path) != room_of(target)]
     arrows = dict(sorted(Counter((above, below) for above, below, _ in set(between)).items()))
     groups = _groups(list(rooms), arrows)
     return Plan(rooms, arrows, _circles(groups), _circles(_groups(list(sources), imports)), _floors(groups, arrows))
+
+
+def find_imports(sources: Sources) -> list[tuple[str, str]]:
+    """Find (importing file, imported file), each pair once."""
+    modules = {_module(path): path for path in sources}
+    found = {
+        (path, target): None
+        for path, text in sources.items()
+        for name in imported_modules(ast.parse(text))
+        if (target := modules.get(name) or modules.get(name.rpartition(".")[0])) is not None and target != path
+    }
+    return list(found)
 
 
 def _circles(groups: list[list[str]]) -> list[list[str]]:
