@@ -40,11 +40,11 @@ class Stream:
     shuffle: int
     workers: int
     """Loader processes per training process; 0 loads in the training process itself."""
-    stall_seconds: float = 600.0
+    stall_seconds: float
     """How long a batch may take before its worker counts as stalled."""
-    caption_parts: float = 0.0
+    caption_part_probability: float
     """Probability that one part of a caption is read instead of the whole."""
-    views: int = 1
+    views: int
     """Number of random crops of each image."""
 
     @property
@@ -117,8 +117,8 @@ def open_stream(
         config.shuffle,
         workers,
         config.stall_seconds,
-        caption_parts=config.caption_part_probability,
-        views=config.views,
+        config.caption_part_probability,
+        config.views,
     )
 
 
@@ -169,9 +169,8 @@ class _Feed(IterableDataset[Batch]):
 
     def _batches(self, worker: int, workers: int) -> Iterator[Batch]:
         stream = self._stream
-        collator = Collator(
-            stream.transform, stream.tokenizer, stream.seed, caption_parts=stream.caption_parts, views=stream.views
-        )
+        parts, views = stream.caption_part_probability, stream.views
+        collator = Collator(stream.transform, stream.tokenizer, stream.seed, caption_parts=parts, views=views)
         position = self._start.get(worker, Position(worker, 0, 0))
         epoch, skip = position.epoch, position.taken
         while True:

@@ -52,7 +52,7 @@ def noisy(to_tensor: ToTensor) -> Transform:
 @pytest.fixture
 def stream(noisy: Transform, tokenize: Tokenize) -> Callable[..., Stream]:
     def make(source: PairSource, workers: int = 0, shuffle: int = 5, seed: int = 1) -> Stream:
-        return Stream(source, noisy, tokenize, seed, shuffle, workers)
+        return Stream(source, noisy, tokenize, seed, shuffle, workers, 600.0, 0.0, 1)
 
     return make
 
@@ -238,7 +238,7 @@ def test_lengths_are_right_for_open_clips_tokenizer_and_captions_of_any_length(t
         def pair(self, index: int) -> Raw:
             return Raw("", str(index), captions[index], lambda: Image.new("RGB", (8, 8)))
 
-    there = Stream(Pictures("", pairs, ""), lambda picture, _: to_tensor(picture), tokenizer, 0, 1, 0)
+    there = Stream(Pictures("", pairs, ""), lambda picture, _: to_tensor(picture), tokenizer, 0, 1, 0, 600.0, 0.0, 1)
     (batch,) = take(there.batches(batch_size=4, rank=0, world=1), 1)
     for key, text, length in zip(batch.keys, batch.texts, batch.lengths, strict=True):
         assert torch.equal(text, texts[int(key)])
