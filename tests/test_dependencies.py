@@ -16,13 +16,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 NOT_IMPORTED = {
     "requests": "clip-benchmark imports it without declaring it",
     "torchvision": "open_clip imports it; the floor is ours",
-    "pot": "the oracle of the transport in the tests",
 }
-PARTS = {"pydantic-core": "pydantic"}
-"""Distributions that come with another and share its versions."""
+PARTS = {"pydantic-core": "pydantic", "pillow-avif": "pillow-avif-plugin"}
+"""Distributions that come with another and share its versions, and a module with a name of its own."""
 UNBOUNDED = {"packaging"}
 """Numbered by year: a new major version says nothing."""
-OF_EXTRAS = ("datasets", "transformers", "onnx")
+OF_EXTRAS = ("avif", "datasets", "heic", "onnx", "transformers")
 
 
 def named(requirements: list[str]) -> set[str]:

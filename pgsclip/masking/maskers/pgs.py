@@ -19,6 +19,7 @@ from pgsclip.grid import Grid
 from pgsclip.masking.candidates import draw_candidates, nearness_to_border
 from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
 from pgsclip.masking.edges import canny_edges, sobel_edges
+from pgsclip.masking.exact_transport import solve_potentials
 from pgsclip.masking.pixels import cells_of, patchify, shrunk
 from pgsclip.masking.similarity import blended_similarity, to_unit_range, without_noise
 from pgsclip.masking.transport import balanced_similarity, potentials, spread_patches
@@ -50,6 +51,8 @@ class PgsParams(MaskerParams):
     """Of the transport kernel exp(similarity / temperature)."""
     iterations: int = Field(default=10, ge=1)
     """Rounds of Sinkhorn's scaling."""
+    solver: Literal["scaling", "pot"] = "scaling"
+    """`pot` solves the transport to convergence among all patches, slowly; iterations and landmarks are then unused."""
     landmarks: int | None = Field(default=49, ge=1)
     """At least so many patches, evenly spread, are balanced among themselves, and the rest against them; null: all."""
     detail: int | None = Field(default=4, ge=1)
@@ -95,11 +98,16 @@ class PgsMasker:
         pixels = patchify(small, cells)
         embeddings = inputs.patches if self.params.use_embeddings else None
         if self.params.transport:
-            landmarks = spread_patches(grid, self.params.landmarks, images.device)
+            exact = self.params.solver == "pot"
+            landmarks = spread_patches(grid, None if exact else self.params.landmarks, images.device)
             wanted = torch.cat([landmarks.expand(len(images), -1), candidates], dim=1)
             cosines = blended_similarity(pixels, embeddings, inputs.progress, wanted)
             between, cosines = cosines[:, : len(landmarks)], cosines[:, len(landmarks) :]
-            potential = potentials(between, self.params.temperature, self.params.iterations, landmarks)
+            potential = (
+                solve_potentials(between, self.params.temperature)
+                if exact
+                else potentials(between, self.params.temperature, self.params.iterations, landmarks)
+            )
             rows = balanced_similarity(cosines, potential, candidates)
         else:
             rows = cosines = blended_similarity(pixels, embeddings, inputs.progress, candidates)
