@@ -15,7 +15,6 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NOT_IMPORTED = {
     "requests": "clip-benchmark imports it without declaring it",
-    "torchvision": "open_clip imports it; the floor is ours",
 }
 PARTS = {"pydantic-core": "pydantic", "pillow-avif": "pillow-avif-plugin"}
 """Distributions that come with another and share its versions, and a module with a name of its own."""
