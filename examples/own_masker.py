@@ -20,7 +20,7 @@ import pgsclip
 from pgsclip.data.generated import HELD_OUT, scene
 from pgsclip.grid import Grid
 from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
-from pgsclip.masking.pixels import normalised, patchify
+from pgsclip.masking.pixels import normalise_pixels, patchify
 from pgsclip.testing import check_masker
 
 
@@ -48,7 +48,7 @@ def main() -> dict[str, float]:
     print("the contract is kept")
 
     scenes = [scene(HELD_OUT, number, side=96) for number in range(32)]
-    images = torch.stack([normalised(one.image) for one in scenes])
+    images = torch.stack([normalise_pixels(one.image) for one in scenes])
     objects = torch.stack([torch.from_numpy(one.mask) for one in scenes])
     covered = patchify(objects[:, None].float(), Grid(8, 8, 12)).mean(dim=2)  # (B, L), share of each patch
     recall = {}

@@ -46,7 +46,7 @@ class MaskedTower(nn.Module):
         self.tower = tower
         self.masker = handle
         # Whoever trains may have sharded the weights: each pass then gathers them, with all ranks, so all run as many.
-        self._chooser = PatchChooser(handle.scores, handle.share(ratio), max_passes, exactly=True)
+        self._chooser = PatchChooser(handle.score, handle.check_ratio(ratio), max_passes, exactly=True)
         self._seed = seed
         self._calls = 0
         self.chosen, self.kept = [], 1.0

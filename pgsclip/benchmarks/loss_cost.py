@@ -44,19 +44,19 @@ class LossCost:
     """FLOPs of the logits and of their gradients at both factors: no exact way has fewer."""
 
 
-def bench_loss(batches: list[int], *, width: int, block: int, repeats: int) -> Iterator[LossCost]:
+def bench_loss(batches: list[int], *, width: int, logits_per_chunk: int, repeats: int) -> Iterator[LossCost]:
     """Yield costs as they are measured, for `clip` and `siglip` at each batch size.
 
     Args:
         width: numbers of a feature.
-        block: logits computed at once.
+        logits_per_chunk: logits computed at once.
         repeats: processes for each figure; the median counts.
     """
     for loss in ("clip", "siglip"):
         for batch in batches:
             ours, theirs = [], []
             for _ in range(repeats):
-                ours.append(_in_a_process(loss, batch, width, block))
+                ours.append(_in_a_process(loss, batch, width, logits_per_chunk))
                 theirs.append(_in_a_process(loss, batch, width, 0) if _fits(batch) else None)
             yield LossCost(loss, batch, *_medians(ours), *_medians(theirs), products=6 * batch * batch * width)
 
@@ -73,15 +73,15 @@ def _fits(batch: int) -> bool:
     return _COPIES * 4 * batch**2 < _USABLE * psutil.virtual_memory().available
 
 
-def _in_a_process(loss: str, batch: int, width: int, block: int) -> tuple[float, float]:
-    command = [sys.executable, "-m", "pgsclip.benchmarks.loss_cost", loss, str(batch), str(width), str(block)]
+def _in_a_process(loss: str, batch: int, width: int, logits_per_chunk: int) -> tuple[float, float]:
+    command = [sys.executable, "-m", "pgsclip.benchmarks.loss_cost", loss, *map(str, (batch, width, logits_per_chunk))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own words
     seconds, peak = json.loads(done.stdout)
     return seconds, peak
 
 
-def _measure(loss: str, batch: int, width: int, block: int) -> tuple[float, float]:
-    """Measure in this process: seconds, and MiB by which the peak rose. `block` 0 is open_clip's own loss."""
+def _measure(loss: str, batch: int, width: int, logits_per_chunk: int) -> tuple[float, float]:
+    """Measure in this process: seconds, and MiB by which the peak rose. 0 logits are open_clip's own loss."""
     generator = torch.Generator().manual_seed(0)
     images, texts = (
         F.normalize(torch.randn(batch, width, generator=generator), dim=-1).requires_grad_() for _ in range(2)
@@ -90,18 +90,18 @@ def _measure(loss: str, batch: int, width: int, block: int) -> tuple[float, floa
     _run(loss, 64, images[:64], texts[:64], scale, bias)  # libraries load what they need
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()
-    _run(loss, block, images, texts, scale, bias)
+    _run(loss, logits_per_chunk, images, texts, scale, bias)
     seconds = time.perf_counter() - began
     rise = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return seconds, rise / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _run(
-    loss: str, block: int, images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor
+    loss: str, logits_per_chunk: int, images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor
 ) -> None:
-    if block:
+    if logits_per_chunk:
         kind = ClipLoss if loss == "clip" else SigLipInChunks
-        found = kind(rank=0, world_size=1, block=block)(images, texts, scale, bias)
+        found = kind(rank=0, world_size=1, logits_per_chunk=logits_per_chunk)(images, texts, scale, bias)
     elif loss == "clip":
         found = open_clip.ClipLoss()(images, texts, scale)
     else:

@@ -17,7 +17,7 @@ from pgsclip.grid import Grid
 from pgsclip.masking.contract import MaskInputs
 from pgsclip.masking.masker_api import MaskerHandle
 from pgsclip.masking.maskers.pgs import PgsMasker
-from pgsclip.masking.pixels import cells_of
+from pgsclip.masking.pixels import coarsen
 from pgsclip.masking.selection import select
 from pgsclip.masking.transport import spread_patches
 from pgsclip.models.device_speed import copy_rate, matrix_rate, wait_for
@@ -70,7 +70,7 @@ def bench_maskers(
         return select(straightforward_pgs(inputs).keep, ratio, inputs.generator)
 
     def choose(handle: MaskerHandle) -> Tensor:
-        return select(handle.scores(inputs).keep.float(), ratio, inputs.generator)
+        return select(handle.score(inputs).keep.float(), ratio, inputs.generator)
 
     ways: dict[str, Callable[[], object]] = {STRAIGHTFORWARD: choose_straightforward}
     ways |= {handle.name: partial(choose, handle) for handle in maskers}
@@ -104,7 +104,7 @@ def _count_floor(masker: PgsMasker, grid: Grid, width: int, device: torch.device
     rows = max(1, round(params.candidate_share * grid.patches))
     if params.transport:
         rows += len(spread_patches(grid, params.landmarks, device))
-    wide = 3 * cells_of(grid, params.detail).side ** 2 + (width if params.use_embeddings else 0)
+    wide = 3 * coarsen(grid, params.detail).side ** 2 + (width if params.use_embeddings else 0)
     operations = 2 * rows * grid.patches * wide
     numbers = 3 * grid.patches * grid.side**2 + (grid.patches * width if params.use_embeddings else 0)
     return 1000 * (operations / matrix_rate(device, torch.float32) + 4 * numbers / copy_rate(device))

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from pgsclip.masking.candidates import draw_candidates
 from pgsclip.masking.contract import MaskInputs, MaskScores
 from pgsclip.masking.pixels import luminance, patch_means, patchify
-from pgsclip.masking.similarity import take_rows, to_unit_range
+from pgsclip.masking.similarity import scale_to_unit_range, take_rows
 
 _ROUNDS = 50
 _TEMPERATURE = 0.2
@@ -35,7 +35,7 @@ def straightforward_pgs(inputs: MaskInputs) -> MaskScores:
     pixels, embeddings = F.normalize(patchify(images, grid), dim=-1), F.normalize(inputs.patches, dim=-1)
     similarity = (1 - progress) * (pixels @ pixels.mT) + progress * (embeddings @ embeddings.mT)
     rows = take_rows(_TEMPERATURE * _plan(similarity).log(), candidates)
-    return MaskScores(_EDGE_WEIGHT * edges - to_unit_range(rows.mean(dim=1)))
+    return MaskScores(_EDGE_WEIGHT * edges - scale_to_unit_range(rows.mean(dim=1)))
 
 
 def _plan(similarity: Float[Tensor, "B L L"]) -> Float[Tensor, "B L L"]:

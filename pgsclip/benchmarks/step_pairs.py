@@ -14,7 +14,7 @@ from pgsclip.data.generated import scene
 from pgsclip.data.normalise import Normalise
 from pgsclip.data.spec import open_source
 from pgsclip.distributed import World
-from pgsclip.masking.pixels import normalised
+from pgsclip.masking.pixels import normalise_pixels
 from pgsclip.models.build import BuiltModel
 from pgsclip.training.assemble import open_training_data
 
@@ -55,7 +55,7 @@ def load_pairs(built: BuiltModel, data: str, batch_size: int, device: torch.devi
 def draw_images(count: int, height: int, width: int) -> Float[Tensor, "B 3 H W"]:
     """Draw scenes, of which a masker that chooses its ratio hides more or less; after 256 they come again."""
     drawn = (scene("bench", number, max(height, width)).image[:height, :width] for number in range(min(count, _SCENES)))
-    images = torch.stack([normalised(image) for image in drawn])
+    images = torch.stack([normalise_pixels(image) for image in drawn])
     return images[torch.arange(count) % len(images)]
 
 

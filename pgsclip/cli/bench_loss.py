@@ -34,7 +34,8 @@ def bench_loss(
     rate = matrix_rate(torch.device("cpu"), torch.float32)
     typer.echo("loss     batch   seconds  of open_clip's   peak MiB  of open_clip's  of its products")
     with Console(stderr=True).status("measuring"):
-        for cost in measure(batch or [4096, 8192, 16384, 32768], width=width, block=logits_per_chunk, repeats=repeats):
+        batches = batch or [4096, 8192, 16384, 32768]
+        for cost in measure(batches, width=width, logits_per_chunk=logits_per_chunk, repeats=repeats):
             costs.append(cost)
             typer.echo(
                 f"{cost.loss:6}  {cost.batch:6}  {cost.seconds:8.2f}  {_ratio(cost.seconds, cost.open_clip_seconds)}"

@@ -41,10 +41,10 @@ def bench_maskers(
     from pgsclip.benchmarks.masker_cost import bench_maskers as measure
     from pgsclip.config.ratio import Ratio
     from pgsclip.distributed import World
-    from pgsclip.masking.masker_api import parsed_masker
+    from pgsclip.masking.masker_syntax import parse_masker
     from pgsclip.training.assemble import open_device
 
-    handles = [parsed_masker(text) for text in masker] if masker else build_working_maskers([Ratio(ratio, ratio)])
+    handles = [parse_masker(text) for text in masker] if masker else build_working_maskers([Ratio(ratio, ratio)])
     with Console(stderr=True).status("measuring") as status:
         costs = measure(
             handles,

@@ -62,11 +62,11 @@ def bench_masks(
     from pgsclip.mask_quality.comparison import compare_maskers, to_json
     from pgsclip.mask_quality.plot import plot_recall
     from pgsclip.mask_quality.table import write_lines, write_lines_by_group
-    from pgsclip.masking.masker_api import parsed_masker
+    from pgsclip.masking.masker_syntax import parse_masker
     from pgsclip.viz.save import save_picture
 
     shares = _ratios(ratios)
-    handles = [parsed_masker(text) for text in masker] if masker else build_working_maskers(shares)
+    handles = [parse_masker(text) for text in masker] if masker else build_working_maskers(shares)
     console = Console(stderr=True)
     with console.status("reading the pictures") as status:
         examples = _examples(images, count, image_size)

@@ -19,7 +19,7 @@ def pair_maskers(maskers: list[str] | None, ratios: list[str] | None) -> list[Ma
     """
     from pgsclip.config.ratio import Ratio
     from pgsclip.errors import ConfigError
-    from pgsclip.masking.masker_api import parsed_masker
+    from pgsclip.masking.masker_syntax import parse_masker
     from pgsclip.viz.explain import MaskerColumn
 
     pairs: list[tuple[str, str]] = list(_DEFAULT)
@@ -32,7 +32,7 @@ def pair_maskers(maskers: list[str] | None, ratios: list[str] | None) -> list[Ma
             )
         pairs = list(zip_longest(names, shares, fillvalue=shares[0]))
     try:
-        asked = [(parsed_masker(name), Ratio.parse(share)) for name, share in pairs]
+        asked = [(parse_masker(name), Ratio.parse(share)) for name, share in pairs]
     except ValueError as error:
         raise ConfigError(f"--ratio: {error}.") from None
-    return [MaskerColumn(handle, handle.share(ratio)) for handle, ratio in asked]
+    return [MaskerColumn(handle, handle.check_ratio(ratio)) for handle, ratio in asked]

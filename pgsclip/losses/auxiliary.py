@@ -8,17 +8,12 @@ sees the features of all images together and has none.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from pgsclip import plugins
-from pgsclip.config.fields import PluginConfig
-from pgsclip.config.params import PluginParams, check_params
-from pgsclip.errors import PluginError
-from pgsclip.seeding import derive
+from pgsclip.config.params import PluginParams
 
 
 class Sizes(NamedTuple):
@@ -69,34 +64,3 @@ class AuxiliaryLoss(Protocol):
 
     def __call__(self, features: Mapping[str, Tensor]) -> Float[Tensor, ""]:
         """The term, weighted. Its gradient, averaged over processes, is that of the whole batch."""
-
-
-def build_auxiliary(given: PluginConfig, sizes: Sizes, seed: int) -> nn.Module:
-    """The registered term, or `package.module:Class`; no global generator moves.
-
-    Raises:
-        PluginError: no such loss, no auxiliary one, parameters that it refuses, or fewer views than it compares.
-    """
-    kind: Any = plugins.load(plugins.LOSSES, given.name)
-    what = plugins.describe(plugins.LOSSES, given.name)
-    if hasattr(kind, "needs_bias"):
-        raise PluginError(f"The {what} is a main loss and not an auxiliary one; give it as loss.name={given.name}.")
-    model = getattr(kind, "Params", None)
-    declared = isinstance(model, type) and issubclass(model, PluginParams)
-    marks = all(hasattr(kind, mark) for mark in ("fewest_views", "wants_masker_features", "features"))
-    if model is None or not (declared and marks and nn.Module in getattr(kind, "__mro__", ())):
-        raise PluginError(
-            f"The {what} is no auxiliary loss: that is an nn.Module with Params (from PluginParams), fewest_views, "
-            f"wants_masker_features, features and forward. `pgsclip.testing.check_loss` tells its author what "
-            f"is missing."
-        )
-    params = check_params(what, model, given.params, PluginError)
-    if sizes.views < kind.fewest_views:
-        raise PluginError(
-            f"The {what} compares {kind.fewest_views} views of an image and data.views is {sizes.views}; "
-            f"set data.views={kind.fewest_views}."
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive(seed, "loss", given.name))
-        built: nn.Module = kind(params, sizes)
-    return built

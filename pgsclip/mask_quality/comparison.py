@@ -109,7 +109,7 @@ def to_json(rows: list[MaskerRow]) -> list[dict[str, Any]]:
 
 def _list_ratios(handle: MaskerHandle, ratios: list[Ratio]) -> list[Ratio]:
     """The ratios to measure a masker at; for one that hides nothing they are all 0, and one measurement will do."""
-    return list(dict.fromkeys(handle.share(ratio) for ratio in ratios))
+    return list(dict.fromkeys(handle.check_ratio(ratio) for ratio in ratios))
 
 
 @torch.no_grad()
@@ -122,7 +122,7 @@ def _draw_views(
     for view in range(views):
         generator = torch.Generator().manual_seed(derive(seed, view))
         began = time.perf_counter()
-        scores = handle.scores(MaskInputs(images, patches, grid, 0.0, generator))
+        scores = handle.score(MaskInputs(images, patches, grid, 0.0, generator))
         kept = (
             select_each(scores, ratio, generator)
             if ratio.is_range

@@ -16,7 +16,7 @@ from pgsclip.data.benchmark_scenes import benchmark_scenes
 from pgsclip.data.image_file import ENDINGS, IMAGE_ENDINGS, open_image
 from pgsclip.data.to_rgb import to_rgb
 from pgsclip.errors import ImageError
-from pgsclip.masking.pixels import normalised
+from pgsclip.masking.pixels import normalise_pixels
 
 MASK_ENDINGS = ("_mask", "-mask", ".mask")
 _WAYS = (
@@ -40,7 +40,7 @@ class Example(NamedTuple):
 def draw_examples(count: int, side: int) -> list[Example]:
     """Draw hard scenes, all kinds in turn; the same for everybody."""
     return [
-        Example(f"{number:04d}", scene.kind, normalised(scene.image), torch.from_numpy(scene.mask))
+        Example(f"{number:04d}", scene.kind, normalise_pixels(scene.image), torch.from_numpy(scene.mask))
         for number, scene in enumerate(benchmark_scenes(count, side))
     ]
 
@@ -109,7 +109,7 @@ def _read(path: Path, folder: Path, side: int) -> Example | None:
     colours = to_rgb(image)
     mask = np.asarray(known.resize((side, side), Image.Resampling.BOX)) >= 128
     squeezed = np.asarray(colours.resize((side, side), Image.Resampling.BICUBIC))
-    return Example(path.name, path.parent.name, normalised(squeezed), torch.from_numpy(mask))
+    return Example(path.name, path.parent.name, normalise_pixels(squeezed), torch.from_numpy(mask))
 
 
 def _find_mask(path: Path, folder: Path) -> Path | None:

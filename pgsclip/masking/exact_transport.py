@@ -16,8 +16,8 @@ _MET = 1e-6
 """Largest error of a marginal, as a share of 1 / L, that counts as converged."""
 
 
-def solve_potentials(similarity: Float[Tensor, "B L L"], temperature: float) -> Float[Tensor, "B L"]:
-    """Solve the balance of `transport.potentials` exactly; float32, in the similarity's units.
+def solve_exactly(similarity: Float[Tensor, "B L L"], temperature: float) -> Float[Tensor, "B L"]:
+    """Solve the balance of `transport.solve_potentials` exactly; float32, in the similarity's units.
 
     Args:
         similarity: of all patches to all, symmetric.

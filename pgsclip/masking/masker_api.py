@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, overload
 
 import torch
-import yaml
 from torch import Tensor
 
 from pgsclip import plugins
@@ -57,7 +56,7 @@ class MaskerHandle:
         """Whether every patch is shown, whatever ratio is asked for."""
         return isinstance(self.masker, KeepAll)
 
-    def scores(self, inputs: MaskInputs) -> MaskScores:
+    def score(self, inputs: MaskInputs) -> MaskScores:
         """Score the patches of a batch.
 
         Raises:
@@ -67,8 +66,8 @@ class MaskerHandle:
             raise MaskerError(self.lacks)
         return self._scorer(inputs)
 
-    def share(self, ratio: float | tuple[float, float] | str) -> Ratio:
-        """What to remove, as far as this masker can: `none` removes nothing.
+    def check_ratio(self, ratio: float | tuple[float, float] | str) -> Ratio:
+        """Return the share to remove, as far as this masker can: `none` removes nothing.
 
         Raises:
             MaskerError: a ratio outside [0, 1), or a range for a masker that cannot choose.
@@ -118,7 +117,7 @@ class MaskerHandle:
         embeddings: Tensor | None = None,
         progress: float = 0.0,
     ) -> Tensor | list[Tensor]:
-        """Indices of the patches to show, row by row from the top left.
+        """Choose the patches to show: their indices, row by row from the top left.
 
         Nothing global is touched; the same seed gives the same patches.
 
@@ -137,20 +136,20 @@ class MaskerHandle:
         Raises:
             MaskerError: images of another form, a ratio outside [0, 1), or a range for a masker that cannot choose.
         """
-        grid = _checked_grid(images, patch_size)
-        share = self.share(ratio)
+        grid = _check_grid(images, patch_size)
+        share = self.check_ratio(ratio)
         generator = torch.Generator(images.device).manual_seed(seed)
-        patches = patchify(images, grid) if embeddings is None else _checked_embeddings(embeddings, images, grid)
+        patches = patchify(images, grid) if embeddings is None else _check_embeddings(embeddings, images, grid)
         if not 0 <= progress <= 1:
             raise MaskerError(f"progress: {progress} is outside [0, 1], the share of the run that is done.")
-        scores = self.scores(MaskInputs(images, patches, grid, progress, generator))
+        scores = self.score(MaskInputs(images, patches, grid, progress, generator))
         if share.is_range:
             return select_each(scores, share, generator)
         return select(scores.keep.float(), share.high, generator)
 
 
 def masker(name: str, **params: Any) -> MaskerHandle:
-    """A registered masker (or `package.module:Class`) with its parameters.
+    """Build a registered masker (or `package.module:Class`) with its parameters.
 
     Raises:
         PluginError: no such masker. MaskerError: a parameter is unknown or wrong.
@@ -158,28 +157,7 @@ def masker(name: str, **params: Any) -> MaskerHandle:
     return MaskerHandle(name, build_masker(name, params))
 
 
-def parsed_masker(text: str) -> MaskerHandle:
-    """A masker as typed on the command line: a name, then parameters as `key=value`, such as `pgs edges=false`.
-
-    The handle's name is the whole text.
-
-    Raises:
-        PluginError: no such masker. MaskerError: a word without `=`, or a parameter is unknown or wrong.
-    """
-    name, *words = text.split() or [text]
-    params = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise MaskerError(f"{word!r} in {text!r} is no parameter; write name, then key=value: 'pgs edges=false'.")
-        try:
-            params[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise MaskerError(f"The value of {word!r} in {text!r} cannot be read.") from None
-    return MaskerHandle(" ".join([name, *words]), build_masker(name, params))
-
-
-def _checked_embeddings(embeddings: Tensor, images: Tensor, grid: Grid) -> Tensor:
+def _check_embeddings(embeddings: Tensor, images: Tensor, grid: Grid) -> Tensor:
     if embeddings.ndim != 3 or embeddings.shape[:2] != (len(images), grid.patches):
         raise MaskerError(
             f"Embeddings must have the shape (B, L, D) = ({len(images)}, {grid.patches}, any), one for each patch and "
@@ -188,7 +166,7 @@ def _checked_embeddings(embeddings: Tensor, images: Tensor, grid: Grid) -> Tenso
     return embeddings
 
 
-def _checked_grid(images: Tensor, patch_size: int) -> Grid:
+def _check_grid(images: Tensor, patch_size: int) -> Grid:
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape or not images.is_floating_point():
         raise MaskerError(
             f"Images must be a floating-point tensor (B, 3, H, W) with at least one image, normalised as open_clip "

@@ -25,7 +25,7 @@ def patchify(images: Float[Tensor, "B C H W"], grid: Grid) -> Float[Tensor, "B L
     return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, channels * side * side)
 
 
-def cells_of(grid: Grid, cells: int | None) -> Grid:
+def coarsen(grid: Grid, cells: int | None) -> Grid:
     """Return the grid after averaging squares of pixels, the largest that leave `cells` a side of each patch.
 
     A side that `cells` does not divide leaves more, one of fewer pixels all of them; None leaves every pixel.
@@ -35,13 +35,13 @@ def cells_of(grid: Grid, cells: int | None) -> Grid:
     return Grid(grid.rows, grid.columns, grid.side // max(fits, default=1))
 
 
-def shrunk(images: Float[Tensor, "B C H W"], grid: Grid, small: Grid) -> Float[Tensor, "B C h w"]:
+def shrink(images: Float[Tensor, "B C H W"], grid: Grid, small: Grid) -> Float[Tensor, "B C h w"]:
     """Images of one grid as another of the same patches with fewer pixels, each the mean of a square."""
     square = grid.side // small.side
     return images if square == 1 else F.avg_pool2d(images.float(), square)
 
 
-def normalised(image: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
+def normalise_pixels(image: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
     """RGB in CLIP's normalisation."""
     pixels = torch.from_numpy(image.astype(np.float32) / 255).permute(2, 0, 1)
     mean, std = (torch.tensor(value).reshape(3, 1, 1) for value in (CLIP_MEAN, CLIP_STD))

@@ -17,12 +17,12 @@ _ALIKE = 1e-4
 """Spread of similarity below which all patches of an image count as equally similar: rounding is no difference."""
 
 
-def unit(vectors: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+def to_unit_length(vectors: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
     """Each patch at length 1 in float32; an all-zero patch stays zero."""
     return F.normalize(vectors.float(), dim=-1, eps=_EMPTY)
 
 
-def blended_similarity(
+def blend_similarity(
     pixels: Float[Tensor, "B L P"],
     embeddings: Float[Tensor, "B L D"] | None,
     weight: float,
@@ -63,7 +63,7 @@ def _products(left: Float[Tensor, "B N D"], right: Float[Tensor, "B L D"]) -> Fl
         return left.float() @ right.float().mT
 
 
-def without_noise(scores: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
+def drop_rounding_noise(scores: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
     """Scores to 5 digits: what differs by rounding alone is a tie, which chance decides.
 
     A matrix product rounds its last columns otherwise than the rest, so of identical patches the bottom right one
@@ -72,7 +72,7 @@ def without_noise(scores: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
     return scores.round(decimals=5)
 
 
-def to_unit_range(values: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
+def scale_to_unit_range(values: Float[Tensor, "B L"]) -> Float[Tensor, "B L"]:
     """Smallest 0 and largest 1 per image; all equal but for rounding: all 0."""
     low, high = values.aminmax(dim=1, keepdim=True)
     scaled = (values - low) / (high - low).clamp(min=_ALIKE)

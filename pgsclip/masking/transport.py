@@ -14,7 +14,7 @@ from torch import Tensor
 from pgsclip.grid import Grid
 
 
-def balanced_similarity(
+def balance_similarity(
     similarity: Float[Tensor, "B N L"], potential: Float[Tensor, "B L"], rows: Int[Tensor, "B N"]
 ) -> Float[Tensor, "B N L"]:
     """Rows of the plan in the similarity's units, `temperature * log(L * L * plan)`: 0 where it is uniform.
@@ -29,7 +29,7 @@ def balanced_similarity(
     return similarity + (potential.gather(1, rows).unsqueeze(2) + potential.unsqueeze(1))
 
 
-def potentials(
+def solve_potentials(
     similarity: Float[Tensor, "B M L"], temperature: float, iterations: int, landmarks: Int[Tensor, " M"] | None = None
 ) -> Float[Tensor, "B L"]:
     """What the balance adds to every similarity of a patch: the dual potentials of the transport.

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from pgsclip.config.params import PluginParams
 from pgsclip.losses.auxiliary import Seen, Sizes
+from pgsclip.losses.registry import BUILT_WITH, is_built_as_agreed
 
 _PAIRS, _VIEWS, _EMBED = 6, 2, 8
 _SIZES = Sizes(width=12, vocabulary=40, views=_VIEWS)
@@ -36,7 +37,8 @@ def check_loss(kind: type[Any], params: PluginParams | None = None) -> None:
 
 
 def _check_main(kind: type[Any]) -> None:
-    loss = kind(rank=0, world_size=1, block=2**24)
+    assert is_built_as_agreed(kind), f"{BUILT_WITH[0].upper()}{BUILT_WITH[1:]}."
+    loss = kind(rank=0, world_size=1, logits_per_chunk=2**24)
     scale, bias = torch.tensor([10.0]), torch.tensor([-5.0]) if kind.needs_bias else None
     images, texts = _unit(1), _unit(2)
     value = _scalar(lambda: loss(images, texts, scale, bias))
@@ -49,13 +51,17 @@ def _check_main(kind: type[Any]) -> None:
         "Images that equal their texts cost no less than any others; row i of `images` belongs to row i of `texts`."
     )
     leaves = [tensor.clone().requires_grad_() for tensor in (images, texts, scale)]
-    pulls = torch.autograd.grad(loss(*leaves, bias), leaves, allow_unused=True)
-    for name, pull in zip(("images", "texts", "scale"), pulls, strict=True):
-        assert pull is not None, f"No gradient reaches `{name}`; compute without detach or no_grad."
-        assert torch.isfinite(pull).all(), f"The gradient of `{name}` is not finite."
-    small = kind(rank=0, world_size=1, block=_PAIRS)(images, texts, scale, bias)
+    gradients = torch.autograd.grad(loss(*leaves, bias), leaves, allow_unused=True)
+    for name, gradient in zip(("images", "texts", "scale"), gradients, strict=True):
+        assert gradient is not None, f"No gradient reaches `{name}`; compute without detach or no_grad."
+        assert torch.isfinite(gradient).all(), f"The gradient of `{name}` is not finite."
+    small = kind(rank=0, world_size=1, logits_per_chunk=_PAIRS)(images, texts, scale, bias)
     torch.testing.assert_close(
-        small, value, rtol=1e-4, atol=1e-5, msg="A small `block` gives another loss; it bounds memory and nothing else."
+        small,
+        value,
+        rtol=1e-4,
+        atol=1e-5,
+        msg="A small `logits_per_chunk` gives another loss; it bounds memory only.",
     )
 
 

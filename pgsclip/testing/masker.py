@@ -15,7 +15,7 @@ from torch import Tensor
 from pgsclip.grid import Grid
 from pgsclip.masking.call_signature import IMAGE_CALL, takes_one_value
 from pgsclip.masking.contract import Masker, MaskerParams, MaskerWithModel, MaskInputs, MaskScores
-from pgsclip.testing.stub_tower import SmallVision
+from pgsclip.testing.stub_tower import StubTower
 
 _SHAPES = ((3, Grid(4, 6, 8)), (2, Grid(2, 2, 14)), (1, Grid(1, 1, 16)))
 """B and grid: a non-square grid, an odd patch side, and B = L = 1."""
@@ -140,15 +140,15 @@ def _check_flat_image(masker: Masker) -> None:
 
 def _start(masker: Masker, side: int) -> None:
     if isinstance(masker, MaskerWithModel):
-        masker.start(SmallVision(side))
+        masker.start(StubTower(side))
 
 
 def _check_state(masker: Any) -> None:
     """What `state_dict` gives makes a masker that was started anew the same."""
     inputs = _batch(2, Grid(4, 4, 8), seed=7)
-    vision = SmallVision(8, seed=1)
+    vision = StubTower(8, seed=1)
     before = [weight.clone() for weight in vision.tower.parameters()]
-    masker.start(SmallVision(8))
+    masker.start(StubTower(8))
     masker.observe(vision, progress=0.5)
     unchanged = all(torch.equal(*pair) for pair in zip(before, vision.tower.parameters(), strict=True))
     assert unchanged, "`observe` writes to the weights of the tower; read them only."
@@ -159,7 +159,7 @@ def _check_state(masker: Any) -> None:
     saved = {name: value.clone() for name, value in state.items()}
     ours = _call(masker, inputs).keep
     again = copy.deepcopy(masker)
-    again.start(SmallVision(8, seed=2))
+    again.start(StubTower(8, seed=2))
     again.load_state_dict(saved)
     assert torch.equal(_call(again, inputs).keep, ours), (
         "A masker that was started anew and loads the state scores otherwise: `state_dict` must hold all that the "

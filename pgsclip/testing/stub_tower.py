@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class SmallVision:
+class StubTower:
     """One convolution whose channels are the logits of two layers with two heads."""
 
     tower: nn.Module
@@ -20,7 +20,7 @@ class SmallVision:
             torch.default_generator.manual_seed(seed)
             self.tower = nn.Conv2d(3, 4, side, side)
 
-    def copy(self) -> SmallVision:
+    def copy(self) -> StubTower:
         twin = copy.deepcopy(self)
         twin.tower.requires_grad_(False).eval()
         return twin

@@ -20,7 +20,8 @@ from pgsclip.distributed import World, barrier
 from pgsclip.errors import ConfigError, ModelError, PluginError
 from pgsclip.evaluation.held_out import HeldOut, held_out_sets
 from pgsclip.evaluation.suite import open_suite
-from pgsclip.losses.auxiliary import Sizes, build_auxiliary
+from pgsclip.losses.auxiliary import Sizes
+from pgsclip.losses.registry import build_auxiliary, load_main_loss
 from pgsclip.masking.contract import Masker
 from pgsclip.masking.registry import build_masker
 from pgsclip.masking.scoring import needs_model
@@ -70,18 +71,7 @@ def build_task(
         begin: load the weights that the run starts from; false where those of a checkpoint come at once.
         numbers: false builds a model of shapes only, for tasks that never compute.
     """
-    loss_class = plugins.load(plugins.LOSSES, config.loss.name)
-    if hasattr(loss_class, "fewest_views"):
-        raise PluginError(
-            f"The {plugins.describe(plugins.LOSSES, config.loss.name)} is an auxiliary loss, which is added to a main "
-            f"one; give it as --set 'loss.auxiliary=[{config.loss.name}]'."
-        )
-    if not hasattr(loss_class, "needs_bias"):
-        raise PluginError(
-            f"{config.loss.name!r}{plugins.describe_origin(plugins.LOSSES, config.loss.name)} is not a loss: a loss is "
-            f"a class with needs_bias and __call__, built with rank, world_size and block. See "
-            f"pgsclip.losses.contrastive.ContrastiveLoss, or take clip or siglip."
-        )
+    loss_class = load_main_loss(config.loss.name)
     masker = build_masker(config.masker.name, config.masker.params)
     if config.masker.ratio.is_range and not masker.chooses_ratio:
         refuse_range(config.masker.name, config.masker.ratio)
@@ -90,7 +80,7 @@ def build_task(
     refusal = built.image_tower.refusal
     if refusal and (config.masker.ratio.high > 0 or needs_model(masker)):
         raise ModelError(f"{refusal} Or train this one on whole images: --masker none.")
-    loss = loss_class(rank=world.rank, world_size=world.size, block=config.loss.logits_per_chunk)
+    loss = loss_class(rank=world.rank, world_size=world.size, logits_per_chunk=config.loss.logits_per_chunk)
     terms = [(given.name, _auxiliary(given, config, masker, built)) for given in config.loss.auxiliary]
     return built, Task(built, masker, loss, config, _text_masker(config, built, world, count_words), terms)
 

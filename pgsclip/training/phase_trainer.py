@@ -129,13 +129,13 @@ class PhaseTrainer:
 
         Only where a phase begins may the state of a masker not fit: another image size changes its model's shapes.
         """
-        task.start()
+        task.start_masker()
         try:
             task.load_states(stored.states)
         except MaskerError:
             if phase.number == 0 or stored.step != phase.first:
                 raise
-            task.start()
+            task.start_masker()
             self.log.say("The masker's own model has another shape in this phase and begins with the weights.")
 
     def _loop(

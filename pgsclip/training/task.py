@@ -66,7 +66,7 @@ class Task(nn.Module):
         self._text_masker = text_masker
         self._text = config.text
         self._largest_log_scale = torch.tensor(config.loss.max_scale).log().item()
-        self.start()
+        self.start_masker()
 
     def forward(
         self,
@@ -128,7 +128,7 @@ class Task(nn.Module):
             module.eval()
         return self
 
-    def start(self) -> None:
+    def start_masker(self) -> None:
         """Show a masker with a model of its own the tower; again where its weights were replaced."""
         if isinstance(self.masker, MaskerWithModel):
             self.masker.start(self.image_tower)
@@ -139,7 +139,7 @@ class Task(nn.Module):
         return [*self.image_tower.blocks, *self.text_tower.blocks]
 
     @property
-    def watched(self) -> list[nn.Parameter] | None:
+    def observed_parameters(self) -> list[nn.Parameter] | None:
         """Parameters that `observe` reads; None when nothing observes."""
         masker = isinstance(self.masker, MaskerWithModel)
         terms = [term for _, term in self._terms if hasattr(term, "observe")]
@@ -157,7 +157,7 @@ class Task(nn.Module):
             if hasattr(term, "observe"):
                 term.observe(progress=progress)
 
-    def trained(self) -> Iterator[tuple[str, nn.Parameter]]:
+    def named_trained_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """What the optimiser trains, by names that stay: the model's under open_clip's, auxiliary losses' by theirs."""
         yield from self.model.named_parameters()
         for name, term in self._terms:
@@ -186,7 +186,7 @@ class Task(nn.Module):
         if own is not None and isinstance(self.masker, MaskerWithModel):
             plugins.load_state(plugins.MASKERS, self._masker_name, self.masker, own, MaskerError)
 
-    def borrowed_parameters(self) -> list[nn.Parameter]:
+    def external_parameters(self) -> list[nn.Parameter]:
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""
         found = (self.model.logit_scale, getattr(self.model, "logit_bias", None))
         return [parameter for parameter in found if isinstance(parameter, nn.Parameter)]

@@ -84,4 +84,4 @@ def _cut_to(image: Image.Image, times: int) -> Image.Image:
 
 def normalise_image(image: Image.Image) -> Float[Tensor, "1 3 H W"]:
     """Return the pixels of an RGB image in CLIP's normalisation."""
-    return pixels.normalised(np.asarray(image)).unsqueeze(0)
+    return pixels.normalise_pixels(np.asarray(image)).unsqueeze(0)

@@ -18,7 +18,7 @@ def test_medians_of_processes_that_take_turns(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(room, "_in_a_process", measure)
     monkeypatch.setattr(room, "_fits", lambda batch: batch < 100)
-    costs = list(bench_loss([8, 200], width=4, block=16, repeats=3))
+    costs = list(bench_loss([8, 200], width=4, logits_per_chunk=16, repeats=3))
     assert called[:4] == [("clip", 8, 4, 16), ("clip", 8, 4, 0), ("clip", 8, 4, 16), ("clip", 8, 4, 0)]
     assert costs[0] == LossCost("clip", 8, 3.0, 30.0, 4.0, 40.0, products=2 * 3 * 8 * 8 * 4)
     assert (costs[1].batch, costs[1].open_clip_seconds, costs[1].open_clip_peak_mib) == (200, None, None)

@@ -5,7 +5,7 @@ import torch
 
 from pgsclip.benchmarks.masker_cost import STRAIGHTFORWARD, bench_maskers
 from pgsclip.errors import MaskerError
-from pgsclip.masking.masker_api import parsed_masker
+from pgsclip.masking.masker_syntax import parse_masker
 
 SMALL = {"image_size": 32, "patch_size": 8, "width": 6, "batch_size": 2, "ratio": 0.5, "repeats": 1}
 
@@ -13,7 +13,7 @@ SMALL = {"image_size": 32, "patch_size": 8, "width": 6, "batch_size": 2, "ratio"
 def test_maskers_stand_beside_the_straightforward_method(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pgsclip.benchmarks.masker_cost.matrix_rate", lambda *_: 1e9)
     monkeypatch.setattr("pgsclip.benchmarks.masker_cost.copy_rate", lambda *_: 1e9)
-    handles = [parsed_masker(text) for text in ("random", "pgs", "pgs use_embeddings=false")]
+    handles = [parse_masker(text) for text in ("random", "pgs", "pgs use_embeddings=false")]
     costs = bench_maskers(handles, device=torch.device("cpu"), **SMALL)
     assert [cost.name for cost in costs] == [STRAIGHTFORWARD, "random", "pgs", "pgs use_embeddings=false"]
     assert costs[0].ratio == 1

@@ -11,9 +11,10 @@ from pgsclip import plugins
 from pgsclip.config.fields import PluginConfig
 from pgsclip.config.params import PluginParams
 from pgsclip.errors import PluginError
-from pgsclip.losses import auxiliary
-from pgsclip.losses.auxiliary import Sizes, build_auxiliary
+from pgsclip.losses import registry
+from pgsclip.losses.auxiliary import Sizes
 from pgsclip.losses.contrastive import ClipLoss
+from pgsclip.losses.registry import build_auxiliary
 
 SIZES = Sizes(width=4, vocabulary=10, views=1)
 
@@ -37,7 +38,7 @@ class TwoViews(Head):
 @pytest.fixture(autouse=True)
 def named(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"head": Head, "two": TwoViews, "main": ClipLoss, "none": Path}
-    monkeypatch.setattr(auxiliary.plugins, "load", lambda group, name: known[name])
+    monkeypatch.setattr(registry.plugins, "load", lambda group, name: known[name])
 
 
 def build(name: str, seed: int = 0, **params: Any) -> Any:

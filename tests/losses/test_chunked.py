@@ -1,4 +1,4 @@
-"""The losses in blocks against their definitions in float64, and against open_clip's over two processes."""
+"""The losses in chunks against their definitions in float64, and against open_clip's over two processes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def every_pair(images: Tensor, texts: Tensor, scale: Tensor, bias: Tensor) -> Te
     return -F.logsigmoid(signs * (scale * images @ texts.T + bias)).sum() / len(images)
 
 
-def rows_both_ways(images: Tensor, texts: Tensor, scale: Tensor, block: int) -> Tensor:
-    return (row_cross_entropy(images, texts, scale, 0, block) + row_cross_entropy(texts, images, scale, 0, block)) / 2
+def rows_both_ways(images: Tensor, texts: Tensor, scale: Tensor, logits: int) -> Tensor:
+    return (row_cross_entropy(images, texts, scale, 0, logits) + row_cross_entropy(texts, images, scale, 0, logits)) / 2
 
 
 def inputs(count: int, seed: int, scale: float) -> tuple[Tensor, ...]:
@@ -58,16 +58,16 @@ SCALES = st.sampled_from([1.0, 14.3, 100.0])
 
 @given(COUNTS, BLOCKS, SCALES, st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
-def test_clip_in_blocks_is_the_loss_and_its_gradient(count: int, block: int, scale: float, seed: int) -> None:
+def test_clip_in_chunks_is_the_loss_and_its_gradient(count: int, logits: int, scale: float, seed: int) -> None:
     given = inputs(count, seed, scale)
-    check(lambda i, t, s, b: clip_loss(i, t, s, block), both_ways, given, has_bias=False)
-    check(lambda i, t, s, b: rows_both_ways(i, t, s, block), both_ways, given, has_bias=False)
+    check(lambda i, t, s, b: clip_loss(i, t, s, logits), both_ways, given, has_bias=False)
+    check(lambda i, t, s, b: rows_both_ways(i, t, s, logits), both_ways, given, has_bias=False)
 
 
 @given(COUNTS, BLOCKS, SCALES, st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
-def test_sigmoid_in_blocks_is_the_loss_and_its_gradient(count: int, block: int, scale: float, seed: int) -> None:
-    check(lambda i, t, s, b: sigmoid_loss(i, t, s, b, 0, block), every_pair, inputs(count, seed, scale), has_bias=True)
+def test_sigmoid_in_chunks_is_the_loss_and_its_gradient(count: int, logits: int, scale: float, seed: int) -> None:
+    check(lambda i, t, s, b: sigmoid_loss(i, t, s, b, 0, logits), every_pair, inputs(count, seed, scale), has_bias=True)
 
 
 def test_pairs_that_are_learnt_keep_the_digits_of_their_gradient() -> None:
@@ -104,7 +104,7 @@ def test_features_far_from_each_other_at_the_cap_do_not_underflow() -> None:
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-def test_memory_is_that_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_that_of_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     images, texts, scale, _ = inputs(64, 0, 10.0)
     largest = 0
     original = torch.mm
@@ -117,4 +117,4 @@ def test_memory_is_that_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(torch, "mm", watched)
     clip_loss(images.requires_grad_(), texts.requires_grad_(), scale, 256).backward()
-    assert largest <= 64 * 8  # features; a block of logits has 256
+    assert largest <= 64 * 8  # features; a chunk of logits has 256

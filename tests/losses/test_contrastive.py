@@ -51,10 +51,10 @@ def siglip_by_hand(images: Tensor, texts: Tensor, scale: float, bias: float) -> 
 def test_values_equal_the_formulas_of_the_papers(seed: int, batch: int, scale: float, bias: float) -> None:
     images, texts = (F.normalize(part, dim=-1) for part in inputs(seed, batch))
     factor, offset = torch.tensor([scale]), torch.tensor([bias])
-    clip = ClipLoss(rank=0, world_size=1, block=2**24)(images, texts, factor, None)
+    clip = ClipLoss(rank=0, world_size=1, logits_per_chunk=2**24)(images, texts, factor, None)
     assert clip.shape == ()
     assert clip.item() == pytest.approx(clip_by_hand(images, texts, scale), abs=1e-5, rel=1e-5)
-    siglip = SigLipLoss(rank=0, world_size=1, block=2**24)(images, texts, factor, offset)
+    siglip = SigLipLoss(rank=0, world_size=1, logits_per_chunk=2**24)(images, texts, factor, offset)
     assert siglip.shape == ()
     assert siglip.item() == pytest.approx(siglip_by_hand(images, texts, scale, bias), abs=1e-5, rel=1e-5)
 
@@ -62,7 +62,7 @@ def test_values_equal_the_formulas_of_the_papers(seed: int, batch: int, scale: f
 def test_only_siglip_wants_a_bias_and_clip_ignores_one() -> None:
     assert (ClipLoss.needs_bias, SigLipLoss.needs_bias) == (False, True)
     images, texts = inputs(0)
-    clip = ClipLoss(rank=0, world_size=1, block=2**24)
+    clip = ClipLoss(rank=0, world_size=1, logits_per_chunk=2**24)
     scale = torch.tensor([2.0])
     assert torch.equal(clip(images, texts, scale, None), clip(images, texts, scale, torch.tensor([5.0])))
 
@@ -70,7 +70,7 @@ def test_only_siglip_wants_a_bias_and_clip_ignores_one() -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_inside_autocast_the_loss_is_still_float32(name: str) -> None:
     images, texts = (F.normalize(part, dim=-1) for part in inputs(0))
-    loss = LOSSES[name](rank=0, world_size=1, block=2**24)
+    loss = LOSSES[name](rank=0, world_size=1, logits_per_chunk=2**24)
     scale, bias = torch.tensor([100.0]), torch.tensor([-10.0])
     plain = loss(images, texts, scale, bias)
     with torch.autocast("cpu", torch.bfloat16):
@@ -90,7 +90,7 @@ def gradients(name: str, images: Tensor, texts: Tensor, rank: int, world: int) -
     width = torch.nn.Parameter(torch.linspace(-1, 1, WIDTH * WIDTH).reshape(WIDTH, WIDTH))
     other = torch.nn.Parameter(torch.linspace(1, -2, WIDTH * WIDTH).reshape(WIDTH, WIDTH))
     scale, bias = torch.nn.Parameter(torch.tensor([2.0])), torch.nn.Parameter(torch.tensor([-3.0]))
-    loss = LOSSES[name](rank=rank, world_size=world, block=2**24)
+    loss = LOSSES[name](rank=rank, world_size=world, logits_per_chunk=2**24)
     value = loss(F.normalize(images @ width, dim=-1), F.normalize(texts @ other, dim=-1), scale.exp(), bias)
     value.backward()
     found = {"image": width, "text": other, "scale": scale, "bias": bias}

@@ -11,7 +11,7 @@ from pgsclip.config.ratio import Ratio
 from pgsclip.errors import MaskerError
 from pgsclip.mask_quality.comparison import MaskerRow, compare_maskers, to_json
 from pgsclip.mask_quality.examples import Example, draw_examples
-from pgsclip.masking.masker_api import parsed_masker
+from pgsclip.masking.masker_syntax import parse_masker
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def scenes() -> list[Example]:
 def measure() -> Callable[..., dict[tuple[str, str], MaskerRow]]:
     def call(examples: list[Example], *names: str, ratios: tuple[str, ...] = ("0.5", "0.7")) -> dict:
         shares = [Ratio.parse(ratio) for ratio in ratios]
-        rows = compare_maskers(examples, [parsed_masker(name) for name in names], shares, patch_size=16)
+        rows = compare_maskers(examples, [parse_masker(name) for name in names], shares, patch_size=16)
         return {(row.masker, row.ratio): row for row in rows}
 
     return call

@@ -12,8 +12,8 @@ from torch.nn.functional import interpolate
 import pgsclip
 from pgsclip.errors import MaskerError
 from pgsclip.masking import exact_transport
-from pgsclip.masking.exact_transport import solve_potentials
-from pgsclip.masking.transport import potentials
+from pgsclip.masking.exact_transport import solve_exactly
+from pgsclip.masking.transport import solve_potentials
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def similarity() -> Tensor:
 @pytest.mark.parametrize("temperature", [1.0, 0.2, 0.05])
 def test_the_plan_has_uniform_marginals(similarity: Tensor, temperature: float) -> None:
     """In plain float64, from the definition."""
-    found = solve_potentials(similarity, temperature).double().numpy()
+    found = solve_exactly(similarity, temperature).double().numpy()
     for cosines, potential in zip(similarity.double().numpy(), found, strict=True):
         plan = np.exp((cosines + potential[:, None] + potential[None, :]) / temperature) / 30**2
         np.testing.assert_allclose(plan.sum(axis=0), 1 / 30, rtol=2e-5)
@@ -34,13 +34,13 @@ def test_the_plan_has_uniform_marginals(similarity: Tensor, temperature: float) 
 
 
 def test_scaling_among_all_patches_comes_to_the_same(similarity: Tensor) -> None:
-    torch.testing.assert_close(potentials(similarity, 0.2, 60), solve_potentials(similarity, 0.2), rtol=0, atol=1e-5)
+    torch.testing.assert_close(solve_potentials(similarity, 0.2, 60), solve_exactly(similarity, 0.2), rtol=0, atol=1e-5)
 
 
 def test_what_does_not_converge_is_a_sentence(similarity: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact_transport, "_ROUNDS", 2)
     with pytest.raises(MaskerError, match=r"masker\.params\.temperature"):
-        solve_potentials(similarity, 0.05)
+        solve_exactly(similarity, 0.05)
 
 
 def kept(**params: Any) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import pgsclip
 from pgsclip.errors import MaskerError, PluginError
-from pgsclip.masking.masker_api import MaskerHandle, parsed_masker
+from pgsclip.masking.masker_api import MaskerHandle
 from pgsclip.masking.maskers.random import RandomMasker
 
 NAMES = ["random", "centered", "cluster", "pgs", "salient"]
@@ -146,29 +146,6 @@ def test_a_handle_is_built_from_the_name_or_the_class() -> None:
     assert isinstance(named, MaskerHandle)
     assert isinstance(named.masker, RandomMasker)
     assert torch.equal(named.keep(_images()), direct.keep(_images()))
-
-
-def test_a_masker_is_typed_with_its_parameters() -> None:
-    handle = parsed_masker("pgs  edges=false edge_weight=0.25 growth=max")
-    assert handle.name == "pgs edges=false edge_weight=0.25 growth=max"
-    params = handle.masker.params  # type: ignore[attr-defined]
-    assert (params.edges, params.edge_weight, params.growth, params.transport) == (False, 0.25, "max", True)
-    assert parsed_masker("random").name == "random"
-
-
-@pytest.mark.parametrize(
-    ("text", "error", "sentence"),
-    [
-        ("pgs edges", MaskerError, "'edges' in 'pgs edges' is no parameter; write name, then key=value"),
-        ("pgs edge=1", MaskerError, "'edge' is unknown. Did you mean 'edges'?"),
-        ("pgs edges=[", MaskerError, "The value of 'edges=[' in 'pgs edges=[' cannot be read"),
-        ("", PluginError, "Unknown masker ''"),
-        ("pgss", PluginError, "Did you mean 'pgs'"),
-    ],
-)
-def test_a_masker_typed_wrongly_is_a_sentence(text: str, error: type[Exception], sentence: str) -> None:
-    with pytest.raises(error, match=re.escape(sentence)):
-        parsed_masker(text)
 
 
 def test_embeddings_stand_in_for_pixels_as_training_goes_on() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from pgsclip.grid import Grid
-from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, cells_of, luminance, patch_means, patchify, shrunk
+from pgsclip.masking.pixels import CLIP_MEAN, CLIP_STD, coarsen, luminance, patch_means, patchify, shrink
 
 
 def test_patches_are_cut_as_a_strided_convolution_sees_them() -> None:
@@ -41,9 +41,9 @@ def test_luminance_undoes_the_normalisation(dtype: torch.dtype) -> None:
 )
 def test_shrunk_is_area_averaging_as_opencv_has_it(side: int, cells: int, square: int) -> None:
     images = torch.randn(2, 3, 2 * side, 3 * side)
-    grid, small = Grid(2, 3, side), cells_of(Grid(2, 3, side), cells)
+    grid, small = Grid(2, 3, side), coarsen(Grid(2, 3, side), cells)
     assert small == Grid(2, 3, side // square)
-    found = shrunk(images, grid, small)
+    found = shrink(images, grid, small)
     for ours, image in zip(found, images, strict=True):
         size = (3 * side // square, 2 * side // square)
         theirs = cv2.resize(image.permute(1, 2, 0).numpy(), size, interpolation=cv2.INTER_AREA)

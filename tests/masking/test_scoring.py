@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 import pgsclip
 from pgsclip.errors import MaskerError
 from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
-from pgsclip.testing.stub_tower import SmallVision
+from pgsclip.testing.stub_tower import StubTower
 
 Rule = Callable[[Tensor, Generator], Any]
 
@@ -134,6 +134,6 @@ def test_one_with_a_model_says_what_it_lacks_and_whether_its_state_fits(theirs: 
     with pytest.raises(
         MaskerError, match=r"state of the masker 'mine' from their-maskers 1.2 in the checkpoint does not fit: size m"
     ):
-        handle.start(SmallVision(8), {"proj": torch.zeros(1)})
-    handle.start(SmallVision(8))
+        handle.start(StubTower(8), {"proj": torch.zeros(1)})
+    handle.start(StubTower(8))
     assert handle.keep(torch.zeros(1, 3, 32, 32), patch_size=8).shape == (1, 8)  # type: ignore[union-attr]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pgsclip.masking.similarity import blended_similarity, cosine, take_rows, unit, without_noise
+from pgsclip.masking.similarity import blend_similarity, cosine, drop_rounding_noise, take_rows, to_unit_length
 
 
 def _cosine64(vectors: np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ def test_bfloat16_vectors_are_compared_in_float32() -> None:
 def test_an_empty_patch_resembles_nothing() -> None:
     vectors = torch.randn(1, 3, 4)
     vectors[0, 1] = 0
-    assert unit(vectors)[0, 1].eq(0).all()
+    assert to_unit_length(vectors)[0, 1].eq(0).all()
     assert cosine(vectors)[0, 1].eq(0).all()
 
 
@@ -48,17 +48,17 @@ def test_an_empty_patch_resembles_nothing() -> None:
 def test_the_blend_is_a_weighted_mean_of_both_cosines(weight: float) -> None:
     pixels, embeddings = torch.randn(2, 5, 12), torch.randn(2, 5, 8)
     expected = (1 - weight) * cosine(pixels) + weight * cosine(embeddings)
-    torch.testing.assert_close(blended_similarity(pixels, embeddings, weight), expected)
+    torch.testing.assert_close(blend_similarity(pixels, embeddings, weight), expected)
 
 
 def test_a_side_without_weight_is_not_even_read() -> None:
     pixels, broken = torch.randn(1, 4, 6), torch.full((1, 4, 6), torch.nan)
-    assert torch.equal(blended_similarity(pixels, broken, 0.0), cosine(pixels))
-    assert torch.equal(blended_similarity(broken, pixels, 1.0), cosine(pixels))
-    assert torch.equal(blended_similarity(pixels, None, 0.7), cosine(pixels))
+    assert torch.equal(blend_similarity(pixels, broken, 0.0), cosine(pixels))
+    assert torch.equal(blend_similarity(broken, pixels, 1.0), cosine(pixels))
+    assert torch.equal(blend_similarity(pixels, None, 0.7), cosine(pixels))
 
 
 def test_rounding_noise_becomes_a_tie_and_a_difference_stays() -> None:
-    scores = without_noise(torch.tensor([[1.0, 1 - 6e-8, 0.9999]]))
+    scores = drop_rounding_noise(torch.tensor([[1.0, 1 - 6e-8, 0.9999]]))
     assert scores[0, 0] == scores[0, 1]
     assert scores[0, 2] < scores[0, 0]

@@ -9,7 +9,7 @@ from torch import Tensor
 from pgsclip.grid import Grid
 from pgsclip.masking.maskers.pgs import PgsParams
 from pgsclip.masking.similarity import cosine
-from pgsclip.masking.transport import balanced_similarity, potentials, spread_patches
+from pgsclip.masking.transport import balance_similarity, solve_potentials, spread_patches
 
 TEMPERATURE, ITERATIONS = PgsParams().temperature, PgsParams().iterations
 
@@ -23,7 +23,7 @@ def _similarity(batch: int, patches: int, width: int = 6) -> Tensor:
 def _balanced(similarity: Tensor, temperature: float, iterations: int) -> Tensor:
     """Of all patches, from the rows of all."""
     everything = torch.arange(similarity.shape[1]).expand(len(similarity), -1)
-    return balanced_similarity(similarity, potentials(similarity, temperature, iterations), everything)
+    return balance_similarity(similarity, solve_potentials(similarity, temperature, iterations), everything)
 
 
 def _plan(similarity: Tensor, temperature: float, iterations: int) -> Tensor:
@@ -118,14 +118,14 @@ def test_rows_that_are_asked_for_are_those_of_the_whole() -> None:
     rows = torch.tensor([[4, 29], [0, 1], [7, 7]])
     whole = _balanced(similarity, TEMPERATURE, ITERATIONS)
     wanted = torch.stack([similarity[image, rows[image]] for image in range(3)])
-    found = balanced_similarity(wanted, potentials(similarity, TEMPERATURE, ITERATIONS), rows)
+    found = balance_similarity(wanted, solve_potentials(similarity, TEMPERATURE, ITERATIONS), rows)
     for image in range(3):
         assert torch.equal(found[image], whole[image, rows[image]])
 
 
 def test_against_landmarks_every_row_is_balanced_and_theirs_are_as_pot_has_them() -> None:
     similarity, landmarks = _similarity(2, 30), torch.tensor([0, 3, 4, 11, 12, 17, 21, 28])
-    found = potentials(similarity[:, landmarks], TEMPERATURE, 200, landmarks)
+    found = solve_potentials(similarity[:, landmarks], TEMPERATURE, 200, landmarks)
     for given, potential in zip(similarity, found, strict=True):
         density = torch.exp((given + potential[:, None] + potential[None]) / TEMPERATURE)[:, landmarks]
         torch.testing.assert_close(density.mean(dim=1), torch.ones(30), rtol=1e-4, atol=0)
@@ -135,16 +135,18 @@ def test_against_landmarks_every_row_is_balanced_and_theirs_are_as_pot_has_them(
 
 def test_all_patches_as_landmarks_are_the_whole() -> None:
     similarity = _similarity(2, 25)
-    whole = potentials(similarity, TEMPERATURE, 300)
-    torch.testing.assert_close(potentials(similarity, TEMPERATURE, 300, torch.arange(25)), whole, rtol=0, atol=1e-5)
+    whole = solve_potentials(similarity, TEMPERATURE, 300)
+    torch.testing.assert_close(
+        solve_potentials(similarity, TEMPERATURE, 300, torch.arange(25)), whole, rtol=0, atol=1e-5
+    )
 
 
 def test_patches_that_look_like_landmarks_get_their_potential() -> None:
     chance = torch.Generator().manual_seed(0)
     vectors = (torch.randn(1, 12, 6, generator=chance) + 0.3).repeat_interleave(4, dim=1)  # each look four times
     similarity, landmarks = cosine(vectors), torch.arange(0, 48, 4)
-    found = potentials(similarity[:, landmarks], TEMPERATURE, 300, landmarks)
-    torch.testing.assert_close(found, potentials(similarity, TEMPERATURE, 300), rtol=0, atol=1e-5)
+    found = solve_potentials(similarity[:, landmarks], TEMPERATURE, 300, landmarks)
+    torch.testing.assert_close(found, solve_potentials(similarity, TEMPERATURE, 300), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(

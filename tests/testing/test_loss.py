@@ -60,7 +60,7 @@ def _call(change: Any) -> dict[str, Any]:
         (_call(lambda loss, i, t, s: loss(i, t, s, None) + i[0, 0]), "changes with the order of the pairs"),
         (_call(lambda loss, i, t, s: -loss(i, t, s, None)), "equal their texts cost no less than any others"),
         (_call(lambda loss, i, t, s: loss(i, t.detach(), s, None)), "No gradient reaches `texts`"),
-        ({"_in_blocks": lambda self, i, t, s, b: (i * t).sum() * s}, "A small `block` gives another loss"),
+        ({"_in_chunks": lambda self, i, t, s, b: (i * t).sum() * s}, "A small `logits_per_chunk` gives another loss"),
     ],
 )
 def test_broken_main_losses_are_told(changes: dict[str, Any], words: str) -> None:

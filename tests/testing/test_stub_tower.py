@@ -3,12 +3,12 @@ from __future__ import annotations
 import torch
 
 from pgsclip.masking.contract import Vision
-from pgsclip.testing.stub_tower import SmallVision
+from pgsclip.testing.stub_tower import StubTower
 
 
 def test_it_is_a_vision_whose_rows_sum_to_one_and_whose_copy_is_its_own() -> None:
     before = torch.get_rng_state()
-    vision = SmallVision(8)
+    vision = StubTower(8)
     assert torch.equal(torch.get_rng_state(), before)
     assert isinstance(vision, Vision)
     pooled, attention = vision.attend(torch.randn(3, 3, 16, 24))

@@ -68,7 +68,9 @@ def make_task(
         preprocess={"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},
     )
     masker = build_masker(masker) if isinstance(masker, str) else masker
-    return Task(built, masker, loss or ClipLoss(rank=0, world_size=1, block=2**24), config, text_masker, auxiliary)
+    return Task(
+        built, masker, loss or ClipLoss(rank=0, world_size=1, logits_per_chunk=2**24), config, text_masker, auxiliary
+    )
 
 
 def context(seed: int = 0, progress: float = 0.5) -> StepContext:
@@ -91,7 +93,9 @@ def test_without_a_mask_a_step_is_open_clip_s(bias: float | None, batch: tuple[T
     images, texts, lengths = batch
     ours, theirs = make_model(init_logit_bias=bias), make_model(init_logit_bias=bias)
     kind, oracle = (ClipLoss, open_clip.ClipLoss()) if bias is None else (SigLipLoss, open_clip.loss.SigLipLoss())
-    loss, report = make_task(ours, loss=kind(rank=0, world_size=1, block=2**24))(images, texts, lengths, context())
+    loss, report = make_task(ours, loss=kind(rank=0, world_size=1, logits_per_chunk=2**24))(
+        images, texts, lengths, context()
+    )
     outputs = theirs(images, texts)
     expected = oracle(*outputs).reshape(())
     torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
@@ -212,7 +216,7 @@ def test_weights_keep_open_clip_s_names() -> None:
 def test_the_scalars_that_the_task_reads_are_declared(bias: float | None) -> None:
     model = make_model(init_logit_bias=bias)
     wanted = [model.logit_scale] if bias is None else [model.logit_scale, model.logit_bias]
-    declared = make_task(model).borrowed_parameters()
+    declared = make_task(model).external_parameters()
     assert [id(parameter) for parameter in declared] == [id(parameter) for parameter in wanted]
 
 
@@ -349,5 +353,7 @@ def test_auxiliary_losses_see_views_captions_and_masker_and_are_added(batch: tup
     torch.testing.assert_close(loss.detach(), report.terms["contrastive"] + report.terms["notes"])
     plain = make_task(model, Seeing(), **{"masker.ratio": 0.5})
     torch.testing.assert_close(report.terms["contrastive"], plain(both, texts, lengths, context())[0].detach())
-    assert [name for name, _ in task.trained()][-2:] == [f"pgsclip.losses/notes/head.{w}" for w in ("weight", "bias")]
+    assert [name for name, _ in task.named_trained_parameters()][-2:] == [
+        f"pgsclip.losses/notes/head.{w}" for w in ("weight", "bias")
+    ]
     assert plain(both, texts, lengths, context())[1].terms == {}

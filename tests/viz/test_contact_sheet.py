@@ -10,7 +10,7 @@ from PIL import Image
 
 from pgsclip.config.ratio import Ratio
 from pgsclip.errors import DataError
-from pgsclip.masking.masker_api import parsed_masker
+from pgsclip.masking.masker_syntax import parse_masker
 from pgsclip.viz.contact_sheet import draw_contact_sheet
 from pgsclip.viz.explain import MaskerColumn
 from pgsclip.viz.pictures import SIDE
@@ -36,7 +36,7 @@ def spec(tmp_path: Path) -> str:
 
 
 def test_pairs_stand_with_captions_and_masks_in_rows(spec: str) -> None:
-    column = MaskerColumn(parsed_masker("random"), Ratio(0.25, 0.25))
+    column = MaskerColumn(parse_masker("random"), Ratio(0.25, 0.25))
     rows = draw_contact_sheet(spec, [column], count=9, across=2, seed=0)
     assert [len(row) for row in rows] == [4, 4, 2]
     panels = [panel for row in rows for panel in row]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
 from pgsclip.masking.pixels import patchify
-from pgsclip.masking.similarity import blended_similarity, unit, without_noise
+from pgsclip.masking.similarity import blend_similarity, drop_rounding_noise, to_unit_length
 
 _FLAT = 1e-5
 """Deviation from its mean, as a share of its length, up to which a patch is flat: rounding noise is no pattern."""
@@ -44,17 +44,17 @@ class ClusterMasker:
         self.params = params
 
     def __call__(self, inputs: MaskInputs) -> MaskScores:
-        pixels = standardised(patchify(inputs.images, inputs.grid))
+        pixels = standardise(patchify(inputs.images, inputs.grid))
         anchors = max(1, round(self.params.anchor_share * inputs.grid.patches))
         drawn = inputs.uniform().argsort(dim=1)[:, :anchors]
         embeddings = inputs.patches if self.params.use_embeddings else None
-        nearest = without_noise(blended_similarity(pixels, embeddings, inputs.progress, drawn).amax(dim=1))
+        nearest = drop_rounding_noise(blend_similarity(pixels, embeddings, inputs.progress, drawn).amax(dim=1))
         return MaskScores(-nearest, (nearest > self.params.threshold).float().mean(dim=1))
 
 
-def standardised(pixels: Float[Tensor, "B L P"]) -> Float[Tensor, "B L P"]:
+def standardise(pixels: Float[Tensor, "B L P"]) -> Float[Tensor, "B L P"]:
     """Each patch at mean 0 and length 1, as the paper compares them; a flat patch becomes 0 and resembles nothing."""
     pixels = pixels.float()
     centred = pixels - pixels.mean(dim=-1, keepdim=True)
     flat = centred.norm(dim=-1, keepdim=True) <= _FLAT * pixels.norm(dim=-1, keepdim=True)
-    return unit(centred.masked_fill(flat, 0))
+    return to_unit_length(centred.masked_fill(flat, 0))

@@ -19,10 +19,10 @@ from pgsclip.grid import Grid
 from pgsclip.masking.candidates import draw_candidates, nearness_to_border
 from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
 from pgsclip.masking.edges import canny_edges, sobel_edges
-from pgsclip.masking.exact_transport import solve_potentials
-from pgsclip.masking.pixels import cells_of, patchify, shrunk
-from pgsclip.masking.similarity import blended_similarity, to_unit_range, without_noise
-from pgsclip.masking.transport import balanced_similarity, potentials, spread_patches
+from pgsclip.masking.exact_transport import solve_exactly
+from pgsclip.masking.pixels import coarsen, patchify, shrink
+from pgsclip.masking.similarity import blend_similarity, drop_rounding_noise, scale_to_unit_range
+from pgsclip.masking.transport import balance_similarity, solve_potentials, spread_patches
 
 
 class PgsParams(MaskerParams):
@@ -63,7 +63,7 @@ class PgsParams(MaskerParams):
     """Under a range: an unprotected patch whose cosine with a candidate is above this is asked to go."""
 
 
-class Explanation(NamedTuple):
+class PgsExplanation(NamedTuple):
     """What led to the scores of a batch; for pictures and tests."""
 
     edges: Float[Tensor, "B L"]
@@ -87,11 +87,11 @@ class PgsMasker:
     def __call__(self, inputs: MaskInputs) -> MaskScores:
         return self.explain(inputs).scores
 
-    def explain(self, inputs: MaskInputs) -> Explanation:
+    def explain(self, inputs: MaskInputs) -> PgsExplanation:
         """The scores with everything that led to them; draws exactly what a call draws."""
         images, grid = inputs.images, inputs.grid
-        cells = cells_of(grid, self.params.detail)
-        small = shrunk(images, grid, cells)
+        cells = coarsen(grid, self.params.detail)
+        small = shrink(images, grid, cells)
         edges = self._edges(images, grid, small, cells)
         border = self.params.border_bias * nearness_to_border(grid, images.device) if self.params.border_bias else None
         candidates = draw_candidates(edges, self.params.candidate_share, inputs.generator, border)
@@ -101,20 +101,20 @@ class PgsMasker:
             exact = self.params.solver == "pot"
             landmarks = spread_patches(grid, None if exact else self.params.landmarks, images.device)
             wanted = torch.cat([landmarks.expand(len(images), -1), candidates], dim=1)
-            cosines = blended_similarity(pixels, embeddings, inputs.progress, wanted)
+            cosines = blend_similarity(pixels, embeddings, inputs.progress, wanted)
             between, cosines = cosines[:, : len(landmarks)], cosines[:, len(landmarks) :]
             potential = (
-                solve_potentials(between, self.params.temperature)
+                solve_exactly(between, self.params.temperature)
                 if exact
-                else potentials(between, self.params.temperature, self.params.iterations, landmarks)
+                else solve_potentials(between, self.params.temperature, self.params.iterations, landmarks)
             )
-            rows = balanced_similarity(cosines, potential, candidates)
+            rows = balance_similarity(cosines, potential, candidates)
         else:
-            rows = cosines = blended_similarity(pixels, embeddings, inputs.progress, candidates)
-        plain, similarity = (to_unit_range(self._grown(parts)) for parts in (cosines, rows))
-        keep = without_noise(self.params.edge_weight * edges - similarity)
+            rows = cosines = blend_similarity(pixels, embeddings, inputs.progress, candidates)
+        plain, similarity = (scale_to_unit_range(self._grown(parts)) for parts in (cosines, rows))
+        keep = drop_rounding_noise(self.params.edge_weight * edges - similarity)
         alike = cosines.amax(dim=1) - self.params.edge_weight * edges > self.params.threshold
-        return Explanation(edges, candidates, plain, similarity, MaskScores(keep, alike.float().mean(dim=1)))
+        return PgsExplanation(edges, candidates, plain, similarity, MaskScores(keep, alike.float().mean(dim=1)))
 
     def _grown(self, rows: Float[Tensor, "B N L"]) -> Float[Tensor, "B L"]:
         return rows.mean(dim=1) if self.params.growth == "mean" else rows.amax(dim=1)

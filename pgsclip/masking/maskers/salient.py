@@ -22,7 +22,7 @@ from torch import Tensor
 from pgsclip.grid import Grid
 from pgsclip.masking.border_novelty import appearance, novelty, smooth
 from pgsclip.masking.contract import MaskerParams, MaskInputs, MaskScores
-from pgsclip.masking.similarity import without_noise
+from pgsclip.masking.similarity import drop_rounding_noise
 
 
 class SalientParams(MaskerParams):
@@ -76,7 +76,7 @@ class SalientMasker:
         usual = novel.gather(1, border).quantile(params.background_quantile, dim=1, keepdim=True)
         ratio = (novel <= usual).float().mean(dim=1)
         gumbel = -(-inputs.uniform().clamp(1e-9, 1 - 1e-6).log()).log()
-        scores = MaskScores(without_noise(novel) + params.noise * gumbel, ratio)
+        scores = MaskScores(drop_rounding_noise(novel) + params.noise * gumbel, ratio)
         return SalientExplanation(border, novel, scores)
 
 

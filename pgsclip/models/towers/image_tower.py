@@ -93,7 +93,7 @@ class ImageTower(nn.Module):
         return self.project(self.pool(prefix, patches))
 
     @abstractmethod
-    def borrowed_parameters(self) -> list[nn.Parameter]:
+    def external_parameters(self) -> list[nn.Parameter]:
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""
 
     def forward(self, images: Float[Tensor, "B 3 H W"], choose: Choose | None = None) -> Encoded:
@@ -110,7 +110,7 @@ class ImageTower(nn.Module):
         parts = [
             self.pool_kept(prefix[rows], take_patches(patches, rows, kept), kept) for rows, kept in visible.buckets
         ]
-        pooled = in_batch_order(parts, [rows for rows, _ in visible.buckets])
+        pooled = restore_batch_order(parts, [rows for rows, _ in visible.buckets])
         shown = sum(kept.numel() for _, kept in visible.buckets)
         return Encoded(self.project(pooled), pooled, shown / (patches.shape[0] * patches.shape[1]), visible)
 
@@ -165,14 +165,16 @@ class ImageTower(nn.Module):
         return images[:, :, :height, :width]
 
 
-def class_row(query: Float[Tensor, "B h d"], keys: Float[Tensor, "B N h d"]) -> Float[Tensor, "B h N"]:
+def class_token_attention(query: Float[Tensor, "B h d"], keys: Float[Tensor, "B N h d"]) -> Float[Tensor, "B h N"]:
     """Softmax, in float32, of the class token's query with all keys, head by head."""
     logits: Tensor = torch.einsum("bhd,bnhd->bhn", query, keys).float()
     scale: float = query.shape[-1] ** -0.5
     return (logits * scale).softmax(dim=-1)
 
 
-def resized(positions: Float[Tensor, "L D"], was: tuple[int, int], now: tuple[int, int]) -> Float[Tensor, "K D"]:
+def resize_positions(
+    positions: Float[Tensor, "L D"], was: tuple[int, int], now: tuple[int, int]
+) -> Float[Tensor, "K D"]:
     """Position embeddings of another grid, as open_clip resizes them when a model is loaded at another size."""
     grid = positions.reshape(*was, -1).permute(2, 0, 1).unsqueeze(0).float()
     other: Tensor = F.interpolate(grid, now, mode="bicubic", antialias=True)[0].flatten(1).mT
@@ -206,7 +208,7 @@ class _Take(torch.autograd.Function):
         return whole.reshape(ctx.shape), None
 
 
-def in_batch_order(parts: list[Tensor], rows: list[Tensor]) -> Tensor:
+def restore_batch_order(parts: list[Tensor], rows: list[Tensor]) -> Tensor:
     """Undo the sorting into buckets: row `rows[b][i]` of the result is `parts[b][i]`."""
     if len(parts) == 1 and parts[0].shape[0] == 0:
         return parts[0]

@@ -28,7 +28,7 @@ def is_plain(transformer: Transformer) -> bool:
     return bool(known and transformer.batch_first and not hasattr(last, "ln_1_kv") and not watched)
 
 
-def one_token(
+def encode_one_token(
     transformer: Transformer,
     hidden: Float[Tensor, "B N D"],
     place: Int[Tensor, " B"] | int,

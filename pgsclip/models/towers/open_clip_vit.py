@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from pgsclip.errors import ModelError
 from pgsclip.models.towers.attention import pack_attention
-from pgsclip.models.towers.image_tower import ImageTower, class_row, resized
-from pgsclip.models.towers.last_block import is_plain, one_token
+from pgsclip.models.towers.image_tower import ImageTower, class_token_attention, resize_positions
+from pgsclip.models.towers.last_block import encode_one_token, is_plain
 from pgsclip.models.towers.patch_embedding import multiply_patches
 
 
@@ -38,14 +38,14 @@ class NativeTower(ImageTower):
         places = positions[1:]
         if patches.shape[1] != len(places):
             grid = images.shape[2] // self.patch_size[0], images.shape[3] // self.patch_size[1]
-            places = resized(places, tower.grid_size, grid)
+            places = resize_positions(places, tower.grid_size, grid)
         return first + positions[:1], patches + places
 
     def pool(self, prefix: Float[Tensor, "B P D"], patches: Float[Tensor, "B K D"]) -> Float[Tensor, "B W"]:
         tower = self.tower
         hidden = tower.ln_pre(torch.cat([prefix, patches], dim=1))
         if tower.pool_type == "tok" and tower.attn_pool is None and is_plain(tower.transformer):
-            hidden = one_token(tower.transformer, hidden, 0)
+            hidden = encode_one_token(tower.transformer, hidden, 0)
         else:
             hidden = tower.transformer(hidden)
         pooled: Tensor = tower._pool(hidden)[0]
@@ -74,7 +74,7 @@ class NativeTower(ImageTower):
                 )
         return [(module, _row) for module in modules]
 
-    def borrowed_parameters(self) -> list[nn.Parameter]:
+    def external_parameters(self) -> list[nn.Parameter]:
         tower = self.tower
         found = (tower.class_embedding, tower.positional_embedding, tower.proj)
         return [parameter for parameter in found if parameter is not None]
@@ -86,4 +86,4 @@ def _row(attention: Any, hidden: Tensor) -> Tensor:
     query_bias, key_bias, _ = (None,) * 3 if attention.in_proj_bias is None else attention.in_proj_bias.chunk(3)
     query = F.linear(hidden[:, 0], to_query, query_bias).reshape(len(hidden), heads, -1)
     keys = F.linear(hidden, to_key, key_bias)
-    return class_row(query, keys.reshape(*keys.shape[:2], heads, -1))
+    return class_token_attention(query, keys.reshape(*keys.shape[:2], heads, -1))

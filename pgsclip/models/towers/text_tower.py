@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from pgsclip.bucketing import Bucket
 from pgsclip.models.towers.attention import pack_attention
-from pgsclip.models.towers.image_tower import in_batch_order
-from pgsclip.models.towers.last_block import is_plain, one_token
+from pgsclip.models.towers.image_tower import restore_batch_order
+from pgsclip.models.towers.last_block import encode_one_token, is_plain
 from pgsclip.token_ids import find_ends
 
 
@@ -63,7 +63,7 @@ class TextTower(nn.Module):
             self._encode(embedded[own, : bucket.length], texts[own, : bucket.length])
             for own, bucket in zip(rows, buckets, strict=True)
         ]
-        return in_batch_order(parts, rows)
+        return restore_batch_order(parts, rows)
 
     def _ends_at_the_largest_id(self) -> bool:
         """The loader measures captions by it; XLM's tokenizer, of open_clip's worldwide models, ends them with id 2."""
@@ -74,7 +74,7 @@ class TextTower(nn.Module):
         """Where the token that is pooled stands."""
         return find_ends(texts) if self._pool == "argmax" else texts.eq(self._end).int().argmax(dim=1)
 
-    def borrowed_parameters(self) -> list[nn.Parameter]:
+    def external_parameters(self) -> list[nn.Parameter]:
         """Parameters read here although another module owns them; ZeRO-3 must be told to gather them."""
         if not self._drives:
             return []
@@ -103,7 +103,9 @@ class TextTower(nn.Module):
         tower, length = self.tower, texts.shape[1]
         mask = tower.attn_mask[:length, :length]
         if is_plain(tower.transformer):
-            pooled: Tensor = tower.ln_final(one_token(tower.transformer, embedded, self._ends(texts), mask))[:, 0]
+            pooled: Tensor = tower.ln_final(encode_one_token(tower.transformer, embedded, self._ends(texts), mask))[
+                :, 0
+            ]
         else:
             hidden = tower.ln_final(tower.transformer(embedded, attn_mask=mask))
             pooled = text_global_pool(hidden, texts, self._pool, eos_token_id=self._end)

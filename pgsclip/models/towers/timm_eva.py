@@ -59,9 +59,9 @@ class EvaTower(TimmTower):
             "blocks, such as ViT-B-16, or another masker."
         )
 
-    def borrowed_parameters(self) -> list[nn.Parameter]:
+    def external_parameters(self) -> list[nn.Parameter]:
         angles = [] if self._trunk.rope is None else list(self._trunk.rope.parameters())
-        return [*super().borrowed_parameters(), *angles]
+        return [*super().external_parameters(), *angles]
 
     @property
     def _differ(self) -> bool:

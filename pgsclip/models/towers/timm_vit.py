@@ -13,7 +13,7 @@ from timm.models.vision_transformer import Attention
 from torch import Tensor, nn
 
 from pgsclip.errors import ModelError
-from pgsclip.models.towers.image_tower import ImageTower, class_row
+from pgsclip.models.towers.image_tower import ImageTower, class_token_attention
 from pgsclip.models.towers.patch_embedding import multiply_patches
 
 
@@ -89,7 +89,7 @@ class TimmTower(ImageTower):
                 )
         return [(module, _row) for module in modules]
 
-    def borrowed_parameters(self) -> list[nn.Parameter]:
+    def external_parameters(self) -> list[nn.Parameter]:
         trunk = self._trunk
         found = (trunk.pos_embed, trunk.cls_token, trunk.reg_token)
         return [parameter for parameter in found if parameter is not None]
@@ -114,4 +114,4 @@ def _row(attention: Any, hidden: Tensor) -> Tensor:
     """Query and keys as the module's own forward makes them; the values are computed in vain, being one product."""
     rows = attention.qkv(hidden)
     query, keys, _ = rows.reshape(*rows.shape[:2], 3, attention.num_heads, -1).unbind(2)
-    return class_row(attention.q_norm(query[:, 0]), attention.k_norm(keys))
+    return class_token_attention(attention.q_norm(query[:, 0]), attention.k_norm(keys))

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pgsclip.models.towers.image_tower import ImageTower, class_row, resized
+from pgsclip.models.towers.image_tower import ImageTower, class_token_attention, resize_positions
 
 _CLASSES = {"CLIPVisionModel", "CLIPVisionModelWithProjection", "CLIPVisionTransformer"}
 
@@ -48,7 +48,7 @@ class TransformersTower(ImageTower):
                 (size[0] // self.patch_size[0], size[1] // self.patch_size[1])
                 for size in (self.image_size, tuple(images.shape[2:]))
             )
-            places = resized(places, was, now)
+            places = resize_positions(places, was, now)
         return first + positions[:1], patches + places
 
     def pool(self, prefix: Float[Tensor, "B P D"], patches: Float[Tensor, "B K D"]) -> Float[Tensor, "B W"]:
@@ -75,7 +75,7 @@ class TransformersTower(ImageTower):
         layers: list[Any] = self.blocks
         return [(layer.layer_norm1, partial(_row, layer.self_attn)) for layer in layers]
 
-    def borrowed_parameters(self) -> list[nn.Parameter]:
+    def external_parameters(self) -> list[nn.Parameter]:
         embeddings = self._core.embeddings
         return [embeddings.class_embedding, embeddings.position_embedding.weight]
 
@@ -84,4 +84,4 @@ def _row(attention: Any, norm: Any, hidden: Tensor) -> Tensor:
     rows = norm.forward(hidden)  # not norm(hidden), which would come by here again
     query, keys = attention.q_proj(rows[:, 0]), attention.k_proj(rows)
     heads = attention.num_heads
-    return class_row(query.reshape(len(rows), heads, -1), keys.reshape(*keys.shape[:2], heads, -1))
+    return class_token_attention(query.reshape(len(rows), heads, -1), keys.reshape(*keys.shape[:2], heads, -1))

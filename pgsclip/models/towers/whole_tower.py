@@ -58,7 +58,7 @@ class WholeTower(ImageTower):
     def class_attention(self) -> list[tuple[nn.Module, Callable[[Any, Tensor], Tensor]]]:
         self._refuse()
 
-    def borrowed_parameters(self) -> list[nn.Parameter]:
+    def external_parameters(self) -> list[nn.Parameter]:
         return []
 
     def _refuse(self) -> NoReturn:

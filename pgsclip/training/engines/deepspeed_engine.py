@@ -48,7 +48,7 @@ class DeepSpeedEngine:
         self._dtype = autocast_dtype(config.precision, device)
         self._zero = deepspeed.zero
         if self.stage == 3:
-            self._declare_borrowed_parameters()
+            self._declare_external_parameters()
         if config.compile:
             compile_blocks(task.blocks, device)
         self._adam = build_optimizer(task, optim, layer_shares(task.model, task.layers, optim.layer_decay))
@@ -116,7 +116,7 @@ class DeepSpeedEngine:
         return complete
 
     def observe(self, progress: float) -> None:
-        watched = self.task.watched
+        watched = self.task.observed_parameters
         if watched is not None:
             with self._whole(watched):
                 self.task.observe(progress)
@@ -131,7 +131,7 @@ class DeepSpeedEngine:
     def optimizer_state(self) -> OptimizerState:
         moments: dict[str, dict[str, Tensor]] = {key: {} for key in MOMENTS}
         steps = max((int(state["step"]) for state in self._adam.state.values()), default=0)
-        for name, parameter in self.task.trained():
+        for name, parameter in self.task.named_trained_parameters():
             if parameter.requires_grad and steps:
                 for key in MOMENTS:
                     whole = gather(self._optimizer, self._adam, self.stage, parameter, key)
@@ -141,7 +141,7 @@ class DeepSpeedEngine:
 
     def restore(self, state: OptimizerState) -> None:
         if state.steps:
-            spread(self._optimizer, self._adam, self.stage, dict(self.task.trained()), state)
+            spread(self._optimizer, self._adam, self.stage, dict(self.task.named_trained_parameters()), state)
         scaler = self._scaler()
         if scaler is not None and state.scaler:
             scaler.load_state_dict(state.scaler)
@@ -165,10 +165,10 @@ class DeepSpeedEngine:
         scaler = self._scaler()
         return {} if scaler is None else dict(scaler.state_dict())
 
-    def _declare_borrowed_parameters(self) -> None:
+    def _declare_external_parameters(self) -> None:
         """ZeRO-3 gathers a module's own parameters when it is called; ours read some of their neighbours' as well."""
         for module in self.task.modules():
-            for parameter in getattr(module, "borrowed_parameters", list)():
+            for parameter in getattr(module, "external_parameters", list)():
                 self._zero.register_external_parameter(module, parameter)
 
 

@@ -104,13 +104,15 @@ class TorchEngine:
         return self.task.states()
 
     def optimizer_state(self) -> OptimizerState:
-        named = [(name, self._optimizer.state[p]) for name, p in self.task.trained() if p.requires_grad]
+        named = [
+            (name, self._optimizer.state[p]) for name, p in self.task.named_trained_parameters() if p.requires_grad
+        ]
         steps = max((int(state["step"]) for _, state in named if state), default=0)
         moments = {key: {name: state[key].cpu() for name, state in named if state} for key in MOMENTS}
         return OptimizerState(moments, steps, self._scaler.state_dict())
 
     def restore(self, state: OptimizerState) -> None:
-        restore_adam(self._optimizer, self.task.trained(), state)
+        restore_adam(self._optimizer, self.task.named_trained_parameters(), state)
         self._scaler.load_state_dict(state.scaler)
 
     def _autocast(self) -> torch.autocast:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pgsclip.grid import Grid
 from pgsclip.masking.contract import MaskInputs, MaskScores
-from pgsclip.masking.maskers.cluster import ClusterMasker, ClusterParams, standardised
+from pgsclip.masking.maskers.cluster import ClusterMasker, ClusterParams, standardise
 from pgsclip.masking.pixels import patchify
 
 GRID = Grid(4, 6, 8)
@@ -75,10 +75,10 @@ def test_embeddings_count_at_the_end_of_a_run_and_pixels_at_its_start() -> None:
 @pytest.mark.parametrize("level", [0.1, 0.7, -1.3])
 @pytest.mark.parametrize("width", [192, 588, 768])
 def test_a_flat_patch_resembles_nothing_not_even_by_rounding(level: float, width: int) -> None:
-    assert standardised(torch.full((1, 3, width), level)).eq(0).all()
+    assert standardise(torch.full((1, 3, width), level)).eq(0).all()
 
 
 def test_standardised_patches_have_mean_zero_and_length_one() -> None:
-    found = standardised(torch.randn(2, 5, 48) * 0.01 + 3)
+    found = standardise(torch.randn(2, 5, 48) * 0.01 + 3)
     torch.testing.assert_close(found.norm(dim=2), torch.ones(2, 5))
     torch.testing.assert_close(found.sum(dim=2), torch.zeros(2, 5), rtol=0, atol=1e-3)

@@ -11,10 +11,10 @@ import pgsclip
 from pgsclip.grid import Grid
 from pgsclip.masking.contract import MaskInputs
 from pgsclip.masking.edges import sobel_edges
-from pgsclip.masking.maskers.pgs import Explanation, PgsMasker, PgsParams
+from pgsclip.masking.maskers.pgs import PgsExplanation, PgsMasker, PgsParams
 from pgsclip.masking.pixels import patchify
 from pgsclip.masking.similarity import cosine
-from pgsclip.masking.transport import balanced_similarity, potentials
+from pgsclip.masking.transport import balance_similarity, solve_potentials
 
 GRID = Grid(4, 6, 8)
 OFF = {"edges": False, "transport": False, "use_embeddings": False}
@@ -22,7 +22,7 @@ OFF = {"edges": False, "transport": False, "use_embeddings": False}
 
 def _explained(
     images: Tensor, patches: Tensor, grid: Grid = GRID, *, seed: int = 0, progress: float = 0.0, **params: Any
-) -> Explanation:
+) -> PgsExplanation:
     inputs = MaskInputs(images, patches, grid, progress, Generator().manual_seed(seed))
     return PgsMasker(PgsParams(**params)).explain(inputs)
 
@@ -81,8 +81,8 @@ def test_scores_are_edges_against_the_scaled_similarity_to_the_candidates(
         averaged = images.reshape(2, 3, 16, 2, 24, 2).mean(dim=(3, 5))  # a patch of 8 pixels as 4 squares a side
         whole = cosine(patchify(averaged, Grid(4, 6, 4)))
         if transport:
-            potential = potentials(whole, 0.2, 11)  # 24 patches are fewer than 49: all are landmarks
-            whole = balanced_similarity(whole, potential, torch.arange(24).expand(2, -1))
+            potential = solve_potentials(whole, 0.2, 11)  # 24 patches are fewer than 49: all are landmarks
+            whole = balance_similarity(whole, potential, torch.arange(24).expand(2, -1))
         for image in range(2):
             rows = whole[image, found.candidates[image]]
             nearest = rows.sum(dim=0) if growth == "mean" else rows.amax(dim=0)

@@ -12,7 +12,7 @@ from pgsclip.bucketing import PatchBucket, Visible
 from pgsclip.errors import ModelError
 from pgsclip.grid import Grid
 from pgsclip.models.towers.adapt import adapt
-from pgsclip.models.towers.image_tower import in_batch_order, take_patches
+from pgsclip.models.towers.image_tower import restore_batch_order, take_patches
 
 
 @settings(max_examples=25, deadline=None)
@@ -39,11 +39,11 @@ def test_groups_come_back_in_batch_order(order: list[int], cuts: list[int]) -> N
     values = torch.randn(7, 3)
     ends = [*sorted(cuts), 7]
     rows = [torch.tensor(order[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
-    assert torch.equal(in_batch_order([values[group] for group in rows], rows), values)
+    assert torch.equal(restore_batch_order([values[group] for group in rows], rows), values)
 
 
 def test_an_empty_batch_stays_empty() -> None:
-    assert in_batch_order([torch.zeros(0, 4)], [torch.zeros(0, dtype=torch.long)]).shape == (0, 4)
+    assert restore_batch_order([torch.zeros(0, 4)], [torch.zeros(0, dtype=torch.long)]).shape == (0, 4)
 
 
 def test_adapter_adds_nothing_to_the_state_dict(make_clip: Any) -> None:

@@ -70,5 +70,5 @@ def test_recomputed_activations_give_the_same_gradients(make_clip: Any, images: 
 
 def test_every_parameter_of_the_root_is_declared_as_borrowed(make_clip: Any) -> None:
     visual = make_clip().visual
-    declared = {id(parameter) for parameter in adapt(visual).borrowed_parameters()}
+    declared = {id(parameter) for parameter in adapt(visual).external_parameters()}
     assert declared == {id(parameter) for parameter in visual.parameters(recurse=False)}

@@ -93,5 +93,5 @@ def test_parameters_of_the_root_are_declared_as_borrowed_and_none_is_owned(kind:
     tower = TextTower(model)
     root = model.text if kind.get("custom") else model
     own = {id(p) for name, p in root.named_parameters(recurse=False) if not name.startswith("logit_")}
-    assert {id(parameter) for parameter in tower.borrowed_parameters()} == own
+    assert {id(parameter) for parameter in tower.external_parameters()} == own
     assert tower.state_dict() == {}

@@ -119,7 +119,7 @@ def test_recomputed_activations_give_the_same_gradients(
 @each
 def test_every_parameter_of_the_trunk_itself_is_declared_as_borrowed(trunk: Any, make_timm: Any) -> None:
     model = make_timm(Eva, **trunk)
-    declared = {id(parameter) for parameter in adapt(model).borrowed_parameters()}
+    declared = {id(parameter) for parameter in adapt(model).external_parameters()}
     rope = [] if model.trunk.rope is None else model.trunk.rope.parameters()
     assert declared == {id(parameter) for parameter in (*model.trunk.parameters(recurse=False), *rope)}
 

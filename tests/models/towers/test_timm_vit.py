@@ -77,7 +77,7 @@ def test_recomputed_activations_give_the_same_gradients(make_timm: Any, pixels: 
 @pytest.mark.parametrize("trunk", TRUNKS.values(), ids=TRUNKS.keys())
 def test_every_parameter_of_the_trunk_itself_is_declared_as_borrowed(trunk: Any, make_timm: Any) -> None:
     model = make_timm(**trunk)
-    declared = {id(parameter) for parameter in adapt(model).borrowed_parameters()}
+    declared = {id(parameter) for parameter in adapt(model).external_parameters()}
     assert declared == {id(parameter) for parameter in model.trunk.parameters(recurse=False)}
 
 

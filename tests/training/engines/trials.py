@@ -98,7 +98,7 @@ def make_task(trial: Trial, world: World, config: RunConfig, seed: int = 0) -> T
     frozen = freeze(model, layers, trial.freeze, norms=trial.norms)
     built = BuiltModel("tiny", model, image, text, **size, **colour, layers=layers, frozen=frozen)
     kind = SigLipLoss if trial.model == "timm" or trial.loss == "siglip" else ClipLoss
-    loss = kind(rank=world.rank, world_size=world.size, block=2**24)
+    loss = kind(rank=world.rank, world_size=world.size, logits_per_chunk=2**24)
     if not trial.plugged:
         return Task(built, build_masker(trial.masker), loss, config)
     torch.manual_seed(seed)
@@ -114,7 +114,7 @@ def make_engine(trial: Trial, world: World, stored: StoredCheckpoint | None = No
     task = make_task(trial, world, config, seed=0 if stored is None else 1)
     if stored is not None:
         load_weights(task.model, stored.weights)
-        task.start()
+        task.start_masker()
         task.load_states(stored.states)
     built = build_engine(task, trial.engine, engine, optim, world, torch.device("cpu"), BATCH)
     if stored is not None:
