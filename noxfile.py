@@ -59,7 +59,7 @@ def imports(session: nox.Session) -> None:
 @nox.session
 def house(session: nox.Session) -> None:
     """Rooms, long functions, repeated lines, names that occur twice; `nox -s house -- --vs REV` compares."""
-    session.run(sys.executable, "tools/house", *session.posargs, external=True)
+    session.run(sys.executable, "docs/house", *session.posargs, external=True)
 
 
 @nox.session

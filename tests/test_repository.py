@@ -14,7 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 FORMS = sorted(path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml")
 KINDS_OF_CHANGE = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
-OTHER_FOLDERS = {"docs", "examples", "golden", "gpu", "tools"}
+OTHER_FOLDERS = {"docs", "examples", "golden", "gpu"}
 """Folders of tests/ that are no room of the package."""
 
 

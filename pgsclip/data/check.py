@@ -125,16 +125,25 @@ def check_data(
         digests = {content for one in all_stats for content in one.digests}
         found.overlaps = _overlaps(eval_root, names, digests, prints)
     try:
-        workers = loader_workers(len(shards) or found.pairs, config, ranks)
-        found.loaders = (
-            f"{len(shards):,} shards feed up to {len(shards) // ranks:,} loader workers in each of {ranks} training "
-            f"process{'es' if ranks > 1 else ''}; training here takes {workers}"
-            if shards
-            else "files feed any number of loader workers"
-        )
+        found.loaders = _describe_workers(len(shards), found.pairs, config, ranks)
     except DataError as error:
         found.starving = str(error)
     return found
+
+
+def _describe_workers(shards: int, pairs: int, config: DataConfig, ranks: int) -> str:
+    """Say how many loader workers the data can feed.
+
+    Raises:
+        DataError: one of those that are wanted would have nothing to read.
+    """
+    workers = loader_workers(shards or pairs, config, ranks)
+    if not shards:
+        return "files feed any number of loader workers"
+    return (
+        f"{shards:,} shards feed up to {shards // ranks:,} loader workers in each of {ranks} training "
+        f"process{'es' if ranks > 1 else ''}; training here takes {workers}"
+    )
 
 
 def _stats_of_shards(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -35,20 +36,29 @@ def freeze(model: Any, layers: Layers, parts: Sequence[str], *, norms: bool) -> 
         return Frozen()
     places, blocks = layers
     depths = {tower: _depth(tower, count, blocks[tower]) for tower, _, count in (part.partition(":") for part in parts)}
-    of_norms = {id(weight) for module in model.modules() if _is_norm(module) for weight in module.parameters()}
+    kept = _weights_of_norms(model) if norms else set()
     numbers = dict.fromkeys(depths, 0)
     for name, parameter in model.named_parameters():
         tower, depth, _ = places[name]
-        if depth <= depths.get(tower, -1) and not (norms and id(parameter) in of_norms):
+        if depth <= depths.get(tower, -1) and id(parameter) not in kept:
             parameter.requires_grad_(False)
             numbers[tower] += parameter.numel()
-    if not any(parameter.requires_grad for name, parameter in model.named_parameters() if places[name].tower):
+    if not any(parameter.requires_grad and places[name].tower for name, parameter in model.named_parameters()):
         raise ConfigError(
-            f"model.freeze={list(parts)} leaves nothing to train but the temperature; freeze one tower, or a part."
+            f"model.freeze={list(parts)} leaves nothing to train but the logit scale; freeze one tower, or a part."
         )
+    resting = chain.from_iterable(_modules(model, tower, depth, blocks[tower]) for tower, depth in depths.items())
+    return Frozen(_describe(parts, numbers, norms), (*resting, *_wholly_frozen(model)))
+
+
+def _weights_of_norms(model: nn.Module) -> set[int]:
+    """Identify the gains and biases of all norms."""
+    return {id(weight) for module in model.modules() if _is_norm(module) for weight in module.parameters()}
+
+
+def _describe(parts: Sequence[str], numbers: dict[str, int], norms: bool) -> str:
     said = ", ".join(f"{part} ({numbers[part.partition(':')[0]] / 1e6:.1f} M parameters)" for part in parts)
-    resting = [module for tower, depth in depths.items() for module in _modules(model, tower, depth, blocks[tower])]
-    return Frozen(f"Frozen: {said}{'; their norms are trained' if norms else ''}.", (*resting, *_wholly_frozen(model)))
+    return f"Frozen: {said}{'; their norms are trained' if norms else ''}."
 
 
 def _depth(tower: str, count: str, blocks: Sequence[nn.Module]) -> int:

@@ -180,12 +180,23 @@ def _reasons(model: Any, tokenizer: object) -> list[str]:
         return [f"its text tower is a {type(text).__name__} and not open_clip's own"]
     if getattr(model, "logit_bias", None) is not None:
         found.append("it has a logit_bias (a model of the SigLIP loss)")
+    blocks = [*visual.transformer.resblocks, *text.transformer.resblocks]
+    return [*found, *_image_reasons(visual), *_text_reasons(text, tokenizer), *_block_reasons(blocks)]
+
+
+def _image_reasons(visual: VisionTransformer) -> list[str]:
+    found = []
     if visual.attn_pool is not None or visual.pool_type != "tok" or visual.final_ln_after_pool:
         found.append(f"its image tower pools by {visual.pool_type!r} or an attention, not by its class token")
     if isinstance(visual.ln_pre, nn.Identity):
         found.append("its image tower has no layer norm before the blocks")
     if len({*visual.image_size}) > 1 or len({*visual.patch_size}) > 1:
         found.append(f"its images or patches are not square: {visual.image_size}, {visual.patch_size}")
+    return found
+
+
+def _text_reasons(text: Any, tokenizer: object) -> list[str]:
+    found = []
     pool = text.text_pool_type if isinstance(text, CLIP) else text.pool_type
     end = text.text_eos_id if isinstance(text, CLIP) else text.eos_id
     if text.attn_mask is None or getattr(text, "cls_emb", None) is not None:
@@ -196,12 +207,15 @@ def _reasons(model: Any, tokenizer: object) -> list[str]:
         found.append("its text projection has a bias or is missing")
     if text.token_embedding.num_embeddings != VOCABULARY or not isinstance(tokenizer, SimpleTokenizer):
         found.append("it does not read CLIP's own vocabulary")
-    blocks = [*visual.transformer.resblocks, *text.transformer.resblocks]
-    if not all(isinstance(one, ResidualAttentionBlock) and isinstance(one.ls_1, nn.Identity) for one in blocks):
-        found.append("its blocks are not plain (layer scale, or attention of another kind)")
-    elif any(_act(one) is None for one in blocks):
-        found.append(f"its activation {blocks[0].mlp.gelu} is neither GELU nor QuickGELU")
     return found
+
+
+def _block_reasons(blocks: list[Any]) -> list[str]:
+    if not all(isinstance(one, ResidualAttentionBlock) and isinstance(one.ls_1, nn.Identity) for one in blocks):
+        return ["its blocks are not plain (layer scale, or attention of another kind)"]
+    if any(_act(one) is None for one in blocks):
+        return [f"its activation {blocks[0].mlp.gelu} is neither GELU nor QuickGELU"]
+    return []
 
 
 def _same(key: str, vision: Mapping[str, Any], text: Mapping[str, Any], default: Any) -> Any:

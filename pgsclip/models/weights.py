@@ -85,18 +85,26 @@ def load_state(
         with contextlib.suppress(AssertionError, AttributeError, RuntimeError):  # of another architecture: named below
             resize(state, model)
     resized = tuple(sorted(name for name, tensor in state.items() if tensor.shape != before[name]))
-    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    wrong = [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
-    if missing or extra or wrong:
-        parts = [
-            f"{len(names)} {what} (such as {names[0]})"
-            for what, names in (("missing", missing), ("not of this model", extra), ("of another shape", sorted(wrong)))
-            if names
-        ]
-        raise ModelError(f"The weights in {place} do not fit this model: {', '.join(parts)}. {advice}")
+    _check_fit(own, state, place, advice)
     if not any(parameter.is_meta for parameter in model.parameters()):  # that of a plan, which has only shapes
         model.load_state_dict(state)
     return Loaded(len(own), resized, begun, dropped)
+
+
+def _check_fit(own: dict[str, Tensor], state: dict[str, Tensor], place: str, advice: str) -> None:
+    """
+    Raises:
+        ModelError: a tensor is missing, is not the model's, or has another shape.
+    """
+    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    wrong = sorted(name for name in own.keys() & state.keys() if own[name].shape != state[name].shape)
+    parts = [
+        f"{len(names)} {what} (such as {names[0]})"
+        for what, names in (("missing", missing), ("not of this model", extra), ("of another shape", wrong))
+        if names
+    ]
+    if parts:
+        raise ModelError(f"The weights in {place} do not fit this model: {', '.join(parts)}. {advice}")
 
 
 def _named_as(own: dict[str, Tensor], given: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -64,12 +64,21 @@ def _differentiate(engine: Engine, parts: Sequence[Features]) -> tuple[Tensor, S
     shared = [scale] if bias is None else [scale, bias]
     leaves = [images, texts, *differentiable.values(), *shared]
     gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
-    rows, of_shared = gradients[: -len(shared)], gradients[-len(shared) :]
-    found = []
-    for number, own in enumerate(zip(*(torch.split(gradient, sizes) for gradient in rows), strict=True)):
-        to_images, to_texts, *to_extra = own
-        # Scale and bias are the same numbers in every part: their gradient goes with the first, to count once.
-        to_scale, *to_bias = of_shared if number == 0 else [torch.zeros_like(one) for one in of_shared]
-        named = dict(zip(differentiable, to_extra, strict=True))
-        found.append(FeatureGradients(to_images, to_texts, to_scale, to_bias[0] if to_bias else None, named))
+    rows = [torch.split(gradient, sizes) for gradient in gradients[: -len(shared)]]
+    of_shared = gradients[-len(shared) :]
+    found = [
+        _of_part(own, of_shared, list(differentiable), first=number == 0)
+        for number, own in enumerate(zip(*rows, strict=True))
+    ]
     return loss.detach(), report, found
+
+
+def _of_part(
+    rows: Sequence[Tensor], of_shared: Sequence[Tensor], extra: Sequence[str], *, first: bool
+) -> FeatureGradients:
+    """Gather the gradients at one part: its rows of images, texts and extra, and the scale's and bias's."""
+    to_images, to_texts, *to_extra = rows
+    # Scale and bias are the same numbers in every part: their gradient goes with the first, to count once.
+    to_scale, *to_bias = of_shared if first else [torch.zeros_like(one) for one in of_shared]
+    named = dict(zip(extra, to_extra, strict=True))
+    return FeatureGradients(to_images, to_texts, to_scale, to_bias[0] if to_bias else None, named)

@@ -87,12 +87,12 @@ def test_a_stem_with_batch_norm_keeps_its_statistics(make_clip: Any) -> None:
 def test_what_cannot_be_frozen_is_a_sentence(make_clip: Any) -> None:
     with pytest.raises(ConfigError, match=r"model\.freeze=image:3: the image tower has 2 blocks; give fewer, or image"):
         frozen_by_us(make_clip(), "image:3")
-    with pytest.raises(ConfigError, match=r"\['image', 'text'\] leaves nothing to train but the temperature"):
+    with pytest.raises(ConfigError, match=r"\['image', 'text'\] leaves nothing to train but the logit scale"):
         frozen_by_us(make_clip(), "image", "text")
 
 
 @pytest.mark.parametrize("given", ["vision", "image:x", "image:-1", ["image", "image:2"]])
 def test_parts_that_are_none(given: Any) -> None:
-    with pytest.raises(ValueError, match=r"is no part of a tower; give image, text|names a tower twice"):
+    with pytest.raises(ValueError, match=r"part of a tower; give image, text|names a tower twice"):
         ModelConfig(freeze=given)
     assert ModelConfig(freeze="image").freeze == ("image",)

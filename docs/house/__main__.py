@@ -1,6 +1,6 @@
 """Measure the house: rooms, arrows, floors, long files and functions, repeated lines, comments, names that occur twice.
 
-`python tools/house` prints the figures and every place behind them; `--vs REV` prints them beside those of a revision,
+`python docs/house` prints the figures and every place behind them; `--vs REV` prints them beside those of a revision,
 and only the places that are new since. It ends with 1 when a function has more than 60 lines or a complexity over 15,
 or when files import each other in a circle.
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REPEATED = "".join(f"    total += values[{n}]  # {n}\n" for n in range(7))
 
 
@@ -47,7 +47,7 @@ def write(root: Path, content: dict[str, str]) -> None:
 
 def house(root: Path, *options: str) -> tuple[int, dict[str, list[str]], str]:
     """Exit code, the values of each line of the table, everything that was printed."""
-    command = [sys.executable, str(ROOT / "tools" / "house"), "--root", str(root), "--package", "small", *options]
+    command = [sys.executable, str(ROOT / "docs" / "house"), "--root", str(root), "--package", "small", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     table = done.stdout.partition("\n\n")[0].splitlines()
     rows = [line.partition("   ") if "   " in line else line.partition("  ") for line in table]

@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
 def layers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "tools" / "house"))
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "house"))
     for name in ("layers", "rooms", "source"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import layers
@@ -47,7 +47,7 @@ def test_each_floor_is_below_the_one_before_and_arrows_point_down(layers: Module
 
 
 def test_the_picture_shows_the_rooms_that_there_are() -> None:
-    """Else run `python tools/house/layers.py`, look at the picture, and commit it."""
+    """Else run `python docs/house/layers.py`, look at the picture, and commit it."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     floors = next(one["layers"] for one in settings["contracts"] if one["type"] == "layers")
     rooms = {name.strip() for floor in floors for name in floor.split("|")}

@@ -1,4 +1,4 @@
-"""Draw the layers of the package: `python tools/house/layers.py` writes docs/images/layers.svg.
+"""Draw the layers of the package: `python docs/house/layers.py` writes docs/images/layers.svg.
 
 The floors are those that import-linter holds (pyproject.toml), the arrows are the imports that there are. An arrow that
 others imply is left out: where training imports evaluation and evaluation imports models, none goes from training to
