@@ -2,7 +2,7 @@
 
 Images that keep unequally many patches and captions of unequal length are the same problem. A mask over padding would
 switch the fused attention kernels off, so the batch is sorted and cut into buckets instead, and each runs at the length
-of its longest row. docs/design.md, section 2, has the reasons.
+of its longest row. docs/design.md has the reasons.
 """
 
 from __future__ import annotations

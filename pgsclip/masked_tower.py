@@ -99,7 +99,7 @@ def masked(
         name: a registered masker, or `package.module:Class`.
         ratio: share of patches to remove; a range `(0.3, 0.5)` or `"0.3:0.5"` lets the masker choose per image.
         max_passes: with a range, the batch runs in this many passes (fewer for fewer images), cut where they pad least
-            (docs/design.md, section 2).
+            (docs/design.md).
         seed: of all chance in the masks; give each process its own.
         params: parameters of the masker.
 
